@@ -1,0 +1,1 @@
+"""What the server knows: invocations, journals, timers, promises, deployments, log records."""

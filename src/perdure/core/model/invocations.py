@@ -1,0 +1,141 @@
+"""Invocations: one request to run a handler, and the states it goes through.
+
+Each status owns the data that exists only in it. :data:`LEGAL` says which may follow which; an
+invocation that was never seen, or was purged, has no row and is called free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from perdure.core.model.journals import JournalSize
+from perdure.core.model.targets import Target
+from perdure.protocol.ids import DeploymentId, InvocationId
+from perdure.protocol.messages import Future, Outcome
+
+
+class Problem(Struct, frozen=True, array_like=True, gc=False):
+    """Why an attempt failed, as told by the handler or found by the server."""
+
+    code: int
+    message: str
+    stacktrace: str = ""
+    #: The documented code, such as RT0007 for an error that a handler reported.
+    doc_code: str = "RT0007"
+    related_command_index: int | None = None
+    related_command_name: str | None = None
+    related_command_type: int | None = None
+
+
+class Scheduled(Struct, frozen=True, array_like=True, gc=False, tag=0):
+    """Waits for its start time, in milliseconds since 1970."""
+
+    start_at: int
+
+
+class Inboxed(Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """Waits in line for its key; the position names its row in the inbox."""
+
+    position: bytes
+
+
+class Running(Struct, frozen=True, array_like=True, gc=False, tag=2):
+    """An attempt is under way, or waits for its retry time.
+
+    ``failures`` counts the attempts since the last start, resume or wake-up that failed and
+    count against the retry policy. ``retry_at`` is set while the invocation backs off.
+    """
+
+    failures: int = 0
+    retry_at: int | None = None
+    problem: Problem | None = None
+    #: Failures since the journal last grew by a command; told to the SDK (Start, field 7).
+    failures_since_progress: int = 0
+
+
+class Suspended(Struct, frozen=True, array_like=True, tag=3):
+    """Waits for notifications; what is left of the awaited tree."""
+
+    awaiting: Future
+
+
+class Paused(Struct, frozen=True, array_like=True, gc=False, tag=4):
+    """Stopped by an operator or by exhausted retries, until resumed or cancelled."""
+
+    problem: Problem | None = None
+
+
+class Completed(Struct, frozen=True, array_like=True, gc=False, tag=5):
+    """Ended; the result is kept until ``completed_at`` plus the completion retention."""
+
+    completed_at: int
+    outcome: Outcome
+    #: Set when the journal went before the result did.
+    journal_purged: bool = False
+
+
+Status = Scheduled | Inboxed | Running | Suspended | Paused | Completed
+
+LEGAL: Final[Mapping[type[Status] | None, frozenset[type[Status] | None]]] = {
+    None: frozenset({Scheduled, Inboxed, Running}),
+    Scheduled: frozenset({Inboxed, Running, None}),
+    Inboxed: frozenset({Running, None}),
+    Running: frozenset({Running, Suspended, Paused, Completed, None}),
+    Suspended: frozenset({Suspended, Running, Paused, Completed, None}),
+    Paused: frozenset({Paused, Running, Completed, None}),
+    Completed: frozenset({Completed, None}),
+}
+
+
+class Pin(Struct, frozen=True, array_like=True, gc=False):
+    """The deployment and protocol version an invocation goes on with (service protocol 7.6)."""
+
+    deployment_id: DeploymentId
+    protocol_version: int
+
+
+class Retention(Struct, frozen=True, array_like=True, gc=False):
+    """How long result and journal are kept after the end, in milliseconds."""
+
+    completion_ms: int
+    journal_ms: int
+
+
+class Caller(Struct, frozen=True, array_like=True, gc=False):
+    """Who waits for the result: an invocation, and the completion it waits for."""
+
+    invocation_id: InvocationId
+    completion_id: int
+    #: Attached later rather than called: answered with an attach completion.
+    attached: bool = False
+
+
+class Origin(Struct, frozen=True, array_like=True, gc=False):
+    """Where an invocation came from."""
+
+    #: The invocation whose handler called this one.
+    parent: InvocationId | None = None
+    parent_target: str | None = None
+    #: The invocation this one restarts.
+    restart_of: InvocationId | None = None
+
+
+class Invocation(Struct, frozen=True, array_like=True):
+    """The row of one invocation."""
+
+    target: Target
+    status: Status
+    created_at: int
+    modified_at: int
+    retention: Retention
+    journal: JournalSize
+    #: Number of the newest attempt; what an older one says is dropped.
+    attempt: int = 0
+    pin: Pin | None = None
+    callers: tuple[Caller, ...] = ()
+    origin: Origin = Origin()
+    idempotency_key: str | None = None
+    execution_time: int | None = None

@@ -1,0 +1,193 @@
+"""Log records: everything a partition can be told.
+
+A record is a body in an envelope. The envelope brings what the fold may not ask for: the time, and
+the epoch of the leader that wrote it. Bodies are facts or requests; what becomes of them is decided
+when they are applied.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from perdure.core.model.invocations import Pin, Problem, Retention
+from perdure.core.model.retries import RetryPolicy
+from perdure.core.model.targets import HandlerKind, Target
+from perdure.core.model.timers import Timer
+from perdure.protocol.ids import DeploymentId, InvocationId
+from perdure.protocol.messages import (
+    Command,
+    ErrorBehavior,
+    Failure,
+    Future,
+    Input,
+    ProposeRunCompletion,
+    Value,
+    Void,
+)
+
+
+class Body(Struct, frozen=True, array_like=True, tag=-1):
+    """What a record says."""
+
+
+class AnnounceLeader(Body, frozen=True, tag=0):
+    """A new leader begins; records of older epochs are void from here on."""
+
+    epoch: int
+
+
+class Invoke(Body, frozen=True, tag=1):
+    """Run a handler, once: the id tells a repetition."""
+
+    invocation_id: InvocationId
+    target: Target
+    input: Input
+    retention: Retention
+    idempotency_key: str | None = None
+    #: Not before this time, in milliseconds since 1970.
+    execution_time: int | None = None
+
+
+class Callee(Struct, frozen=True, array_like=True, gc=False):
+    """Whom a call command calls, as resolved when the command arrived."""
+
+    invocation_id: InvocationId
+    kind: HandlerKind
+    retention: Retention
+
+
+class Ended(Struct, frozen=True, array_like=True, gc=False, tag=0):
+    """The handler is done; its last output is the result."""
+
+
+class Suspended(Struct, frozen=True, array_like=True, tag=1):
+    """The handler waits for what it has not got."""
+
+    awaiting: Future
+
+
+class Failed(Struct, frozen=True, array_like=True, tag=2):
+    """The attempt failed.
+
+    ``next_retry_ms`` overrides the policy's delay and does not count as an attempt;
+    ``chance`` (0 to 1) places the jitter.
+    """
+
+    problem: Problem
+    policy: RetryPolicy
+    chance: float
+    behavior: ErrorBehavior = ErrorBehavior.RETRY
+    next_retry_ms: int | None = None
+
+
+Ending = Ended | Suspended | Failed
+
+
+class Progress(Body, frozen=True, tag=2):
+    """What an attempt did since its last word, and how it ended if it did.
+
+    ``callees`` belong to the call commands among the entries, in order.
+    """
+
+    invocation_id: InvocationId
+    attempt: int
+    entries: tuple[Command | ProposeRunCompletion, ...]
+    callees: tuple[Callee, ...] = ()
+    pin: Pin | None = None
+    ending: Ending | None = None
+
+
+class TimerFired(Body, frozen=True, tag=3):
+    """A timer is due."""
+
+    timer: Timer
+
+
+class SignalReceived(Body, frozen=True, tag=4):
+    """A signal from outside, such as a completed awakeable."""
+
+    invocation_id: InvocationId
+    signal: int | str
+    result: Void | Value | Failure
+
+
+class Cancel(Body, frozen=True, tag=5):
+    """Ask an invocation to cancel itself."""
+
+    invocation_id: InvocationId
+
+
+class Kill(Body, frozen=True, tag=6):
+    """End an invocation and all it called, at once."""
+
+    invocation_id: InvocationId
+
+
+class Pause(Body, frozen=True, tag=7):
+    """Stop an invocation until it is resumed."""
+
+    invocation_id: InvocationId
+
+
+class Resume(Body, frozen=True, tag=8):
+    """Go on with a paused, suspended or backing-off invocation, perhaps elsewhere."""
+
+    invocation_id: InvocationId
+    #: None keeps the deployment.
+    pin: Pin | None = None
+
+
+class Purge(Body, frozen=True, tag=9):
+    """Forget an ended invocation: result, journal, and a workflow's state and promises."""
+
+    invocation_id: InvocationId
+
+
+class PurgeJournal(Body, frozen=True, tag=10):
+    """Forget the journal of an ended invocation and keep its result."""
+
+    invocation_id: InvocationId
+
+
+class RestartAsNew(Body, frozen=True, tag=11):
+    """Run an ended invocation again under a new id, after the first entries of its journal."""
+
+    invocation_id: InvocationId
+    new_id: InvocationId
+    #: Raw index of the last journal entry that is kept; 0 keeps only the input.
+    upto_index: int = 0
+    #: Whether to keep the pinned deployment.
+    keep_deployment: bool = False
+    deployment_id: DeploymentId | None = None
+
+
+class Expire(Body, frozen=True, tag=12):
+    """Apply retentions that have passed, up to a number of invocations."""
+
+    limit: int
+
+
+RecordBody = (
+    AnnounceLeader
+    | Invoke
+    | Progress
+    | TimerFired
+    | SignalReceived
+    | Cancel
+    | Kill
+    | Pause
+    | Resume
+    | Purge
+    | PurgeJournal
+    | RestartAsNew
+    | Expire
+)
+
+
+class Record(Struct, frozen=True, array_like=True):
+    """A body, with the time it was made and the leader that made it."""
+
+    epoch: int
+    #: Milliseconds since 1970.
+    now: int
+    body: RecordBody

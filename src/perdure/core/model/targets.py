@@ -1,0 +1,50 @@
+"""Addresses of handlers: a service, its handler, and the key where there is one."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from msgspec import Struct
+
+
+class HandlerKind(IntEnum):
+    """How invocations of a handler share their service and key."""
+
+    SERVICE = 0
+    #: Virtual object, one at a time a key.
+    EXCLUSIVE = 1
+    #: Virtual object, concurrent and read-only.
+    SHARED = 2
+    #: A workflow's ``run``: once a key.
+    WORKFLOW = 3
+    #: Any other handler of a workflow.
+    WORKFLOW_SHARED = 4
+
+    @property
+    def keyed(self) -> bool:
+        """Whether a target of this kind has a key, and so state."""
+        return self is not HandlerKind.SERVICE
+
+    @property
+    def writes_state(self) -> bool:
+        """Whether a handler of this kind may change state."""
+        return self in (HandlerKind.EXCLUSIVE, HandlerKind.WORKFLOW)
+
+    @property
+    def has_promises(self) -> bool:
+        """Whether a handler of this kind may use durable promises."""
+        return self in (HandlerKind.WORKFLOW, HandlerKind.WORKFLOW_SHARED)
+
+
+class Target(Struct, frozen=True, array_like=True, gc=False):
+    """What an invocation runs."""
+
+    service: str
+    handler: str
+    kind: HandlerKind
+    key: str = ""
+
+    def __str__(self) -> str:
+        """Write the target as ``Service/key/handler``."""
+        middle = f"/{self.key}" if self.kind.keyed else ""
+        return f"{self.service}{middle}/{self.handler}"

@@ -1,0 +1,116 @@
+"""What the engine needs of the world, as protocols that adapters meet.
+
+Errors an adapter raises are the ones declared here, so that nothing above knows which library is
+below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+
+class StorageError(Exception):
+    """The disk, or what is on it, cannot be used; the message says why and what to do."""
+
+
+class LogFailedError(StorageError):
+    """A batch could not be made durable; the log takes nothing more until it is opened again."""
+
+
+class CorruptLogError(StorageError):
+    """A record before the end of the log does not match its checksum or its place."""
+
+
+class Log(Protocol):
+    """A partition's ordered, durable records.
+
+    Records are numbered from 1, without gaps: the log sequence number (LSN).
+    """
+
+    @property
+    def tail(self) -> int:
+        """LSN that the next record will get."""
+
+    def read(self, from_lsn: int) -> Iterator[tuple[int, bytes]]:
+        """Give the records from ``from_lsn`` on, in order, as far as they are durable.
+
+        Raises:
+            CorruptLogError: a record is damaged, or ``from_lsn`` was trimmed.
+        """
+
+    def append(
+        self, batch: Sequence[bytes], done: Callable[[LogFailedError | None], None]
+    ) -> None:
+        """Append records as one write with one sync, off the event loop.
+
+        ``done`` is called on the event loop's thread: with None once the batch is durable, with
+        the error when it is not. The next append may start before then; batches become durable
+        in order. After an error every further batch fails too.
+        """
+
+    def trim(self, upto_lsn: int) -> None:
+        """Allow the records up to and including ``upto_lsn`` to be forgotten."""
+
+    def close(self) -> None:
+        """Finish what is under way and release the files."""
+
+
+class StoreView(Protocol):
+    """A consistent, unchanging view of a store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give the value of a key."""
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give keys and values from ``start`` on, up to but excluding ``end``, in order."""
+
+    def close(self) -> None:
+        """Release what the view holds."""
+
+
+class Store(Protocol):
+    """The tables: a fold of the log, as ordered keys and values.
+
+    A write is atomic and not synced: after a crash the store holds all writes up to some one of
+    them, and ``applied_lsn`` tells which.
+    """
+
+    @property
+    def applied_lsn(self) -> int:
+        """LSN of the last record whose changes were written; 0 in an empty store."""
+
+    @property
+    def durable_lsn(self) -> int:
+        """LSN up to which a crash of the machine loses nothing: where the log may be trimmed."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give the value of a key."""
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give keys and values from ``start`` on, up to but excluding ``end``, in order."""
+
+    def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
+        """Put (or, with None, delete) keys in one atomic step that reaches ``lsn``."""
+
+    def checkpoint(self) -> None:
+        """Make all writes so far durable; may take long and is called off the event loop."""
+
+    def view(self) -> StoreView:
+        """Give a consistent view that later writes do not change."""
+
+    def close(self) -> None:
+        """Release the files."""
+
+
+class Clock(Protocol):
+    """Time and chance: the only place from where the engine gets them."""
+
+    def now_ms(self) -> int:
+        """Give the milliseconds since 1970."""
+
+    def chance(self) -> float:
+        """Give a number from 0 up to, but excluding, 1."""
+
+    def random_bytes(self, count: int) -> bytes:
+        """Give so many bytes that nobody can guess."""

@@ -1,0 +1,1 @@
+"""The service protocol: identifiers, messages, manifest. One implementation for server and SDK."""
