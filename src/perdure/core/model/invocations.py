@@ -14,7 +14,7 @@ from msgspec import Struct
 from perdure.core.model.journals import JournalSize
 from perdure.core.model.targets import Target
 from perdure.protocol.ids import DeploymentId, InvocationId
-from perdure.protocol.messages import Future, Outcome
+from perdure.protocol.messages import CompletionKind, Future, Outcome
 
 
 class Problem(Struct, frozen=True, array_like=True, gc=False):
@@ -105,12 +105,11 @@ class Retention(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Caller(Struct, frozen=True, array_like=True, gc=False):
-    """Who waits for the result: an invocation, and the completion it waits for."""
+    """Who waits for a result: an invocation, and the completion it waits for."""
 
     invocation_id: InvocationId
     completion_id: int
-    #: Attached later rather than called: answered with an attach completion.
-    attached: bool = False
+    kind: CompletionKind
 
 
 class Origin(Struct, frozen=True, array_like=True, gc=False):
@@ -139,3 +138,5 @@ class Invocation(Struct, frozen=True, array_like=True):
     origin: Origin = Origin()
     idempotency_key: str | None = None
     execution_time: int | None = None
+    #: Sleeps whose timers are armed; they are disarmed when the invocation ends before them.
+    sleeps: int = 0

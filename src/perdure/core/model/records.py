@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from perdure.core.model.invocations import Pin, Problem, Retention
+from perdure.core.model.invocations import Caller, Origin, Pin, Problem, Retention
 from perdure.core.model.retries import RetryPolicy
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.core.model.timers import Timer
@@ -46,6 +46,9 @@ class Invoke(Body, frozen=True, tag=1):
     idempotency_key: str | None = None
     #: Not before this time, in milliseconds since 1970.
     execution_time: int | None = None
+    #: The invocation that waits for the result, if one called.
+    caller: Caller | None = None
+    origin: Origin = Origin()
 
 
 class Callee(Struct, frozen=True, array_like=True, gc=False):
@@ -167,6 +170,27 @@ class Expire(Body, frozen=True, tag=12):
     limit: int
 
 
+class Respond(Body, frozen=True, tag=13):
+    """A result for an invocation that waits for it."""
+
+    caller: Caller
+    result: Void | Value | Failure
+
+
+class Attach(Body, frozen=True, tag=14):
+    """An invocation wants the result of another one, now or when it ends."""
+
+    invocation_id: InvocationId
+    caller: Caller
+
+
+class ReadOutput(Body, frozen=True, tag=15):
+    """An invocation wants the result of another one if there is one by now."""
+
+    invocation_id: InvocationId
+    caller: Caller
+
+
 RecordBody = (
     AnnounceLeader
     | Invoke
@@ -181,6 +205,9 @@ RecordBody = (
     | PurgeJournal
     | RestartAsNew
     | Expire
+    | Respond
+    | Attach
+    | ReadOutput
 )
 
 

@@ -1,0 +1,108 @@
+"""The machine: one record in, tables changed, actions and an answer out.
+
+Why it is shaped this way. A partition is a fold of its log (invariant I2): whatever a record needs
+beyond the tables (time, chance, identities) came in with it. Handlers change tables through a
+:class:`~perdure.core.machine.step.Step` and never wait; messages between invocations are records
+too, delivered within the same step while both live in one partition. Actions are collected, not
+performed: the leader performs them, after the record is durable, which it was before it was applied
+(invariant I1). Every action can be lost: whatever it would have woken stands in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from perdure.core.machine import (
+    admission,
+    cancellation,
+    notifications,
+    pausing,
+    progress,
+    purging,
+    restarting,
+)
+from perdure.core.machine.actions import Action
+from perdure.core.machine.entries import sleeps
+from perdure.core.machine.retrying import retry
+from perdure.core.machine.starts import admit
+from perdure.core.machine.step import Step
+from perdure.core.model import records
+from perdure.core.model.invocations import Scheduled
+from perdure.core.model.records import AnnounceLeader, Record, RecordBody, TimerFired
+from perdure.core.model.timers import Timer, TimerKind
+from perdure.core.model.verdicts import Reply
+from perdure.core.tables.keys import timer_key
+from perdure.core.tables.tables import EPOCH, Tables
+
+
+class Machine:
+    """The state machine of one partition."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        #: Epoch of the newest leader; what an older one wrote is dropped (invariant I3).
+        self.epoch = tables.facts.get(EPOCH) or 0
+
+    def apply(self, record: Record) -> tuple[list[Action], Reply]:
+        """Change the tables as a durable record demands.
+
+        Returns:
+            What the leader must do now, and the answer for whoever asked for the record.
+        """
+        if record.epoch < self.epoch:
+            return [], None
+        body = record.body
+        if isinstance(body, AnnounceLeader):
+            self.epoch = body.epoch
+            self.tables.facts.put(EPOCH, body.epoch)
+            return [], None
+        step = Step(self.tables, record.now)
+        reply = HANDLERS[type(body)](step, body)
+        deliveries = step.deliveries
+        while deliveries:
+            delivered = deliveries.popleft()
+            HANDLERS[type(delivered)](step, delivered)
+        return step.actions, reply
+
+
+def timer_fired(step: Step, body: TimerFired) -> None:
+    """Do what a timer was armed for, once."""
+    timer, key = body.timer, timer_key(body.timer)
+    if step.tables.timers.get(key) is None:
+        return  # it fired before, or was disarmed
+    step.tables.timers.delete(key)
+    match timer.kind:
+        case TimerKind.SLEEP:
+            sleeps.wake(step, timer)
+        case TimerKind.START:
+            start_scheduled(step, timer)
+        case TimerKind.RETRY:
+            retry(step, timer)
+
+
+def start_scheduled(step: Step, timer: Timer) -> None:
+    """Admit an invocation whose execution time has come."""
+    row = step.tables.invocations.get(timer.invocation_id)
+    assert row is not None, "a scheduled invocation has a row until its timer fires"
+    assert isinstance(row.status, Scheduled), "its timer is taken away when it is cancelled"
+    admit(step, timer.invocation_id, row)
+
+
+HANDLERS: Final[Mapping[type[RecordBody], Callable[[Step, Any], Reply]]] = {
+    records.Invoke: admission.invoke,
+    records.Progress: progress.progress,
+    records.TimerFired: timer_fired,
+    records.SignalReceived: notifications.signal_received,
+    records.Respond: notifications.respond,
+    records.Attach: notifications.attach,
+    records.ReadOutput: notifications.read_output,
+    records.Cancel: cancellation.cancel,
+    records.Kill: cancellation.kill,
+    records.Pause: pausing.pause,
+    records.Resume: pausing.resume,
+    records.Purge: purging.purge,
+    records.PurgeJournal: purging.purge_journal,
+    records.Expire: purging.expire,
+    records.RestartAsNew: restarting.restart_as_new,
+}

@@ -1,0 +1,122 @@
+"""What a suspended invocation waits for, and when it has it (service protocol 4.1 and 5.6).
+
+A tree of futures is settled one notification at a time: leaves that are done are taken out, and
+what is left is stored. Where the tree cannot tell success from failure it wakes the invocation,
+which then looks for itself: waking early costs an attempt, waking never costs the invocation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import Final
+
+from msgspec.structs import replace
+
+from perdure.protocol.messages import (
+    Combinator,
+    Completion,
+    Failure,
+    Future,
+    Notification,
+)
+
+#: A tree deeper than this is refused (RT0025); the machine would otherwise recurse without bound.
+AWAITED_DEPTH_MAX: Final = 1000
+
+
+class Settled(Enum):
+    """How a future came out."""
+
+    SUCCEEDED = auto()
+    FAILED = auto()
+    #: It is done, and the tree does not say how.
+    UNCLEAR = auto()
+
+
+def settle(future: Future, notification: Notification) -> Future | Settled:
+    """Give what is left to wait for after a notification, or how the future came out."""
+    hit, pruned = _take_leaf(future, notification)
+    outcomes: list[Settled] = []
+    if hit:
+        failed = isinstance(notification.result, Failure)
+        outcomes.append(Settled.FAILED if failed else Settled.SUCCEEDED)
+    nested: list[Future] = []
+    for child in future.nested:
+        left = settle(child, notification)
+        if isinstance(left, Settled):
+            outcomes.append(left)
+        else:
+            nested.append(left)
+    if not outcomes:
+        return replace(future, nested=tuple(nested)) if future.nested else future
+    return _combine(replace(pruned, nested=tuple(nested)), outcomes)
+
+
+def settle_all(future: Future, notifications: Iterable[Notification]) -> Future | Settled:
+    """Settle with several notifications, in order."""
+    left = future
+    for notification in notifications:
+        settled = settle(left, notification)
+        if isinstance(settled, Settled):
+            return settled
+        left = settled
+    return left
+
+
+def depth(future: Future) -> int:
+    """Count the levels of a tree without recursion."""
+    levels, current = 0, [future]
+    while current:
+        levels += 1
+        current = [child for parent in current for child in parent.nested]
+    return levels
+
+
+def is_empty(future: Future) -> bool:
+    """Tell whether a tree has no leaf: nothing could ever wake it."""
+    current = [future]
+    while current:
+        node = current.pop()
+        if node.completions or node.signals or node.named_signals:
+            return False
+        current.extend(node.nested)
+    return True
+
+
+def _take_leaf(future: Future, notification: Notification) -> tuple[bool, Future]:
+    """Take out the leaf that a notification completes, if this node has it."""
+    if isinstance(notification, Completion):
+        found = notification.completion_id
+        if found not in future.completions:
+            return False, future
+        left = tuple(leaf for leaf in future.completions if leaf != found)
+        return True, replace(future, completions=left)
+    if isinstance(notification.signal, int):
+        if notification.signal not in future.signals:
+            return False, future
+        signals = tuple(leaf for leaf in future.signals if leaf != notification.signal)
+        return True, replace(future, signals=signals)
+    if notification.signal not in future.named_signals:
+        return False, future
+    named = tuple(leaf for leaf in future.named_signals if leaf != notification.signal)
+    return True, replace(future, named_signals=named)
+
+
+def _combine(left: Future, outcomes: list[Settled]) -> Future | Settled:
+    """Decide a node some of whose children just came out."""
+    match left.combinator:
+        case Combinator.FIRST_COMPLETED:
+            return outcomes[0]
+        case Combinator.UNKNOWN:
+            return Settled.UNCLEAR
+        case Combinator.ALL_COMPLETED:
+            return Settled.SUCCEEDED if is_empty(left) else left
+        case Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED:
+            decisive, exhausted = Settled.SUCCEEDED, Settled.FAILED
+        case Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED:
+            decisive, exhausted = Settled.FAILED, Settled.SUCCEEDED
+    for outcome in outcomes:
+        if outcome is decisive or outcome is Settled.UNCLEAR:
+            return outcome
+    return exhausted if is_empty(left) else left

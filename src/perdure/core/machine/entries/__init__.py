@@ -1,0 +1,1 @@
+"""What each command does when it is appended: one module a family."""

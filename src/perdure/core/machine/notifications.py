@@ -1,0 +1,114 @@
+"""Notifications from elsewhere: appended to the journal of whoever waits, who is woken by them.
+
+Invariant I6: a suspended invocation is woken in the very step that appends what it waits for.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from perdure.core.machine.awaiting import Settled, settle
+from perdure.core.machine.endings import NOT_FOUND, expires_at
+from perdure.core.machine.starts import run
+from perdure.core.machine.step import Journal, Step
+from perdure.core.model.invocations import (
+    Completed,
+    Inboxed,
+    Invocation,
+    Paused,
+    Running,
+    Scheduled,
+    Suspended,
+)
+from perdure.core.model.journals import JournalSize
+from perdure.core.model.records import Attach, ReadOutput, Respond, SignalReceived
+from perdure.core.model.verdicts import Verdict
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import (
+    SIGNAL_CANCEL,
+    VOID,
+    Completion,
+    Failure,
+    Notification,
+    Signal,
+    Value,
+    Void,
+)
+
+
+def notify(step: Step, invocation_id: InvocationId, notification: Notification) -> bool:
+    """Append a notification; False if the invocation cannot take one any more or not yet."""
+    row = step.tables.invocations.get(invocation_id)
+    if row is None or isinstance(row.status, Scheduled | Inboxed | Completed):
+        return False
+    journal = Journal(step, invocation_id, row)
+    if isinstance(row.status, Running) and row.status.retry_at is None:
+        journal.notify(notification)
+    else:
+        journal.store(notification)
+    grown = replace(row, journal=JournalSize(journal.entries, journal.commands))
+    wake_or_wait(step, invocation_id, grown, notification)
+    return True
+
+
+def wake_or_wait(
+    step: Step, invocation_id: InvocationId, row: Invocation, notification: Notification
+) -> None:
+    """Write the row after a notification, and start an attempt if it is what was waited for."""
+    match row.status:
+        case Suspended(awaiting):
+            left = settle(awaiting, notification)
+            if isinstance(left, Settled):
+                run(step, invocation_id, row)
+                return
+            row = replace(row, status=Suspended(left))
+        case Paused() if isinstance(notification, Signal) and notification.signal == SIGNAL_CANCEL:
+            run(step, invocation_id, row)
+            return
+        case _:
+            pass
+    step.tables.invocations.put(invocation_id, row)
+
+
+def signal_received(step: Step, body: SignalReceived) -> Verdict:
+    """Deliver a signal; one for an invocation that has not begun, or has ended, is dropped."""
+    taken = notify(step, body.invocation_id, Signal(body.signal, body.result))
+    return Verdict.ACCEPTED if taken else Verdict.NOT_RUNNING
+
+
+def respond(step: Step, body: Respond) -> None:
+    """Deliver a result to the invocation that waits for it."""
+    caller = body.caller
+    notify(step, caller.invocation_id, Completion(caller.kind, caller.completion_id, body.result))
+
+
+def attach(step: Step, body: Attach) -> None:
+    """Answer with the result of an ended invocation, or note who waits for it."""
+    row = known_row(step, body.invocation_id)
+    if row is None:
+        step.deliver(Respond(body.caller, NOT_FOUND))
+    elif isinstance(row.status, Completed):
+        step.deliver(Respond(body.caller, row.status.outcome))
+    else:
+        waiting = replace(row, callers=(*row.callers, body.caller))
+        step.tables.invocations.put(body.invocation_id, waiting)
+
+
+def read_output(step: Step, body: ReadOutput) -> None:
+    """Answer with the result of an invocation if it has ended, else with nothing."""
+    row = known_row(step, body.invocation_id)
+    result: Void | Value | Failure = VOID
+    if row is None:
+        result = NOT_FOUND
+    elif isinstance(row.status, Completed):
+        result = row.status.outcome
+    step.deliver(Respond(body.caller, result))
+
+
+def known_row(step: Step, invocation_id: InvocationId) -> Invocation | None:
+    """Give the row of an id unless its retention has passed."""
+    row = step.tables.invocations.get(invocation_id)
+    if row is None:
+        return None
+    limit = expires_at(row)
+    return row if limit is None or step.now < limit else None

@@ -1,0 +1,118 @@
+"""What an attempt did: its commands take effect in order, then its ending if it came to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from perdure.core.machine.awaiting import Settled, settle_all
+from perdure.core.machine.endings import end
+from perdure.core.machine.entries.effects import EFFECTS, Work
+from perdure.core.machine.retrying import fail
+from perdure.core.machine.starts import run
+from perdure.core.machine.step import Journal, Step
+from perdure.core.model.invocations import Invocation, Problem, Running, Suspended
+from perdure.core.model.journals import JournalSize
+from perdure.core.model.records import Ended, Failed, Progress
+from perdure.core.model.records import Suspended as AttemptSuspended
+from perdure.core.model.retries import RetryPolicy
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import (
+    Completion,
+    CompletionKind,
+    Future,
+    Notification,
+    Outcome,
+    Output,
+    ProposeRunCompletion,
+    Signal,
+)
+
+NO_OUTPUT = Problem(571, "the handler ended without an output", doc_code="RT0012")
+
+
+def progress(step: Step, body: Progress) -> None:
+    """Apply what an attempt did, unless a newer attempt has begun (invariant I4)."""
+    invocation_id = body.invocation_id
+    row = step.tables.invocations.get(invocation_id)
+    if row is None or row.attempt != body.attempt or not isinstance(row.status, Running):
+        return
+    if body.entries:
+        row = record(step, invocation_id, row, body)
+    match body.ending:
+        case None:
+            step.tables.invocations.put(invocation_id, row)
+        case Ended():
+            finish(step, invocation_id, row, body)
+        case AttemptSuspended(awaiting):
+            suspend(step, invocation_id, row, awaiting)
+        case Failed():
+            fail(step, invocation_id, row, body.ending)
+
+
+def record(step: Step, invocation_id: InvocationId, row: Invocation, body: Progress) -> Invocation:
+    """Append the entries to the journal, each followed by its immediate answers."""
+    work = Work(step, invocation_id, row, Journal(step, invocation_id, row), iter(body.callees))
+    journal = work.journal
+    commands_before = journal.commands
+    for entry in body.entries:
+        if isinstance(entry, ProposeRunCompletion):
+            journal.complete(CompletionKind.RUN, entry.result_completion_id, entry.result)
+        else:
+            EFFECTS[type(entry)](work, entry)
+    status = row.status
+    assert isinstance(status, Running)
+    if status.failures_since_progress and journal.commands > commands_before:
+        status = replace(status, failures_since_progress=0)
+    return replace(
+        row,
+        status=status,
+        modified_at=step.now,
+        journal=JournalSize(journal.entries, journal.commands),
+        pin=row.pin or body.pin,
+        sleeps=row.sleeps + work.sleeps,
+    )
+
+
+def finish(step: Step, invocation_id: InvocationId, row: Invocation, body: Progress) -> None:
+    """End with the last output, which this record or an earlier attempt brought."""
+    outcome = last_output(body) or stored_output(step, invocation_id)
+    if outcome is None:
+        fail(step, invocation_id, row, Failed(NO_OUTPUT, RetryPolicy(), chance=0.0))
+        return
+    end(step, invocation_id, row, outcome)
+
+
+def last_output(body: Progress) -> Outcome | None:
+    """Find the result among the entries of one record."""
+    for entry in reversed(body.entries):
+        if isinstance(entry, Output):
+            return entry.result
+    return None
+
+
+def stored_output(step: Step, invocation_id: InvocationId) -> Outcome | None:
+    """Find the result in the journal: an earlier attempt stored it and died before its end."""
+    for _, entry in reversed(step.tables.journals.rows(invocation_id)):
+        if isinstance(entry.message, Output):
+            return entry.message.result
+    return None
+
+
+def suspend(step: Step, invocation_id: InvocationId, row: Invocation, awaiting: Future) -> None:
+    """Wait, unless what is waited for came while the attempt was ending."""
+    left = settle_all(awaiting, notifications(step, invocation_id))
+    if isinstance(left, Settled):
+        run(step, invocation_id, row)
+        return
+    step.tables.running.delete(invocation_id)
+    waiting = replace(row, status=Suspended(left), modified_at=step.now)
+    step.tables.invocations.put(invocation_id, waiting)
+
+
+def notifications(step: Step, invocation_id: InvocationId) -> Iterator[Notification]:
+    """Give the notifications of a journal, in order."""
+    for _, entry in step.tables.journals.rows(invocation_id):
+        if isinstance(entry.message, Completion | Signal):
+            yield entry.message

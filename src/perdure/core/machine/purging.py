@@ -1,0 +1,72 @@
+"""Forgetting what has ended: by hand, or when its retention has passed (service protocol 10.5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from perdure.core.machine.actions import WatchExpiry
+from perdure.core.machine.endings import purge as purge_row
+from perdure.core.machine.step import Step
+from perdure.core.model.invocations import Completed, Invocation
+from perdure.core.model.records import Expire, Purge, PurgeJournal
+from perdure.core.model.verdicts import Verdict
+from perdure.core.tables.keys import parse_expiry_key
+from perdure.protocol.ids import InvocationId
+
+_FOREVER: Final = (2**64 - 1).to_bytes(8, "big")
+
+
+def purge(step: Step, body: Purge) -> Verdict:
+    """Forget an ended invocation: its id is free again."""
+    row = step.tables.invocations.get(body.invocation_id)
+    if row is None:
+        return Verdict.NOT_FOUND
+    if not isinstance(row.status, Completed):
+        return Verdict.NOT_COMPLETED
+    purge_row(step, body.invocation_id, row)
+    return Verdict.DONE
+
+
+def purge_journal(step: Step, body: PurgeJournal) -> Verdict:
+    """Forget the journal of an ended invocation and keep its result."""
+    row = step.tables.invocations.get(body.invocation_id)
+    if row is None:
+        return Verdict.NOT_FOUND
+    if not isinstance(row.status, Completed):
+        return Verdict.NOT_COMPLETED
+    drop_journal(step, body.invocation_id, row, row.status)
+    return Verdict.DONE
+
+
+def drop_journal(
+    step: Step, invocation_id: InvocationId, row: Invocation, status: Completed
+) -> None:
+    """Remove the journal's entries and note that they are gone."""
+    if status.journal_purged:
+        return
+    step.tables.journals.drop(invocation_id)
+    emptied = replace(row, status=replace(status, journal_purged=True), modified_at=step.now)
+    step.tables.invocations.put(invocation_id, emptied)
+
+
+def expire(step: Step, body: Expire) -> None:
+    """Forget what is past its retention, oldest first, and say when to look again."""
+    tables = step.tables
+    due = tables.expiries.scan(b"", _FOREVER, body.limit + 1)
+    for key, _ in due[: body.limit]:
+        expires_at, invocation_id, journal_only = parse_expiry_key(key)
+        if expires_at > step.now:
+            break
+        tables.expiries.delete(key)
+        row = tables.invocations.get(invocation_id)
+        if row is None or not isinstance(row.status, Completed):
+            continue
+        if journal_only:
+            drop_journal(step, invocation_id, row, row.status)
+        else:
+            purge_row(step, invocation_id, row)
+    left = tables.expiries.scan(b"", _FOREVER, 1)
+    if left:
+        step.act(WatchExpiry(parse_expiry_key(left[0][0])[0]))

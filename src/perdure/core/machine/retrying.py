@@ -1,0 +1,96 @@
+"""Failed attempts: tried again after a delay, paused, or ended (service protocol 7.1 and 7.2)."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from perdure.core.machine.actions import ArmTimer
+from perdure.core.machine.endings import end
+from perdure.core.machine.starts import run
+from perdure.core.machine.step import Step
+from perdure.core.model.invocations import Invocation, Paused, Problem, Running
+from perdure.core.model.records import Failed
+from perdure.core.model.retries import OnExhausted
+from perdure.core.model.timers import Timer, TimerKind
+from perdure.core.tables.keys import timer_key
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import ErrorBehavior, Failure
+
+#: Problems that say nothing about the handler do not count for what the SDK is told (7.7).
+_NOT_THE_HANDLER = frozenset({"RT0011", "RT0013", "RT0014", "RT0015"})
+
+
+def fail(step: Step, invocation_id: InvocationId, row: Invocation, failed: Failed) -> None:
+    """Decide what follows a failed attempt."""
+    status = row.status
+    assert isinstance(status, Running)
+    if failed.behavior is ErrorBehavior.PAUSE:
+        pause(step, invocation_id, row, failed.problem)
+        return
+    if failed.behavior is ErrorBehavior.FAIL:
+        end(step, invocation_id, row, as_failure(failed.problem))
+        return
+    if failed.next_retry_ms is not None:
+        # An override is used as it is, and does not consume an attempt.
+        back_off(step, invocation_id, row, failed, failed.next_retry_ms)
+        return
+    row = replace(row, status=replace(status, failures=status.failures + 1))
+    delay = failed.policy.delay_ms(status.failures + 1, failed.chance)
+    if delay is not None:
+        back_off(step, invocation_id, row, failed, delay)
+    elif failed.policy.on_exhausted is OnExhausted.PAUSE:
+        pause(step, invocation_id, row, failed.problem)
+    else:
+        end(step, invocation_id, row, as_failure(failed.problem))
+
+
+def back_off(
+    step: Step, invocation_id: InvocationId, row: Invocation, failed: Failed, delay_ms: int
+) -> None:
+    """Arm the timer of the next attempt, under whose number nothing of this one counts."""
+    status = row.status
+    assert isinstance(status, Running)
+    attempt, retry_at = row.attempt + 1, step.now + delay_ms
+    timer = Timer(retry_at, TimerKind.RETRY, invocation_id, attempt)
+    step.tables.timers.insert(timer_key(timer), b"")
+    step.act(ArmTimer(timer))
+    counted = failed.problem.doc_code not in _NOT_THE_HANDLER
+    backing_off = replace(
+        status,
+        retry_at=retry_at,
+        problem=failed.problem,
+        failures_since_progress=status.failures_since_progress + counted,
+    )
+    step.tables.invocations.put(
+        invocation_id,
+        replace(row, status=backing_off, attempt=attempt, modified_at=step.now),
+    )
+
+
+def pause(
+    step: Step, invocation_id: InvocationId, row: Invocation, problem: Problem | None
+) -> None:
+    """Stop until someone resumes or cancels the invocation; it keeps its key."""
+    step.tables.running.delete(invocation_id)
+    paused = replace(row, status=Paused(problem), modified_at=step.now)
+    step.tables.invocations.put(invocation_id, paused)
+
+
+def retry(step: Step, timer: Timer) -> None:
+    """Start the attempt that a timer was armed for, unless something else did."""
+    row = step.tables.invocations.get(timer.invocation_id)
+    if row is None or row.attempt != timer.number or not isinstance(row.status, Running):
+        return
+    again(step, timer.invocation_id, row)
+
+
+def again(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
+    """Start the next attempt of an invocation that backs off; its failures stay counted."""
+    status = row.status
+    assert isinstance(status, Running)
+    run(step, invocation_id, row, replace(status, retry_at=None))
+
+
+def as_failure(problem: Problem) -> Failure:
+    """Turn the problem of an invocation's last attempt into its result."""
+    return Failure(problem.code, problem.message)

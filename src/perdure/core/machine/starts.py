@@ -1,0 +1,70 @@
+"""Starting invocations: admission to exclusive keys, the line behind them, and new attempts.
+
+Invariant I5: a key has a lock exactly while one admitted invocation on it has not ended; all others
+stand in line in the order in which they arrived.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from perdure.core.machine.actions import StartAttempt
+from perdure.core.machine.step import Step
+from perdure.core.model.invocations import Inboxed, Invocation, Running
+from perdure.core.model.targets import HandlerKind
+from perdure.core.tables.keys import object_key, place_key
+from perdure.core.tables.tables import Lock
+from perdure.protocol.ids import InvocationId
+
+_FRESH = Running()
+
+
+def admit(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
+    """Run an invocation whose time has come, or put it in line for its key."""
+    if row.target.kind is not HandlerKind.EXCLUSIVE:
+        run(step, invocation_id, row)
+        return
+    tables, group = step.tables, object_key(row.target)
+    lock = tables.locks.get(group)
+    if lock is None:
+        tables.locks.put(group, Lock(invocation_id))
+        run(step, invocation_id, row)
+        return
+    position = place_key(group, lock.tail)
+    tables.lines.put(position, invocation_id)
+    tables.locks.put(group, replace(lock, tail=lock.tail + 1))
+    waiting = replace(row, status=Inboxed(position), modified_at=step.now)
+    tables.invocations.put(invocation_id, waiting)
+
+
+def run(step: Step, invocation_id: InvocationId, row: Invocation, status: Running = _FRESH) -> None:
+    """Begin a new attempt, unless told otherwise with a fresh count of failures."""
+    attempt = row.attempt + 1
+    running = replace(row, status=status, attempt=attempt, modified_at=step.now)
+    step.tables.invocations.put(invocation_id, running)
+    if not isinstance(row.status, Running):
+        step.tables.running.insert(invocation_id, b"")
+    step.act(StartAttempt(invocation_id, attempt))
+
+
+def release(step: Step, row: Invocation) -> None:
+    """Hand the key of an invocation that ended to the first in line."""
+    if row.target.kind is not HandlerKind.EXCLUSIVE:
+        return
+    tables, group = step.tables, object_key(row.target)
+    lock = tables.locks.get(group)
+    assert lock is not None, "an admitted exclusive invocation holds its key"
+    for place in range(lock.head, lock.tail):
+        position = place_key(group, place)
+        waiting = tables.lines.get(position)
+        if waiting is None:
+            continue  # cancelled while it waited
+        next_id = InvocationId(waiting)
+        next_row = tables.invocations.get(next_id)
+        assert next_row is not None, "whoever stands in line has a row"
+        assert isinstance(next_row.status, Inboxed), "whoever stands in line has not started"
+        tables.lines.delete(position)
+        tables.locks.put(group, Lock(next_id, place + 1, lock.tail))
+        run(step, next_id, next_row)
+        return
+    tables.locks.delete(group)

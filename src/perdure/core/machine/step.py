@@ -1,0 +1,83 @@
+"""One application of one record: the tables it may change, and what comes of it.
+
+Messages from one invocation to another are delivered after the handler that sent them is done, in
+the order of sending: no handler ever sees a row that another one is in the middle of changing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from perdure.core.machine.actions import Action, Notify
+from perdure.core.model.invocations import Invocation
+from perdure.core.model.journals import JournalEntry
+from perdure.core.model.records import RecordBody
+from perdure.core.tables.keys import index_key
+from perdure.core.tables.tables import Tables
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import (
+    Command,
+    Completion,
+    CompletionKind,
+    JournalMessage,
+    Notification,
+    Result,
+)
+
+
+class Step:
+    """What a handler of records works with."""
+
+    __slots__ = ("actions", "deliveries", "now", "tables")
+
+    def __init__(self, tables: Tables, now: int) -> None:
+        self.tables = tables
+        #: Milliseconds since 1970, from the record.
+        self.now = now
+        self.actions: list[Action] = []
+        self.deliveries: deque[RecordBody] = deque()
+
+    def act(self, action: Action) -> None:
+        """Ask for something to be done once the record is durable, which it is."""
+        self.actions.append(action)
+
+    def deliver(self, body: RecordBody) -> None:
+        """Send a message to another invocation, or to this one for later."""
+        self.deliveries.append(body)
+
+
+class Journal:
+    """The end of an invocation's journal, while entries are appended to it."""
+
+    __slots__ = ("_id", "_step", "commands", "entries")
+
+    def __init__(self, step: Step, invocation_id: InvocationId, row: Invocation) -> None:
+        self._step = step
+        self._id = invocation_id
+        self.entries = row.journal.entries
+        self.commands = row.journal.commands
+
+    def command(self, message: Command, callee: InvocationId | None = None) -> None:
+        """Append a command."""
+        self.commands += 1
+        self._append(message, callee)
+
+    def notify(self, notification: Notification) -> None:
+        """Append a notification and forward it to the open attempt."""
+        self._step.act(Notify(self._id, self.entries, notification))
+        self._append(notification)
+
+    def complete(self, kind: CompletionKind, completion_id: int, result: Result) -> None:
+        """Answer a command right behind it."""
+        self.notify(Completion(kind, completion_id, result))
+
+    def store(self, notification: Notification) -> None:
+        """Append a notification for which no attempt is open."""
+        self._append(notification)
+
+    def _append(self, message: JournalMessage, callee: InvocationId | None = None) -> None:
+        step = self._step
+        step.tables.journals.put(
+            self._id, index_key(self.entries), JournalEntry(step.now, message, callee)
+        )
+        self.entries += 1

@@ -1,0 +1,368 @@
+"""Deployments and the services they brought: what can be called, and under which options.
+
+A registry is an immutable value; a change is a new value. What is stored is the list of deployments
+with their manifests; schemas (options resolved: handler over service over server) are derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from perdure.core.model.invocations import Retention
+from perdure.core.model.retries import OnExhausted, RetryPolicy
+from perdure.core.model.targets import HandlerKind
+from perdure.protocol.ids import DeploymentId
+from perdure.protocol.manifest import (
+    HANDLER_NAME,
+    SERVICE_NAME,
+    HandlerManifest,
+    HandlerType,
+    InputPayload,
+    Manifest,
+    OnMaxAttempts,
+    Options,
+    OutputPayload,
+    ServiceManifest,
+    ServiceType,
+)
+from perdure.protocol.versions import negotiate
+
+T = TypeVar("T")
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+
+
+class RegistrationError(Exception):
+    """A deployment cannot be registered; nothing was changed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        #: Documented code, such as META0005.
+        self.code = code
+
+
+class Defaults(Struct, frozen=True, kw_only=True):
+    """The server's own options, used where neither handler nor service says otherwise."""
+
+    journal_retention_ms: int = DAY_MS
+    idempotency_retention_ms: int = DAY_MS
+    workflow_retention_ms: int = DAY_MS
+    inactivity_timeout_ms: int = 60_000
+    abort_timeout_ms: int = 600_000
+    retry_policy: RetryPolicy = RetryPolicy()
+
+
+class HandlerSchema(Struct, frozen=True, kw_only=True):
+    """A handler with its options resolved; durations in milliseconds."""
+
+    service: str
+    name: str
+    kind: HandlerKind
+    public: bool
+    input: InputPayload | None
+    output: OutputPayload | None
+    completion_retention_ms: int
+    journal_retention_ms: int
+    inactivity_timeout_ms: int
+    abort_timeout_ms: int
+    lazy_state: bool
+    retry_policy: RetryPolicy
+    documentation: str | None = None
+    metadata: dict[str, str] | None = None
+
+    def retention_for(self, *, idempotent: bool) -> Retention:
+        """Say how long an invocation is kept after its end (service protocol 10.5)."""
+        if not idempotent and self.kind is not HandlerKind.WORKFLOW:
+            return Retention(self.journal_retention_ms, self.journal_retention_ms)
+        completion = self.completion_retention_ms
+        return Retention(completion, min(self.journal_retention_ms, completion))
+
+
+class ServiceSchema(Struct, frozen=True, kw_only=True):
+    """The newest revision of a service."""
+
+    name: str
+    type: ServiceType
+    revision: int
+    deployment_id: DeploymentId
+    public: bool
+    handlers: dict[str, HandlerSchema]
+    documentation: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """One address with the services it serves, as discovered."""
+
+    id: DeploymentId
+    #: Where it is reached, such as ``inprocess://app``.
+    endpoint: str
+    #: Milliseconds since 1970.
+    created_at: int
+    manifest: Manifest
+    #: Revision that each of its services got.
+    revisions: dict[str, int]
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """All deployments, and the newest revision of each service."""
+
+    deployments: Mapping[DeploymentId, Deployment]
+    services: Mapping[str, ServiceSchema]
+    #: Resolved services of every deployment, for invocations that are pinned to one.
+    pinned: Mapping[tuple[DeploymentId, str], ServiceSchema]
+    defaults: Defaults
+
+    def handler(self, service: str, handler: str) -> HandlerSchema | None:
+        """Give the newest revision of a handler."""
+        schema = self.services.get(service)
+        return None if schema is None else schema.handlers.get(handler)
+
+
+def build_registry(deployments: Iterable[Deployment], defaults: Defaults) -> Registry:
+    """Derive what can be called from the deployments that were registered."""
+    by_id = {deployment.id: deployment for deployment in deployments}
+    pinned = {
+        (deployment.id, service.name): resolve_service(deployment, service, defaults)
+        for deployment in by_id.values()
+        for service in deployment.manifest.services
+    }
+    services: dict[str, ServiceSchema] = {}
+    for (_, name), schema in pinned.items():
+        if name not in services or services[name].revision < schema.revision:
+            services[name] = schema
+    return Registry(
+        deployments=by_id,
+        services=dict(sorted(services.items())),
+        pinned=pinned,
+        defaults=defaults,
+    )
+
+
+def with_deployment(
+    registry: Registry,
+    deployment_id: DeploymentId,
+    endpoint: str,
+    manifest: Manifest,
+    created_at: int,
+) -> Registry:
+    """Add a deployment: each of its services gets the next revision.
+
+    Raises:
+        RegistrationError: the manifest contradicts itself, the protocol, or an earlier revision.
+    """
+    check_manifest(manifest)
+    for service in manifest.services:
+        known = registry.services.get(service.name)
+        if known is not None and known.type is not service.ty:
+            raise RegistrationError(
+                "META0006",
+                f"service {service.name!r} is a {known.type} and cannot become a {service.ty}; "
+                "give the new service another name",
+            )
+    revisions = {
+        service.name: registry.services[service.name].revision + 1
+        if service.name in registry.services
+        else 1
+        for service in manifest.services
+    }
+    added = Deployment(
+        id=deployment_id,
+        endpoint=endpoint,
+        created_at=created_at,
+        manifest=manifest,
+        revisions=revisions,
+    )
+    return build_registry([*registry.deployments.values(), added], registry.defaults)
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Refuse a manifest that cannot be served.
+
+    Raises:
+        RegistrationError: what is wrong, and what to write instead.
+    """
+    if negotiate(manifest.min_protocol_version, manifest.max_protocol_version) is None:
+        raise RegistrationError(
+            "META0012",
+            f"the deployment speaks protocol versions {manifest.min_protocol_version} to "
+            f"{manifest.max_protocol_version}, this server 5 to 7; upgrade the older of the two",
+        )
+    seen: set[str] = set()
+    for service in manifest.services:
+        if service.name in seen:
+            raise RegistrationError("META0013", f"service {service.name!r} appears twice")
+        seen.add(service.name)
+        check_service(service)
+
+
+def check_service(service: ServiceManifest) -> None:
+    """Refuse a service with a bad name, or with handlers that do not fit its type.
+
+    Raises:
+        RegistrationError: what is wrong, and what to write instead.
+    """
+    name = service.name
+    if not SERVICE_NAME.fullmatch(name):
+        raise RegistrationError(
+            "META0013", f"service name {name!r} does not match {SERVICE_NAME.pattern}"
+        )
+    if name.lower().startswith("restate") or name.lower() == "openapi":
+        raise RegistrationError("META0005", f"service name {name!r} is reserved; choose another")
+    seen: set[str] = set()
+    for handler in service.handlers:
+        if not HANDLER_NAME.fullmatch(handler.name):
+            raise RegistrationError(
+                "META0013",
+                f"handler name {name}/{handler.name!r} does not match {HANDLER_NAME.pattern}",
+            )
+        if handler.name in seen:
+            raise RegistrationError("META0013", f"handler {name}/{handler.name} appears twice")
+        seen.add(handler.name)
+        if service.ingress_private and handler.ingress_private is False:
+            raise RegistrationError(
+                "META0013", f"handler {name}/{handler.name} is public in a private service"
+            )
+        handler_kind(service, handler)
+        check_retentions(service, handler)
+
+
+def check_retentions(service: ServiceManifest, handler: HandlerManifest) -> None:
+    """Refuse a retention that means nothing for the handler's kind (service protocol 2.4).
+
+    Raises:
+        RegistrationError: which option to move or remove.
+    """
+    where = f"handler {service.name}/{handler.name}"
+    is_run = handler.ty is HandlerType.WORKFLOW
+    if is_run and handler.idempotency_retention is not None:
+        raise RegistrationError(
+            "META0013",
+            f"{where}: a workflow takes workflowCompletionRetention instead of "
+            "idempotencyRetention",
+        )
+    if not is_run and handler.workflow_completion_retention is not None:
+        raise RegistrationError(
+            "META0013", f"{where}: workflowCompletionRetention is for the workflow handler only"
+        )
+
+
+_KINDS: Final[Mapping[tuple[ServiceType, HandlerType | None], HandlerKind]] = {
+    (ServiceType.SERVICE, None): HandlerKind.SERVICE,
+    (ServiceType.SERVICE, HandlerType.SHARED): HandlerKind.SERVICE,
+    (ServiceType.VIRTUAL_OBJECT, None): HandlerKind.EXCLUSIVE,
+    (ServiceType.VIRTUAL_OBJECT, HandlerType.EXCLUSIVE): HandlerKind.EXCLUSIVE,
+    (ServiceType.VIRTUAL_OBJECT, HandlerType.SHARED): HandlerKind.SHARED,
+    # The text of the manifest's schema says "workflow" here; the real server takes "shared".
+    (ServiceType.WORKFLOW, None): HandlerKind.WORKFLOW_SHARED,
+    (ServiceType.WORKFLOW, HandlerType.SHARED): HandlerKind.WORKFLOW_SHARED,
+    (ServiceType.WORKFLOW, HandlerType.WORKFLOW): HandlerKind.WORKFLOW,
+}
+
+
+def handler_kind(service: ServiceManifest, handler: HandlerManifest) -> HandlerKind:
+    """Give a handler's kind by its type and its service's (service protocol 2.5).
+
+    Raises:
+        RegistrationError: the two types do not go together.
+    """
+    kind = _KINDS.get((service.ty, handler.ty))
+    if kind is None:
+        raise RegistrationError(
+            "META0013",
+            f"handler {service.name}/{handler.name} is {handler.ty}, "
+            f"which a {service.ty} cannot have",
+        )
+    return kind
+
+
+def resolve_service(
+    deployment: Deployment, service: ServiceManifest, defaults: Defaults
+) -> ServiceSchema:
+    """Resolve the options of a service and its handlers."""
+    handlers = {
+        handler.name: resolve_handler(service, handler, defaults) for handler in service.handlers
+    }
+    return ServiceSchema(
+        name=service.name,
+        type=service.ty,
+        revision=deployment.revisions[service.name],
+        deployment_id=deployment.id,
+        public=not service.ingress_private,
+        handlers=handlers,
+        documentation=service.documentation,
+        metadata=service.metadata,
+    )
+
+
+def resolve_handler(
+    service: ServiceManifest, handler: HandlerManifest, defaults: Defaults
+) -> HandlerSchema:
+    """Resolve the options of one handler: its own, else its service's, else the server's."""
+    kind = handler_kind(service, handler)
+
+    private = _first(handler.ingress_private, service.ingress_private, default=False)
+    completion = (
+        _first(handler.workflow_completion_retention, default=defaults.workflow_retention_ms)
+        if kind is HandlerKind.WORKFLOW
+        else _first(
+            handler.idempotency_retention,
+            service.idempotency_retention,
+            default=defaults.idempotency_retention_ms,
+        )
+    )
+    return HandlerSchema(
+        service=service.name,
+        name=handler.name,
+        kind=kind,
+        public=not private,
+        input=handler.input,
+        output=handler.output,
+        completion_retention_ms=completion,
+        journal_retention_ms=_first(
+            handler.journal_retention,
+            service.journal_retention,
+            default=defaults.journal_retention_ms,
+        ),
+        inactivity_timeout_ms=_first(
+            handler.inactivity_timeout,
+            service.inactivity_timeout,
+            default=defaults.inactivity_timeout_ms,
+        ),
+        abort_timeout_ms=_first(
+            handler.abort_timeout, service.abort_timeout, default=defaults.abort_timeout_ms
+        ),
+        lazy_state=_first(handler.enable_lazy_state, service.enable_lazy_state, default=False),
+        retry_policy=resolve_retries(handler, resolve_retries(service, defaults.retry_policy)),
+        documentation=handler.documentation,
+        metadata=handler.metadata,
+    )
+
+
+def resolve_retries(options: Options, below: RetryPolicy) -> RetryPolicy:
+    """Lay the retry options of a service or handler over the policy below it."""
+    changes: dict[str, object] = {
+        "initial_interval_ms": options.retry_policy_initial_interval,
+        "exponentiation_factor": options.retry_policy_exponentiation_factor,
+        "max_interval_ms": options.retry_policy_max_interval,
+        "max_attempts": options.retry_policy_max_attempts,
+    }
+    if options.retry_policy_on_max_attempts is not None:
+        changes["on_exhausted"] = (
+            OnExhausted.KILL
+            if options.retry_policy_on_max_attempts is OnMaxAttempts.KILL
+            else OnExhausted.PAUSE
+        )
+    given = {name: value for name, value in changes.items() if value is not None}
+    if given.get("max_attempts") == 0:
+        given["max_attempts"] = 1  # as the real server stores it (service protocol 2.3)
+    return replace(below, **given) if given else below
+
+
+def _first(*options: T | None, default: T) -> T:
+    """Give the first option that was set."""
+    return next((option for option in options if option is not None), default)

@@ -1,0 +1,192 @@
+"""Rows by key, over what the store holds: read through, written at the next flush."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+R = TypeVar("R")
+
+
+class Reader(Protocol):
+    """Ordered bytes, as the last flush left them."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give the value of a key."""
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give keys and values from ``start`` on, up to but excluding ``end``, in order."""
+
+
+Change = tuple[bytes, bytes | None]
+
+
+def after_prefix(prefix: bytes) -> bytes:
+    """Give the least key that is greater than every key with this prefix."""
+    stripped = prefix.rstrip(b"\xff")
+    assert stripped, "a table's tag is never 0xff"
+    return stripped[:-1] + bytes([stripped[-1] + 1])
+
+
+class RowTable(Generic[R]):
+    """Rows under single keys.
+
+    ``fresh`` holds the keys that were inserted since the last flush: the store does not know them,
+    so that removing one leaves nothing to write. ``recent`` is what the last flush wrote.
+    """
+
+    __slots__ = ("_decode", "_encode", "_reader", "changed", "fresh", "recent", "tag")
+
+    def __init__(
+        self,
+        reader: Reader,
+        tag: bytes,
+        encode: Callable[[R], bytes],
+        decode: Callable[[bytes], R],
+    ) -> None:
+        self._reader = reader
+        self._encode = encode
+        self._decode = decode
+        self.tag = tag
+        self.changed: dict[bytes, R | None] = {}
+        self.fresh: set[bytes] = set()
+        self.recent: dict[bytes, R | None] = {}
+
+    def get(self, key: bytes) -> R | None:
+        """Give the row under a key."""
+        changed = self.changed
+        if key in changed:
+            return changed[key]
+        if key in self.recent:
+            return self.recent[key]
+        value = self._reader.get(self.tag + key)
+        return None if value is None else self._decode(value)
+
+    def put(self, key: bytes, row: R) -> None:
+        """Write a row, new or not."""
+        self.changed[key] = row
+
+    def insert(self, key: bytes, row: R) -> None:
+        """Write a row under a key that has none."""
+        if self.changed.get(key, self) is not None:
+            # A key deleted since the last flush may still stand in the store.
+            self.fresh.add(key)
+        self.changed[key] = row
+
+    def delete(self, key: bytes) -> None:
+        """Remove the row under a key, if there is one."""
+        if key in self.fresh:
+            self.fresh.discard(key)
+            del self.changed[key]
+            self.recent.pop(key, None)
+        else:
+            self.changed[key] = None
+
+    def scan(self, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, R]]:
+        """Give up to ``limit`` rows from ``start`` on, up to but excluding ``end``, in order."""
+        changed = self.changed
+        rows = [
+            (key, row) for key, row in changed.items() if row is not None and start <= key < end
+        ]
+        skip = len(self.tag)
+        stored = 0
+        for full_key, value in self._reader.scan(self.tag + start, self.tag + end):
+            key = full_key[skip:]
+            if key in changed:
+                continue
+            rows.append((key, self._decode(value)))
+            stored += 1
+            if stored == limit:
+                break
+        rows.sort(key=_first)
+        return rows[:limit]
+
+    def drain(self, changes: list[Change]) -> None:
+        """Add what changed since the last call to ``changes``, as the store takes it."""
+        encode, tag = self._encode, self.tag
+        for key, row in self.changed.items():
+            changes.append((tag + key, None if row is None else encode(row)))
+        self.recent = self.changed
+        self.changed = {}
+        self.fresh = set()
+
+
+class GroupTable(Generic[R]):
+    """Rows in groups that are read together, such as an invocation's journal.
+
+    All keys of a group begin with its name, and no group's name is the beginning of another's.
+    """
+
+    __slots__ = ("_decode", "_encode", "_reader", "changed", "count", "tag")
+
+    def __init__(
+        self,
+        reader: Reader,
+        tag: bytes,
+        encode: Callable[[R], bytes],
+        decode: Callable[[bytes], R],
+    ) -> None:
+        self._reader = reader
+        self._encode = encode
+        self._decode = decode
+        self.tag = tag
+        self.changed: dict[bytes, dict[bytes, R | None]] = {}
+        #: Rows changed since the last flush.
+        self.count = 0
+
+    def get(self, group: bytes, key: bytes) -> R | None:
+        """Give one row of a group."""
+        rows = self.changed.get(group)
+        if rows is not None and key in rows:
+            return rows[key]
+        value = self._reader.get(self.tag + group + key)
+        return None if value is None else self._decode(value)
+
+    def put(self, group: bytes, key: bytes, row: R) -> None:
+        """Write one row of a group."""
+        self._change(group, key, row)
+
+    def delete(self, group: bytes, key: bytes) -> None:
+        """Remove one row of a group."""
+        self._change(group, key, None)
+
+    def rows(self, group: bytes) -> list[tuple[bytes, R]]:
+        """Give all rows of a group in the order of their keys."""
+        changed = self.changed.get(group)
+        prefix = self.tag + group
+        skip = len(prefix)
+        stored = self._reader.scan(prefix, after_prefix(prefix))
+        if changed is None:
+            return [(key[skip:], self._decode(value)) for key, value in stored]
+        merged = {
+            key[skip:]: self._decode(value) for key, value in stored if key[skip:] not in changed
+        }
+        merged.update((key, row) for key, row in changed.items() if row is not None)
+        return sorted(merged.items(), key=_first)
+
+    def drop(self, group: bytes) -> None:
+        """Remove all rows of a group."""
+        for key, _ in self.rows(group):
+            self._change(group, key, None)
+
+    def drain(self, changes: list[Change]) -> None:
+        """Add what changed since the last call to ``changes``, as the store takes it."""
+        encode = self._encode
+        for group, rows in self.changed.items():
+            prefix = self.tag + group
+            for key, row in rows.items():
+                changes.append((prefix + key, None if row is None else encode(row)))
+        self.changed = {}
+        self.count = 0
+
+    def _change(self, group: bytes, key: bytes, row: R | None) -> None:
+        rows = self.changed.get(group)
+        if rows is None:
+            self.changed[group] = {key: row}
+        else:
+            rows[key] = row
+        self.count += 1
+
+
+def _first(item: tuple[bytes, R]) -> bytes:
+    return item[0]

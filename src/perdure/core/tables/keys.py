@@ -1,0 +1,62 @@
+"""Key layouts that tables share: big-endian, so that bytes sort as their meaning does."""
+
+from __future__ import annotations
+
+from struct import Struct as Layout
+from typing import Final
+
+from perdure.core.model.targets import Target
+from perdure.core.model.timers import Timer, TimerKind
+from perdure.protocol.ids import InvocationId, keyed_partition_key
+
+_LENGTHS: Final = Layout(">HI")
+_TIMER: Final = Layout(">QB24sI")
+_EXPIRY: Final = Layout(">Q24sB")
+
+
+def object_key(target: Target) -> bytes:
+    """Name of all that belongs to one service and key.
+
+    ::
+
+        partition key (8) | length of service (2) | length of key (4) | service | key
+    """
+    return object_group(target.service, target.key)
+
+
+def object_group(service: str, key: str) -> bytes:
+    """Name of all that belongs to one service and key; see :func:`object_key`."""
+    name, raw = service.encode(), key.encode()
+    return keyed_partition_key(key) + _LENGTHS.pack(len(name), len(raw)) + name + raw
+
+
+def index_key(index: int) -> bytes:
+    """Place of an entry in its journal: its index (4)."""
+    return index.to_bytes(4, "big")
+
+
+def place_key(group: bytes, place: int) -> bytes:
+    """Place in the line of an exclusive key: the object's key, then the place (8)."""
+    return group + place.to_bytes(8, "big")
+
+
+def timer_key(timer: Timer) -> bytes:
+    """Write a timer as its key: due time (8) | kind (1) | invocation id (24) | number (4)."""
+    return _TIMER.pack(timer.due_at, timer.kind, timer.invocation_id, timer.number)
+
+
+def parse_timer_key(key: bytes) -> Timer:
+    """Read a timer back from its key."""
+    due_at, kind, invocation_id, number = _TIMER.unpack(key)
+    return Timer(due_at, TimerKind(kind), InvocationId(invocation_id), number)
+
+
+def expiry_key(expires_at: int, invocation_id: InvocationId, *, journal_only: bool) -> bytes:
+    """Write when what expires: time (8) | invocation id (24) | 0 for all, 1 for the journal."""
+    return _EXPIRY.pack(expires_at, invocation_id, journal_only)
+
+
+def parse_expiry_key(key: bytes) -> tuple[int, InvocationId, bool]:
+    """Read back what :func:`expiry_key` wrote."""
+    expires_at, invocation_id, journal_only = _EXPIRY.unpack(key)
+    return expires_at, InvocationId(invocation_id), bool(journal_only)

@@ -1,0 +1,93 @@
+"""All tables of a partition, and the one flush that writes their changes.
+
+| tag | table | key | row |
+|---|---|---|---|
+| ``i`` | invocations | invocation id | :class:`~perdure.core.model.invocations.Invocation` |
+| ``j`` | journals | invocation id, index | :class:`~perdure.core.model.journals.JournalEntry` |
+| ``s`` | states | object key, state key | the value |
+| ``l`` | locks | object key | :class:`Lock` |
+| ``q`` | lines | object key, place | id of the invocation that waits there |
+| ``p`` | promises | object key, name | :data:`~perdure.core.model.promises.Promise` |
+| ``t`` | timers | see :func:`~perdure.core.tables.keys.timer_key` | nothing |
+| ``r`` | running | invocation id | nothing |
+| ``e`` | expiries | see :func:`~perdure.core.tables.keys.expiry_key` | nothing |
+| ``m`` | facts | name | a number |
+
+What waits stands in a table from which recovery rebuilds its waker (invariant I6): ``running`` for
+attempts, ``timers`` for what is due, ``lines`` behind ``locks``, ``expiries`` for retention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from perdure.core.model.invocations import Invocation
+from perdure.core.model.journals import JournalEntry
+from perdure.core.model.promises import Promise
+from perdure.core.tables.changes import Change, GroupTable, Reader, RowTable
+from perdure.protocol.ids import InvocationId
+
+#: Name of the fact that holds the newest leader's epoch.
+EPOCH: Final = b"epoch"
+
+
+class Lock(Struct, frozen=True, array_like=True, gc=False):
+    """Who holds an exclusive key, and the places in its line: from ``head``, before ``tail``.
+
+    Places are given out in order of arrival; a place whose invocation was cancelled is empty.
+    """
+
+    holder: InvocationId
+    head: int = 0
+    tail: int = 0
+
+
+class Tables:
+    """The tables, over what the store holds."""
+
+    def __init__(self, reader: Reader) -> None:
+        encode = msgspec.msgpack.Encoder().encode
+
+        def decoder(row_type: Any) -> Callable[[bytes], Any]:
+            return msgspec.msgpack.Decoder(row_type).decode
+
+        self.invocations: RowTable[Invocation] = RowTable(reader, b"i", encode, decoder(Invocation))
+        self.journals: GroupTable[JournalEntry] = GroupTable(
+            reader, b"j", encode, decoder(JournalEntry)
+        )
+        self.states: GroupTable[bytes] = GroupTable(reader, b"s", bytes, bytes)
+        self.locks: RowTable[Lock] = RowTable(reader, b"l", encode, decoder(Lock))
+        self.lines: RowTable[bytes] = RowTable(reader, b"q", bytes, bytes)
+        self.promises: GroupTable[Promise] = GroupTable(reader, b"p", encode, decoder(Promise))
+        self.timers: RowTable[bytes] = RowTable(reader, b"t", bytes, bytes)
+        self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
+        self.expiries: RowTable[bytes] = RowTable(reader, b"e", bytes, bytes)
+        self.facts: RowTable[int] = RowTable(reader, b"m", encode, decoder(int))
+        self._rows = (
+            self.invocations,
+            self.locks,
+            self.lines,
+            self.timers,
+            self.running,
+            self.expiries,
+            self.facts,
+        )
+        self._groups = (self.journals, self.states, self.promises)
+
+    @property
+    def changed(self) -> int:
+        """How many rows changed since the last flush, roughly."""
+        return len(self.invocations.changed) + self.journals.count + self.states.count
+
+    def flush(self) -> list[Change]:
+        """Give what changed since the last flush, for one atomic write to the store."""
+        changes: list[Change] = []
+        for table in self._rows:
+            table.drain(changes)
+        for group in self._groups:
+            group.drain(changes)
+        return changes
