@@ -39,9 +39,7 @@ class Log(Protocol):
             CorruptLogError: a record is damaged, or ``from_lsn`` was trimmed.
         """
 
-    def append(
-        self, batch: Sequence[bytes], done: Callable[[LogFailedError | None], None]
-    ) -> None:
+    def append(self, batch: Sequence[bytes], done: Callable[[LogFailedError | None], None]) -> None:
         """Append records as one write with one sync, off the event loop.
 
         ``done`` is called on the event loop's thread: with None once the batch is durable, with
@@ -101,6 +99,24 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release the files."""
+
+
+class Document(Protocol):
+    """One small versioned document, replaced whole."""
+
+    def load(self) -> tuple[int, bytes] | None:
+        """Give version and content, or None if there never was one."""
+
+    def replace(self, expected_version: int, content: bytes) -> int:
+        """Put new content in place, durably, and give its version.
+
+        Args:
+            expected_version: the version that was read; 0 if there was none.
+            content: the new content.
+
+        Raises:
+            StorageError: another version is in place, or it cannot be written.
+        """
 
 
 class Clock(Protocol):

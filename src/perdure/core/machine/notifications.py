@@ -39,7 +39,7 @@ from perdure.protocol.messages import (
 def notify(step: Step, invocation_id: InvocationId, notification: Notification) -> bool:
     """Append a notification; False if the invocation cannot take one any more or not yet."""
     row = step.tables.invocations.get(invocation_id)
-    if row is None or isinstance(row.status, Scheduled | Inboxed | Completed):
+    if row is None or not can_be_told(row):
         return False
     journal = Journal(step, invocation_id, row)
     if isinstance(row.status, Running) and row.status.retry_at is None:
@@ -49,6 +49,11 @@ def notify(step: Step, invocation_id: InvocationId, notification: Notification) 
     grown = replace(row, journal=JournalSize(journal.entries, journal.commands))
     wake_or_wait(step, invocation_id, grown, notification)
     return True
+
+
+def can_be_told(row: Invocation) -> bool:
+    """Tell whether an invocation takes notifications: it has begun and not ended."""
+    return not isinstance(row.status, Scheduled | Inboxed | Completed)
 
 
 def wake_or_wait(

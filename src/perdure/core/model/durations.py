@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-#: Longest duration, in days: about a thousand years, so that every date it leads to has four digits.
+#: Longest duration, in days: a thousand years, so that every year it leads to has four digits.
 DURATION_DAYS_MAX: Final = 365_000
 
 _NS_PER_MS: Final = 1_000_000
@@ -44,8 +44,11 @@ _NAMES: Final = {
 }
 _UNIT_BY_NAME: Final = {name: unit for unit, names in _NAMES.items() for name in names}
 _NO_FIXED_LENGTH: Final = frozenset(
-    ("y", "yr", "yrs", "year", "years", "mo", "mos", "month", "months")
-    + ("w", "wk", "wks", "week", "weeks")
+    {
+        *("y", "yr", "yrs", "year", "years"),
+        *("mo", "mos", "month", "months"),
+        *("w", "wk", "wks", "week", "weeks"),
+    }
 )
 _ISO_DATE_UNITS: Final = {"Y": "years", "M": "months", "W": "weeks", "D": "d"}
 _ISO_TIME_UNITS: Final = {"H": "h", "M": "m", "S": "s"}
@@ -53,7 +56,8 @@ _ISO_TIME_UNITS: Final = {"H": "h", "M": "m", "S": "s"}
 _NUMBER: Final = re.compile(r"([0-9]{1,18})(?:[.,]([0-9]{1,9}))?")
 _CLOCK: Final = re.compile(r"([0-9]{1,9}):([0-9]{2}):([0-9]{2}(?:[.,][0-9]{1,9})?)$")
 _WORD: Final = re.compile(r"[^\W\d_]+")
-_GAP: Final = re.compile(r",?\s*")
+_SPACE: Final = re.compile(r"\s*")
+_SEPARATOR: Final = re.compile(r",?\s*")
 
 
 class DurationError(ValueError):
@@ -81,7 +85,9 @@ def parse_duration_ms(text: str) -> int:
     if body == "0":
         return 0
     negative = body[0] == "-" or body.endswith("ago")
-    body = body.removesuffix("ago").lstrip("+-").strip()
+    body = body.removesuffix("ago").strip()
+    if body[:1] in ("+", "-"):
+        body = body[1:].lstrip()
     parts = list(_iso_parts(body) if body[:1] in ("P", "p") else _friendly_parts(body))
     total_ns = _add_up(parts)
     if negative and total_ns:
@@ -157,13 +163,13 @@ def _friendly_parts(body: str) -> Iterator[_Part]:
             raise DurationError(
                 f"expected a number at {body[position:]!r}; write a duration such as 10s or PT10S"
             )
-        word = _WORD.match(body, _skip_gap(body, number.end()))
+        word = _WORD.match(body, _skip(_SPACE, body, number.end()))
         if word is None:
             raise DurationError(
                 f"expected a unit after {number[0]!r}; write {number[0]}ms or {number[0]}s"
             )
         yield _Part(int(number[1]), number[2] or "", _unit(word[0]))
-        position = _skip_gap(body, word.end())
+        position = _skip(_SEPARATOR, body, word.end())
 
 
 def _clock_parts(clock: re.Match[str]) -> Iterator[_Part]:
@@ -174,9 +180,9 @@ def _clock_parts(clock: re.Match[str]) -> Iterator[_Part]:
     yield _Part(int(seconds), fraction, "s")
 
 
-def _skip_gap(text: str, position: int) -> int:
-    gap = _GAP.match(text, position)
-    return position if gap is None else gap.end()
+def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return position if match is None else match.end()
 
 
 def _unit(name: str) -> str:

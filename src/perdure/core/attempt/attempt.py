@@ -1,0 +1,260 @@
+"""One attempt, seen from the server: messages of the SDK to log records, and notifications back.
+
+The attempt is open until a terminal message, a refused message or a lost connection ends it; what
+comes after that is dropped. Nothing is acknowledged here: what the SDK said goes into one
+:class:`~perdure.core.model.records.Progress` a batch, and what comes back is what the machine put
+into the journal, once it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, get_args
+
+from msgspec import Struct
+
+from perdure.core.attempt.checks import (
+    Directory,
+    RefusedError,
+    check_command,
+    resolve_callee,
+)
+from perdure.core.machine.awaiting import AWAITED_DEPTH_MAX, depth, is_empty
+from perdure.core.model.deployments import HandlerSchema
+from perdure.core.model.identities import CHANCE_BYTES
+from perdure.core.model.invocations import Pin, Problem
+from perdure.core.model.records import Callee, Ended, Ending, Failed, Progress, Suspended
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import (
+    AwaitingOn,
+    Call,
+    Command,
+    Completion,
+    CompletionKind,
+    End,
+    Error,
+    ErrorBehavior,
+    Message,
+    Notification,
+    OneWayCall,
+    Output,
+    ProposeRunCompletion,
+    ProposeRunCompletionAck,
+    Suspension,
+)
+from perdure.protocol.versions import VERSION_FUTURE_TREES
+
+#: Codes of errors that an SDK reports about the protocol rather than the handler.
+_DOC_CODES = {570: "RT0016", 571: "RT0012", 415: "RT0015", 413: "RT0019"}
+
+
+class Chance(Struct, frozen=True):
+    """Where an attempt gets the time and randomness for what it starts."""
+
+    now_ms: Callable[[], int]
+    random_bytes: Callable[[int], bytes]
+    number: Callable[[], float]
+
+
+class Batch(NamedTuple):
+    """What one hand-over of messages comes to."""
+
+    entries: list[Command | ProposeRunCompletion]
+    callees: list[Callee]
+
+
+class Attempt:
+    """The server's half of one attempt."""
+
+    __slots__ = (
+        "_acked_runs",
+        "_chance",
+        "_directory",
+        "_has_output",
+        "_known",
+        "_pin",
+        "idle",
+        "invocation_id",
+        "number",
+        "open",
+        "schema",
+    )
+
+    def __init__(
+        self,
+        invocation_id: InvocationId,
+        number: int,
+        schema: HandlerSchema,
+        *,
+        pin: Pin,
+        directory: Directory,
+        chance: Chance,
+    ) -> None:
+        self.invocation_id = invocation_id
+        #: Which attempt of the invocation this is.
+        self.number = number
+        self.schema = schema
+        self._pin = pin
+        self._directory = directory
+        self._chance = chance
+        #: Journal entries that the SDK has, or that are on their way to it.
+        self._known = 0
+        self._has_output = False
+        self._acked_runs: set[int] = set()
+        self.open = True
+        #: Whether the SDK said that it waits for nothing but what the server will send.
+        self.idle = False
+
+    def opened(self, messages: Sequence[Message]) -> None:
+        """Note what the replay holds."""
+        self._known = len(messages) - 1
+        self._has_output = any(isinstance(message, Output) for message in messages)
+
+    def notification(self, index: int, notification: Notification) -> Message | None:
+        """Give what to forward for a new journal entry, or None if the replay held it."""
+        if not self.open or index < self._known:
+            return None
+        self._known = index + 1
+        self.idle = False
+        if (
+            isinstance(notification, Completion)
+            and notification.kind is CompletionKind.RUN
+            and notification.completion_id in self._acked_runs
+        ):
+            self._acked_runs.discard(notification.completion_id)
+            return ProposeRunCompletionAck(notification.completion_id)
+        return notification
+
+    def receive(self, messages: Sequence[Message]) -> Progress | None:
+        """Take what the SDK said and give the record to append, if there is anything to record."""
+        if not self.open:
+            return None
+        batch = Batch([], [])
+        ending: Ending | None = None
+        self.idle = False
+        for message in messages:
+            take = _TAKE.get(type(message), Attempt.refuse)
+            try:
+                ending = take(self, message, batch)
+            except RefusedError as refused:
+                ending = self.failure(refused.problem)
+            if ending is not None:
+                break
+        return self._progress(batch, ending)
+
+    def lost(self, problem: Problem, retry_after_ms: int | None = None) -> Progress | None:
+        """Give the record that says the attempt failed on its way."""
+        if not self.open:
+            return None
+        failed = self.failure(problem)
+        if retry_after_ms is not None:
+            failed = Failed(problem, failed.policy, failed.chance, next_retry_ms=retry_after_ms)
+        return self._progress(Batch([], []), failed)
+
+    def failure(self, problem: Problem) -> Failed:
+        """Describe a failure under this handler's retry policy."""
+        return Failed(problem, self.schema.retry_policy, self._chance.number())
+
+    def _progress(self, batch: Batch, ending: Ending | None) -> Progress | None:
+        if ending is not None:
+            self.open = False
+        elif not batch.entries:
+            return None
+        return Progress(
+            self.invocation_id,
+            self.number,
+            tuple(batch.entries),
+            tuple(batch.callees),
+            self._pin,
+            ending,
+        )
+
+    def on_command(self, command: Command, batch: Batch) -> None:
+        """Take a command that has no more to it than its check."""
+        check_command(self.schema.kind, command)
+        batch.entries.append(command)
+
+    def on_output(self, output: Output, batch: Batch) -> None:
+        """Take the result."""
+        self._has_output = True
+        batch.entries.append(output)
+
+    def on_proposal(self, proposal: ProposeRunCompletion, batch: Batch) -> None:
+        """Take what a run came to."""
+        if proposal.ack and self._pin.protocol_version >= VERSION_FUTURE_TREES:
+            self._acked_runs.add(proposal.result_completion_id)
+        batch.entries.append(proposal)
+
+    def on_call(self, command: Call | OneWayCall, batch: Batch) -> None:
+        """Take a call, and settle whom it calls."""
+        chance = self._chance
+        callee = resolve_callee(
+            self._directory, command, chance.now_ms(), chance.random_bytes(CHANCE_BYTES)
+        )
+        batch.callees.append(callee)
+        batch.entries.append(command)
+
+    def on_awaiting(self, _awaiting: AwaitingOn, _batch: Batch) -> None:
+        """Learn that the handler waits for nothing but the server."""
+        self.idle = True
+
+    def refuse(self, message: Message, _batch: Batch) -> Ending | None:
+        """Refuse a message that only a server sends."""
+        name = type(message).__name__
+        raise RefusedError(571, "RT0012", f"an SDK cannot send {name}")
+
+    def on_end(self, _message: End, _batch: Batch) -> Ending:
+        """End, if there is a result."""
+        if not self._has_output:
+            raise RefusedError(571, "RT0012", "the handler ended without an output")
+        return Ended()
+
+    def on_suspension(self, suspension: Suspension, _batch: Batch) -> Ending:
+        """Suspend, if there is something to wait for."""
+        awaiting = suspension.awaiting_on
+        if is_empty(awaiting):
+            raise RefusedError(571, "RT0012", "a suspension waits for nothing")
+        if depth(awaiting) > AWAITED_DEPTH_MAX:
+            problem = Problem(
+                500,
+                f"the awaited future is nested deeper than {AWAITED_DEPTH_MAX}",
+                doc_code="RT0025",
+            )
+            return Failed(
+                problem, self.schema.retry_policy, self._chance.number(), ErrorBehavior.PAUSE
+            )
+        return Suspended(awaiting)
+
+    def on_error(self, error: Error, _batch: Batch) -> Ending:
+        """Fail as the SDK says."""
+        code = error.code if error.code <= 65535 else 500
+        problem = Problem(
+            code,
+            error.message,
+            error.stacktrace,
+            _DOC_CODES.get(code, "RT0007"),
+            error.related_command_index,
+            error.related_command_name,
+            error.related_command_type,
+        )
+        return Failed(
+            problem,
+            self.schema.retry_policy,
+            self._chance.number(),
+            error.behavior,
+            error.next_retry_delay,
+        )
+
+
+#: What an SDK may send, and who takes it.
+_TAKE: Final[Mapping[type[Message], Callable[[Attempt, Any, Batch], Ending | None]]] = {
+    **dict.fromkeys(get_args(Command), Attempt.on_command),
+    Output: Attempt.on_output,
+    Call: Attempt.on_call,
+    OneWayCall: Attempt.on_call,
+    ProposeRunCompletion: Attempt.on_proposal,
+    AwaitingOn: Attempt.on_awaiting,
+    Suspension: Attempt.on_suspension,
+    Error: Attempt.on_error,
+    End: Attempt.on_end,
+}

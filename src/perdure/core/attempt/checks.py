@@ -1,0 +1,136 @@
+"""What a handler of which kind may ask for, checked before it is stored (service protocol 11.4).
+
+A command that fails its check ends the attempt with a retryable error: entries before it stay, it
+and everything after it is discarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from perdure.core.model.deployments import HandlerSchema
+from perdure.core.model.identities import request_id
+from perdure.core.model.invocations import Problem
+from perdure.core.model.records import Callee
+from perdure.core.model.targets import HandlerKind, Target
+from perdure.protocol import messages
+from perdure.protocol.ids import IdentifierError, parse_awakeable_id, parse_invocation_id
+from perdure.protocol.messages import Call, Command, InvocationTarget, OneWayCall
+
+
+class Directory(Protocol):
+    """Knows the newest revision of every handler."""
+
+    def handler(self, service: str, handler: str) -> HandlerSchema | None:
+        """Give the newest revision of a handler."""
+
+
+class RefusedError(Exception):
+    """A command that cannot be accepted; ends the attempt, which is then retried."""
+
+    def __init__(self, code: int, doc_code: str, message: str) -> None:
+        super().__init__(message)
+        self.problem = Problem(code, message, doc_code=doc_code)
+
+
+def check_command(kind: HandlerKind, command: Command) -> None:
+    """Refuse a command that the handler's kind does not allow, or that names nothing.
+
+    Raises:
+        RefusedError: why.
+    """
+    check = _CHECKS.get(type(command))
+    if check is not None:
+        check(kind, command)
+
+
+def resolve_callee(
+    directory: Directory, command: Call | OneWayCall, now: int, chance: bytes
+) -> Callee:
+    """Find out whom a call calls, under which id, and how long its result is kept.
+
+    Raises:
+        RefusedError: there is no such handler, or it cannot be called like this.
+    """
+    target = f"{command.service_name}/{command.handler_name}"
+    schema = directory.handler(command.service_name, command.handler_name)
+    if schema is None:
+        raise RefusedError(
+            500,
+            "RT0018",
+            f"handler {target} is not registered; register the deployment that serves it",
+        )
+    if command.key and not schema.kind.keyed:
+        raise RefusedError(500, "RT0017", f"{target} is a plain service and takes no key")
+    if command.idempotency_key == "":
+        raise RefusedError(500, "RT0017", f"call of {target}: the idempotency key is empty")
+    if command.scope is not None or command.limit_key is not None:
+        raise RefusedError(
+            500, "RT0024", f"call of {target}: scopes and limit keys are not enabled here"
+        )
+    callee = Target(command.service_name, command.handler_name, schema.kind, command.key)
+    invocation_id = request_id(callee, command.idempotency_key, now, chance)
+    idempotent = command.idempotency_key is not None
+    return Callee(invocation_id, schema.kind, schema.retention_for(idempotent=idempotent))
+
+
+def _reads_state(kind: HandlerKind, command: Command) -> None:
+    if not kind.keyed:
+        raise RefusedError(500, "RT0017", f"{type(command).__name__}: a plain service has no state")
+
+
+def _writes_state(kind: HandlerKind, command: Command) -> None:
+    if not kind.writes_state:
+        raise RefusedError(
+            500,
+            "RT0017",
+            f"{type(command).__name__}: only exclusive handlers and a workflow's run write state",
+        )
+
+
+def _uses_promises(kind: HandlerKind, command: Command) -> None:
+    if not kind.has_promises:
+        raise RefusedError(
+            500, "RT0017", f"{type(command).__name__}: only workflows have durable promises"
+        )
+
+
+def _names_invocation(_kind: HandlerKind, command: messages.SendSignal) -> None:
+    _parse(parse_invocation_id, command.target_invocation_id, "RT0012")
+
+
+def _names_awakeable(_kind: HandlerKind, command: messages.CompleteAwakeable) -> None:
+    _parse(parse_awakeable_id, command.awakeable_id, "RT0012")
+
+
+def _names_target(
+    _kind: HandlerKind, command: messages.AttachInvocation | messages.GetInvocationOutput
+) -> None:
+    if isinstance(command.target, InvocationTarget):
+        _parse(parse_invocation_id, command.target.invocation_id, "RT0017")
+
+
+def _parse(parser: Callable[[str], object], text: str, doc_code: str) -> None:
+    try:
+        parser(text)
+    except IdentifierError as error:
+        raise RefusedError(500, doc_code, f"{text!r} is not an id: {error}") from error
+
+
+_CHECKS: Final[Mapping[type[Command], Callable[[HandlerKind, Any], None]]] = {
+    messages.GetLazyState: _reads_state,
+    messages.GetLazyStateKeys: _reads_state,
+    messages.GetEagerState: _reads_state,
+    messages.GetEagerStateKeys: _reads_state,
+    messages.SetState: _writes_state,
+    messages.ClearState: _writes_state,
+    messages.ClearAllState: _writes_state,
+    messages.GetPromise: _uses_promises,
+    messages.PeekPromise: _uses_promises,
+    messages.CompletePromise: _uses_promises,
+    messages.SendSignal: _names_invocation,
+    messages.CompleteAwakeable: _names_awakeable,
+    messages.AttachInvocation: _names_target,
+    messages.GetInvocationOutput: _names_target,
+}

@@ -1,0 +1,65 @@
+"""The first messages of an attempt: start, with eager state, and the journal so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from perdure.core.model.invocations import Invocation, Running
+from perdure.core.model.journals import JournalEntry
+from perdure.protocol.ids import InvocationId, invocation_text, random_seed
+from perdure.protocol.messages import Message, Start
+
+#: Eager state stops before the entry that would exceed this; the rest is read lazily.
+EAGER_STATE_BYTES_MAX: Final = 32 * 1024 * 1024
+
+
+def opening(
+    invocation_id: InvocationId,
+    row: Invocation,
+    journal: Sequence[JournalEntry],
+    state: Iterable[tuple[bytes, bytes]] | None,
+    now: int,
+) -> list[Message]:
+    """Give the messages that begin an attempt (service protocol 4.1 and 5.2).
+
+    Args:
+        invocation_id: whose attempt it is.
+        row: its row.
+        journal: all entries so far, in order.
+        state: the object's state, or None when it is to be read lazily or there is none.
+        now: milliseconds since 1970.
+    """
+    assert len(journal) == row.journal.entries, "the journal is as long as its row says"
+    status = row.status
+    assert isinstance(status, Running)
+    state_map, partial = ((), True) if state is None else eager_state(state)
+    start = Start(
+        id=invocation_id,
+        debug_id=invocation_text(invocation_id),
+        known_entries=len(journal),
+        state_map=state_map,
+        partial_state=partial,
+        key=row.target.key,
+        retry_count_since_last_stored_entry=status.failures_since_progress,
+        duration_since_last_stored_entry=max(0, now - row.modified_at),
+        random_seed=random_seed(invocation_id),
+        idempotency_key=None,
+    )
+    messages: list[Message] = [start]
+    messages.extend(entry.message for entry in journal)
+    return messages
+
+
+def eager_state(
+    state: Iterable[tuple[bytes, bytes]],
+) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+    """Take state entries up to the bound; say whether some are missing."""
+    taken: list[tuple[bytes, bytes]] = []
+    size = 0
+    for key, value in state:
+        size += len(key) + len(value)
+        if size > EAGER_STATE_BYTES_MAX:
+            return tuple(taken), True
+        taken.append((key, value))
+    return tuple(taken), False

@@ -1,0 +1,145 @@
+"""An open attempt: the pure half of the server, the session with the SDK, and the pump between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from perdure.core.attempt.attempt import Attempt
+from perdure.core.model.invocations import Problem
+from perdure.core.model.records import Progress
+from perdure.protocol.messages import End, Error, Message, Notification, Suspension
+from perdure.protocol.session import Session
+
+_TERMINAL = (End, Suspension, Error)
+
+logger = logging.getLogger("perdure.engine")
+
+
+class OpenAttempt:
+    """Carries messages between one attempt and one session, until one of them is done.
+
+    ``ended`` is called once, when nothing more will come of the attempt.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_closing_since",
+        "_ended",
+        "_last_word",
+        "_now",
+        "_propose",
+        "_session",
+    )
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        propose: Callable[[Progress], None],
+        ended: Callable[[OpenAttempt], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._attempt = attempt
+        self._propose = propose
+        self._ended = ended
+        self._now = now
+        self._session: Session | None = None
+        #: When the last message went either way, on the loop's clock.
+        self._last_word = now()
+        self._closing_since: float | None = None
+
+    @property
+    def attempt(self) -> Attempt:
+        """The server's half."""
+        return self._attempt
+
+    @property
+    def closing(self) -> bool:
+        """Whether the SDK was asked to suspend."""
+        return self._closing_since is not None
+
+    def begin(self, session: Session, opening: Sequence[Message]) -> None:
+        """Send the first messages; the handler may be done when this returns."""
+        self._session = session
+        self._attempt.opened(opening)
+        self._hand_over(opening)
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Take what the SDK says."""
+        if not self._attempt.open:
+            return
+        self._last_word = self._now()
+        progress = self._attempt.receive(messages)
+        if progress is None:
+            return
+        self._propose(progress)
+        if progress.ending is not None:
+            # Whoever ended the attempt itself is closed already; whoever was refused is not.
+            self._finish(abort=not isinstance(messages[-1], _TERMINAL))
+
+    def notify(self, index: int, notification: Notification) -> None:
+        """Forward a journal entry that became durable."""
+        message = self._attempt.notification(index, notification)
+        if message is not None:
+            self._hand_over((message,))
+
+    def close_input(self) -> None:
+        """Ask the SDK to suspend as soon as it can go no further."""
+        if self._session is None or self._closing_since is not None:
+            return
+        self._closing_since = self._last_word = self._now()
+        self._guard(self._session.close_input)
+
+    def overdue(self, now: float) -> bool:
+        """Close or abort the attempt if it was silent for too long; True if it was aborted."""
+        schema = self._attempt.schema
+        silent_ms = (now - self._last_word) * 1000
+        if self._closing_since is None:
+            if silent_ms >= schema.inactivity_timeout_ms:
+                self.close_input()
+            return False
+        if silent_ms < schema.abort_timeout_ms:
+            return False
+        problem = Problem(
+            500,
+            f"the handler neither progressed nor suspended within {schema.abort_timeout_ms} ms "
+            "after it was asked to; raise abort_timeout if its steps take longer",
+            doc_code="RT0001",
+        )
+        self.fail(problem)
+        return True
+
+    def fail(self, problem: Problem, retry_after_ms: int | None = None) -> None:
+        """End the attempt with a failure that is not the handler's own word."""
+        progress = self._attempt.lost(problem, retry_after_ms)
+        if progress is not None:
+            self._propose(progress)
+            self._finish(abort=True)
+
+    def abort(self) -> None:
+        """End the attempt without a word: it was superseded, or the server stops."""
+        if self._attempt.open:
+            self._attempt.open = False
+            self._finish(abort=True)
+
+    def _hand_over(self, messages: Sequence[Message]) -> None:
+        session = self._session
+        assert session is not None, "an attempt hears nothing before it begins"
+        self._last_word = self._now()
+        self._guard(lambda: session.receive(messages))
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # a defect in an SDK or transport costs one attempt, no more
+            logger.exception("an attempt's session failed")
+            self.fail(Problem(500, f"the session failed: {error!r}", doc_code="RT0006"))
+
+    def _finish(self, *, abort: bool) -> None:
+        session, self._session = self._session, None
+        if abort and session is not None:
+            try:
+                session.abort()
+            except Exception:  # the attempt is over either way
+                logger.exception("an attempt's session could not be aborted")
+        self._ended(self)

@@ -1,0 +1,207 @@
+"""The engine: puts partition, leader's helpers and registry together, starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from perdure.core.machine.actions import (
+    Action,
+    ArmTimer,
+    Finish,
+    Notify,
+    StartAttempt,
+    StopAttempt,
+    WatchExpiry,
+)
+from perdure.core.model.deployments import Registry
+from perdure.core.model.invocations import Running
+from perdure.core.model.records import TimerFired
+from perdure.engine.invoker import Invoker
+from perdure.engine.janitor import Janitor
+from perdure.engine.partition import Partition
+from perdure.engine.ports import Clock, Log, Store
+from perdure.engine.registry import RegistryKeeper
+from perdure.engine.requests import Limits, Requests
+from perdure.engine.timers import Timers
+from perdure.engine.transports import Transports
+from perdure.protocol.ids import InvocationId
+
+#: Log growth, in records, after which the store is made durable and the log trimmed.
+CHECKPOINT_RECORDS: Final = 200_000
+CHECKPOINT_CHECK_S: Final = 5.0
+#: Ids read at a time when running invocations are found again.
+RECOVERY_PAGE: Final = 4096
+
+_END: Final = b"\xff" * 25
+
+logger = logging.getLogger("perdure.engine")
+
+
+class EngineOptions(Struct, frozen=True, kw_only=True):
+    """How the engine runs; durations in milliseconds."""
+
+    #: Attempts open at the same time.
+    slots: int = 1000
+    cleanup_interval_ms: int = 1_000
+    limits: Limits = Limits()
+
+
+class World(Struct, frozen=True):
+    """What the engine runs on."""
+
+    log: Log
+    store: Store
+    clock: Clock
+    registry: RegistryKeeper
+    transports: Transports
+
+
+class Engine:
+    """One partition with everything its leader needs. Lives on one event loop."""
+
+    def __init__(
+        self,
+        world: World,
+        options: EngineOptions,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._world = world
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self.partition = Partition(world.log, world.store, world.clock)
+        tables = self.partition.tables
+        self._invoker = Invoker(
+            self.partition,
+            world.transports,
+            world.clock,
+            world.registry.registry,
+            options.slots,
+        )
+        self._timers = Timers(
+            tables, world.clock, lambda timer: self.partition.propose(TimerFired(timer))
+        )
+        self._janitor = Janitor(
+            tables, world.clock, self.partition.propose, options.cleanup_interval_ms
+        )
+        self.requests = Requests(
+            self.partition,
+            world.clock,
+            lambda: world.registry.registry,
+            lambda: self._invoker.queued,
+            options.limits,
+        )
+        world.registry.watch(self._registry_changed)
+        self._checkpoint: asyncio.Task[None] | None = None
+        self._perform: Mapping[type[Action], Callable[[Any], None]] = {
+            StartAttempt: self._start_attempt,
+            StopAttempt: self._stop_attempt,
+            Notify: self._notify,
+            ArmTimer: self._arm_timer,
+            Finish: self._finish,
+            WatchExpiry: self._watch_expiry,
+        }
+
+    async def start(self) -> None:
+        """Recover, become the leader, and go on with everything that waits.
+
+        Raises:
+            StorageError: the log or store is damaged or cannot be written.
+        """
+        self.partition.recover()
+        announced: asyncio.Future[None] = self._loop.create_future()
+
+        def lead() -> None:
+            if not announced.done():
+                announced.set_result(None)
+
+        def failed(error: BaseException) -> None:
+            if not announced.done():
+                announced.set_exception(error)
+            self.requests.abandon()
+            self._on_failure(error)
+
+        self.partition.lead(self._act, failed, lead)
+        await announced
+        self._timers.load()
+        self._janitor.load()
+        self._resume_running()
+        self._checkpoint = self._loop.create_task(self._checkpoint_now_and_then())
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop in bounded time: finish or suspend attempts, write what is known, close.
+
+        Args:
+            grace_s: how long attempts may take to end or suspend, in seconds.
+        """
+        self.requests.close("the server stops; ask again")
+        if self.partition.failure is None:
+            await self._invoker.drain(grace_s)
+        self._invoker.abort_all()
+        self._timers.stop()
+        self._janitor.stop()
+        if self._checkpoint is not None:
+            self._checkpoint.cancel()
+            await asyncio.gather(self._checkpoint, return_exceptions=True)
+        await self.partition.settle()
+        self.requests.abandon()
+        if self.partition.failure is None:
+            self.partition.flush()
+            await asyncio.to_thread(self._world.store.checkpoint)
+        self._world.log.close()
+        self._world.store.close()
+
+    def _act(self, action: Action) -> None:
+        self._perform[type(action)](action)
+
+    def _start_attempt(self, action: StartAttempt) -> None:
+        self._invoker.start(action.invocation_id, action.attempt)
+
+    def _stop_attempt(self, action: StopAttempt) -> None:
+        self._invoker.stop(action.invocation_id)
+
+    def _notify(self, action: Notify) -> None:
+        self._invoker.notify(action.invocation_id, action.index, action.notification)
+
+    def _arm_timer(self, action: ArmTimer) -> None:
+        self._timers.arm(action.timer)
+
+    def _finish(self, action: Finish) -> None:
+        self.requests.finish(action.invocation_id, action.outcome)
+
+    def _watch_expiry(self, action: WatchExpiry) -> None:
+        self._janitor.watch(action.expires_at)
+
+    def _registry_changed(self, registry: Registry) -> None:
+        self._invoker.registry = registry
+
+    def _resume_running(self) -> None:
+        """Start an attempt for every running invocation that does not back off."""
+        tables, start = self.partition.tables, b""
+        while True:
+            page = tables.running.scan(start, _END, RECOVERY_PAGE)
+            for key, _ in page:
+                invocation_id = InvocationId(key)
+                row = tables.invocations.get(invocation_id)
+                assert row is not None, "a running invocation has a row"
+                assert isinstance(row.status, Running), "and its status says so"
+                if row.status.retry_at is None:
+                    self._invoker.start(invocation_id, row.attempt)
+            if len(page) < RECOVERY_PAGE:
+                return
+            start = page[-1][0] + b"\x00"
+
+    async def _checkpoint_now_and_then(self) -> None:
+        """Bound the log: make the store durable and forget the records it has passed."""
+        store, log = self._world.store, self._world.log
+        while True:
+            await asyncio.sleep(CHECKPOINT_CHECK_S)
+            if self.partition.applied_lsn - store.durable_lsn < CHECKPOINT_RECORDS:
+                continue
+            self.partition.flush()
+            await asyncio.to_thread(store.checkpoint)
+            log.trim(store.durable_lsn)

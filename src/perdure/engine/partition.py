@@ -1,0 +1,209 @@
+"""The loop of a partition: gather records, make them durable, apply them, hand on what follows.
+
+One batch is on its way to the disk while the next one gathers; that is the only commit point there
+is. Records are applied once their batch is durable, in order, and their actions are handed on one
+record at a time (invariants I1 and I2).
+
+Everything here happens in callbacks of the event loop; no lock is needed, since nothing waits
+between reading and writing. What cannot be applied or made durable ends the partition: going on
+would break a promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from perdure.core.machine.actions import Action
+from perdure.core.machine.apply import Machine
+from perdure.core.model.records import AnnounceLeader, Record, RecordBody
+from perdure.core.model.verdicts import Reply
+from perdure.core.tables.tables import Tables
+from perdure.engine.errors import UnavailableError
+from perdure.engine.ports import Clock, Log, LogFailedError, Store
+
+#: Changed rows that are written to the store in one go: enough to let rows that come and go cancel
+#: out, few enough to keep one write under a millisecond or two.
+FLUSH_ROWS: Final = 1024
+#: Records in one batch at the most, so that applying one does not hold up the loop for long.
+BATCH_RECORDS_MAX: Final = 512
+
+OnReply = Callable[[Reply | UnavailableError], None]
+
+logger = logging.getLogger("perdure.engine")
+
+
+class Proposal(NamedTuple):
+    """A record on its way into the log, and who wants to hear what became of it."""
+
+    record: Record
+    encoded: bytes
+    on_reply: OnReply | None
+
+
+class Partition:
+    """One partition, led by this process."""
+
+    def __init__(self, log: Log, store: Store, clock: Clock) -> None:
+        self._log = log
+        self._store = store
+        self._clock = clock
+        self.tables = Tables(store)
+        self.machine = Machine(self.tables)
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._gathered: list[Proposal] = []
+        self._in_flight: list[Proposal] = []
+        self._commit_planned = False
+        self._applied_lsn = store.applied_lsn
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._perform: Callable[[Action], None] | None = None
+        self._on_failure: Callable[[BaseException], None] | None = None
+        self._settled: list[asyncio.Future[None]] = []
+        #: Why the partition stopped, if it did.
+        self.failure: BaseException | None = None
+
+    @property
+    def applied_lsn(self) -> int:
+        """LSN of the last record that was applied."""
+        return self._applied_lsn
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not durable yet."""
+        return len(self._gathered) + len(self._in_flight)
+
+    def recover(self) -> None:
+        """Apply what the log holds beyond the store; actions are rebuilt from the tables later.
+
+        Raises:
+            CorruptLogError: the log is damaged.
+        """
+        decode = msgspec.msgpack.Decoder(Record).decode
+        for lsn, encoded in self._log.read(self._applied_lsn + 1):
+            self.machine.apply(decode(encoded))
+            self._applied_lsn = lsn
+            if self.tables.changed >= FLUSH_ROWS:
+                self.flush()
+        self.flush()
+
+    def lead(
+        self,
+        perform: Callable[[Action], None],
+        on_failure: Callable[[BaseException], None],
+        announced: Callable[[], None],
+    ) -> None:
+        """Begin a new epoch, in which this process alone writes to the log.
+
+        Args:
+            perform: carries out an action.
+            on_failure: hears why the partition stopped, once.
+            announced: called when the epoch's first record is durable.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._perform = perform
+        self._on_failure = on_failure
+        epoch = self.machine.epoch + 1
+        record = Record(epoch, self._clock.now_ms(), AnnounceLeader(epoch))
+        self._gather(record, lambda _reply: announced())
+
+    def propose(self, body: RecordBody, on_reply: OnReply | None = None) -> None:
+        """Append a record with the next batch.
+
+        Args:
+            body: what to append.
+            on_reply: called once the record is applied with the machine's answer, before any of
+                its actions is performed; or with the reason why it will not be.
+        """
+        if self.failure is not None:
+            if on_reply is not None:
+                on_reply(_unavailable(self.failure))
+            return
+        self._gather(Record(self.machine.epoch, self._clock.now_ms(), body), on_reply)
+
+    async def settle(self) -> None:
+        """Wait until all that was proposed is applied, or never will be."""
+        if self.waiting:
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._settled.append(settled)
+            await settled
+
+    def flush(self) -> None:
+        """Write the changes of all applied records to the store, without sync."""
+        changes = self.tables.flush()
+        if changes or self._store.applied_lsn < self._applied_lsn:
+            self._store.write(changes, self._applied_lsn)
+
+    def fail(self, error: BaseException) -> None:
+        """Stop: nothing more is taken, and whoever waits is told."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        abandoned = [*self._in_flight, *self._gathered]
+        self._in_flight, self._gathered = [], []
+        refusal = _unavailable(error)
+        for proposal in abandoned:
+            if proposal.on_reply is not None:
+                proposal.on_reply(refusal)
+        self._tell_settled()
+        if self._on_failure is not None:
+            self._on_failure(error)
+
+    def _gather(self, record: Record, on_reply: OnReply | None) -> None:
+        self._gathered.append(Proposal(record, self._encode(record), on_reply))
+        if not self._commit_planned and not self._in_flight:
+            assert self._loop is not None, "a partition leads before it takes records"
+            # Whatever else this turn of the loop brings goes into the same batch.
+            self._commit_planned = True
+            self._loop.call_soon(self._commit)
+
+    def _commit(self) -> None:
+        self._commit_planned = False
+        if self._in_flight or not self._gathered or self.failure is not None:
+            return
+        self._in_flight = self._gathered[:BATCH_RECORDS_MAX]
+        self._gathered = self._gathered[BATCH_RECORDS_MAX:]
+        self._log.append([proposal.encoded for proposal in self._in_flight], self._committed)
+
+    def _committed(self, error: LogFailedError | None) -> None:
+        if self.failure is not None:
+            return
+        if error is not None:
+            self.fail(error)
+            return
+        batch, self._in_flight = self._in_flight, []
+        # The disk works on the next batch while this one is applied.
+        self._commit()
+        try:
+            self._apply(batch)
+        except Exception as failure:  # whatever it is, going on would corrupt the fold
+            logger.exception("a durable record could not be applied; the partition stops")
+            self.fail(failure)
+        if self._settled and not self.waiting:
+            self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        waiting, self._settled = self._settled, []
+        for settled in waiting:
+            if not settled.done():
+                settled.set_result(None)
+
+    def _apply(self, batch: Sequence[Proposal]) -> None:
+        perform = self._perform
+        assert perform is not None
+        for proposal in batch:
+            actions, reply = self.machine.apply(proposal.record)
+            self._applied_lsn += 1
+            if proposal.on_reply is not None:
+                proposal.on_reply(reply)
+            for action in actions:
+                perform(action)
+        if self.tables.changed >= FLUSH_ROWS:
+            self.flush()
+
+
+def _unavailable(error: BaseException) -> UnavailableError:
+    return UnavailableError(f"the server cannot write to its log: {error}")

@@ -1,0 +1,96 @@
+"""The registry of deployments: one immutable value, kept durably, changed by whole replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from perdure.core.model.deployments import (
+    Defaults,
+    Deployment,
+    Registry,
+    build_registry,
+    with_deployment,
+)
+from perdure.engine.ports import Clock, Document, StorageError
+from perdure.protocol.ids import DeploymentId, deployment_text, ulid
+from perdure.protocol.manifest import Manifest
+
+
+class Stored(Struct, frozen=True):
+    """What the document holds."""
+
+    deployments: tuple[Deployment, ...]
+
+
+class RegistryKeeper:
+    """Reads the registry at the start, and stores each change before it counts."""
+
+    def __init__(self, document: Document, clock: Clock, defaults: Defaults) -> None:
+        self._document = document
+        self._clock = clock
+        self._version = 0
+        self._watchers: list[Callable[[Registry], None]] = []
+        deployments: tuple[Deployment, ...] = ()
+        loaded = document.load()
+        if loaded is not None:
+            self._version, content = loaded
+            deployments = _decode(content)
+        #: What can be called now.
+        self.registry = build_registry(deployments, defaults)
+
+    def watch(self, watcher: Callable[[Registry], None]) -> None:
+        """Tell someone of every change from now on."""
+        self._watchers.append(watcher)
+
+    def register(self, endpoint: str, manifest: Manifest) -> Deployment:
+        """Register what an endpoint serves, unless its newest deployment serves just that.
+
+        Raises:
+            RegistrationError: the manifest cannot be registered; nothing was changed.
+            StorageError: the change could not be made durable; nothing was changed.
+        """
+        existing = self._newest_at(endpoint)
+        if existing is not None and existing.manifest == manifest:
+            return existing
+        now = self._clock.now_ms()
+        deployment_id = deployment_text(ulid(now, self._clock.random_bytes(10)))
+        registry = with_deployment(self.registry, deployment_id, endpoint, manifest, now)
+        self._store(registry)
+        return registry.deployments[deployment_id]
+
+    def _newest_at(self, endpoint: str) -> Deployment | None:
+        found = [
+            deployment
+            for deployment in self.registry.deployments.values()
+            if deployment.endpoint == endpoint and self._is_current(deployment)
+        ]
+        return max(found, key=_created) if found else None
+
+    def _is_current(self, deployment: Deployment) -> bool:
+        """Tell whether each of a deployment's services is still at the revision it brought."""
+        services = self.registry.services
+        return all(services[name].deployment_id == deployment.id for name in deployment.revisions)
+
+    def _store(self, registry: Registry) -> None:
+        content = msgspec.json.encode(Stored(tuple(registry.deployments.values())))
+        self._version = self._document.replace(self._version, content)
+        self.registry = registry
+        for watcher in self._watchers:
+            watcher(registry)
+
+
+def _created(deployment: Deployment) -> tuple[int, DeploymentId]:
+    return deployment.created_at, deployment.id
+
+
+def _decode(content: bytes) -> tuple[Deployment, ...]:
+    try:
+        return msgspec.json.decode(content, type=Stored).deployments
+    except msgspec.DecodeError as error:
+        raise StorageError(
+            f"the registry of deployments cannot be read: {error}; restore the file from a backup, "
+            "or remove it and register all deployments again"
+        ) from error

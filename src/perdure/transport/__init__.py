@@ -1,0 +1,1 @@
+"""Reaching services: one module a transport."""
