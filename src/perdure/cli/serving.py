@@ -1,0 +1,174 @@
+"""Running an application and its server in this process, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from msgspec.structs import replace
+
+from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
+from perdure.cli.loading import load_application
+from perdure.core.model.deployments import HandlerSchema, RegistrationError, Registry
+from perdure.engine.ports import StorageError
+from perdure.server.doors import DoorError, bind
+from perdure.server.runtime import Failure, Runtime, open_runtime
+from perdure.server.settings import Address, Settings, SettingsError, read_environment
+
+
+class DevOptions(NamedTuple):
+    """What the command line gave; None where it gave nothing."""
+
+    target: str
+    host: str | None
+    ingress_port: int | None
+    admin_port: int | None
+    data_dir: Path | None
+
+
+def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settings:
+    """Lay the options over the environment over the defaults.
+
+    Raises:
+        CommandError: a variable of the environment is unknown or not understood.
+    """
+    try:
+        settings = replace(Settings(), **read_environment(environment))
+    except SettingsError as error:
+        raise CommandError(str(error), EXIT_USAGE) from error
+    return replace(
+        settings,
+        ingress=_address(settings.ingress, options.host, options.ingress_port),
+        admin=_address(settings.admin, options.host, options.admin_port),
+        data_dir=options.data_dir or settings.data_dir,
+    )
+
+
+def _address(below: Address, host: str | None, port: int | None) -> Address:
+    return Address(host or below.host, below.port if port is None else port)
+
+
+def bind_doors(settings: Settings) -> dict[str, socket.socket]:
+    """Bind both ports.
+
+    Raises:
+        CommandError: one of them cannot be had.
+    """
+    try:
+        ingress = bind(*settings.ingress, "--ingress-port")
+        try:
+            return {"ingress": ingress, "admin": bind(*settings.admin, "--admin-port")}
+        except DoorError:
+            ingress.close()
+            raise
+    except DoorError as error:
+        raise CommandError(str(error), EXIT_SERVER) from error
+
+
+def serve(options: DevOptions, settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        CommandError: the application, the data directory or a port cannot be used.
+    """
+    run(lambda: serve_on(options.target, settings, bind_doors(settings)))
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run on the fastest event loop there is."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        import uvloop  # noqa: PLC0415 - there is none for Windows
+    except ImportError:
+        asyncio.run(main())
+    else:
+        uvloop.run(main())
+
+
+async def serve_on(target: str, settings: Settings, listeners: Mapping[str, socket.socket]) -> None:
+    """Serve on bound sockets until SIGINT or SIGTERM, or until the engine stops by itself.
+
+    Raises:
+        CommandError: the application or the data directory cannot be used, or no longer.
+    """
+    host = load_application(target).host()
+    failure = Failure()
+    stop = stop_signal()
+    await host.startup()
+    try:
+        async with open_runtime(settings, {target: host}, listeners, failure) as runtime:
+            greet(runtime)
+            await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
+    except (StorageError, RegistrationError) as error:
+        code = EXIT_SERVER if isinstance(error, StorageError) else EXIT_USAGE
+        raise CommandError(str(error), code) from error
+    finally:
+        await host.shutdown()
+    if failure.reason.done():
+        reason = failure.reason.result()
+        raise CommandError(f"{reason}; start again once that is mended", EXIT_SERVER)
+
+
+def stop_signal() -> asyncio.Future[Any]:
+    """Give a future that is done when the process is asked to stop; asked twice, it exits."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[Any] = loop.create_future()
+
+    def asked(number: signal.Signals) -> None:
+        if stop.done():
+            # What is acknowledged is durable: leaving at once costs only time at the next start.
+            sys.exit(128 + number)
+        click.echo("stopping; once more to leave at once", err=True)
+        stop.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
+            loop.add_signal_handler(number, asked, number)
+    return stop
+
+
+def greet(runtime: Runtime) -> None:
+    """Say what is served, and how to call it."""
+    click.echo(f"ingress {runtime.ingress_url}   admin {runtime.admin_url}")
+    for service in runtime.registry.services.values():
+        handlers = ", ".join(service.handlers)
+        click.echo(f"  {service.name} ({service.type.lower()}, r{service.revision}): {handlers}")
+    example = example_request(runtime.registry, runtime.ingress_url)
+    if example is not None:
+        click.echo(f"try:  {example}")
+
+
+def example_request(registry: Registry, ingress_url: str) -> str | None:
+    """Give a curl line that calls the first public handler; None if there is none."""
+    for service in registry.services.values():
+        for handler in service.handlers.values():
+            if not handler.public:
+                continue
+            key = "/my-key" if handler.kind.keyed else ""
+            address = f"{ingress_url}/{service.name}{key}/{handler.name}"
+            return f"curl {address}{_body(handler)}"
+    return None
+
+
+def _body(handler: HandlerSchema) -> str:
+    given = handler.input
+    if given is None or given.content_type is None:
+        return ""
+    return f" --json '{_sample(given.json_schema)}'"
+
+
+def _sample(schema: Any) -> str:
+    """Give JSON that looks like what a schema asks for."""
+    kinds = {"string": '"World"', "integer": "1", "number": "1.0", "boolean": "true"}
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if kind == "array":
+        return "[]"
+    return kinds.get(kind, "{}") if isinstance(kind, str) else "{}"

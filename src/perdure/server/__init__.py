@@ -1,0 +1,1 @@
+"""The server: settings, and the one place that puts everything together."""

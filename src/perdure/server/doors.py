@@ -1,0 +1,188 @@
+"""Doors: ASGI applications served over HTTP/1.1, inside the loop that runs everything else.
+
+A door is uvicorn's protocol over httptools on a socket of ours. Left out is what uvicorn's own
+server adds around it: signal handlers, exits of the process, and waiting by polling; a process has
+several doors and one place that stops it.
+
+Life of a door: bound when it is made (so that a taken port is known before anything starts), open
+from ``start`` on, and closed by ``stop``: no new connections, then time for what is under way, then
+cancellation, to which the application may still answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+#: Connections that may wait to be accepted.
+_BACKLOG: Final = 2048
+#: Longer than clients and load balancers commonly keep idle connections, so that they close first:
+#: a connection closed by the server may have a request on the way.
+_KEEP_ALIVE_S: Final = 120
+#: How long cancelled requests may take to say good-bye.
+_FAREWELL_S: Final = 1.0
+#: The head of a request: request line and headers.
+HEAD_BYTES_MAX: Final = 512 * 1024
+
+
+class DoorError(Exception):
+    """A door cannot be opened; the message says why and which option to change."""
+
+
+def bind(host: str, port: int, option: str) -> socket.socket:
+    """Bind a socket that listens; port 0 takes any free one.
+
+    Args:
+        host: name or address; ``::`` takes IPv4 as well where the system can.
+        port: TCP port.
+        option: how the user would choose another port, such as ``--ingress-port``.
+
+    Raises:
+        DoorError: the address is taken, not ours, or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    dualstack = host == "::" and socket.has_dualstack_ipv6()
+    try:
+        return socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=dualstack
+        )
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"port {port} on {host} is taken by another process"
+        else:
+            reason = f"cannot listen on port {port} of {host}: {error.strerror or error}"
+        raise DoorError(f"{reason}; stop what uses it, or choose another with {option}") from error
+
+
+class Door:
+    """An application, served on a socket.
+
+    Args:
+        application: an ASGI application.
+        listener: a bound socket; the door closes it.
+    """
+
+    def __init__(self, application: Application, listener: socket.socket) -> None:
+        self._listener = listener
+        self._config = Config(
+            application,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """Port that the door is bound to."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Accept connections."""
+        loop = asyncio.get_running_loop()
+        self._tick()
+        self._server = await loop.create_server(
+            self._connect, sock=self._listener, backlog=_BACKLOG
+        )
+
+    async def stop(self, grace_s: float) -> None:
+        """Accept no more connections; give what is under way so many seconds, then end it."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._state.connections):
+            connection.shutdown()
+        await self._settle(grace_s)
+        for task in tuple(self._state.tasks):
+            task.cancel()
+        await self._settle(_FAREWELL_S)
+        for connection in tuple(self._state.connections):
+            connection.transport.close()
+        if self._clock is not None:
+            self._clock.cancel()
+        self._listener.close()
+
+    async def _settle(self, timeout_s: float) -> None:
+        """Wait until no request is under way, but no longer than that."""
+        if tasks := tuple(self._state.tasks):
+            await asyncio.wait(tasks, timeout=timeout_s)
+
+    def _connect(self) -> asyncio.Protocol:
+        return DoorProtocol(self._config, self._state, {})
+
+    def _tick(self) -> None:
+        """Write the date that responses carry, once a second."""
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        # A little after the second has changed, so that the date is never behind by a whole one.
+        delay = 1.001 - time.time() % 1.0
+        self._clock = asyncio.get_running_loop().call_later(delay, self._tick)
+
+
+async def serve(
+    application: Application,
+    host: str,
+    port: int,
+    *,
+    option: str,
+) -> Door:
+    """Bind and open a door.
+
+    Raises:
+        DoorError: the address cannot be had.
+    """
+    door = Door(application, bind(host, port, option))
+    await door.start()
+    return door
+
+
+class DoorProtocol(HttpToolsProtocol):
+    """One connection: bounds the head of a request, and speaks JSON when it is malformed."""
+
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, unless the head of a request grows beyond its bound."""
+        super().data_received(data)
+        # The method is known once the head is complete.
+        if self.scope is None or "method" in self.scope:
+            self._head_bytes = 0
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse(
+                b"431 Request Header Fields Too Large",
+                431,
+                f"the headers are longer than {HEAD_BYTES_MAX} bytes",
+            )
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        self._refuse(b"400 Bad Request", 400, msg)
+
+    def _refuse(self, status_line: bytes, code: int, message: str) -> None:
+        body = json.dumps({"code": code, "message": message, "source": "ingress"}).encode()
+        self.transport.write(
+            b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"x-restate-error-source: ingress\r\nconnection: close\r\n\r\n%b"
+            % (status_line, len(body), body)
+        )
+        self.transport.close()

@@ -1,0 +1,104 @@
+"""A server inside the user's own process and event loop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from perdure.protocol.session import ServiceHost
+from perdure.server.doors import bind
+from perdure.server.runtime import Failure, Runtime, open_runtime
+from perdure.server.settings import KEYS, Settings, SettingsError, read_environment
+
+
+class LifespanHost(ServiceHost, Protocol):
+    """An application's services, with what it does before the first and after the last attempt."""
+
+    async def startup(self) -> None:
+        """Get ready."""
+
+    async def shutdown(self) -> None:
+        """Clean up."""
+
+
+class Application(Protocol):
+    """What ``perdure.app`` gives."""
+
+    def host(self) -> LifespanHost:
+        """Give the services, ready to run attempts."""
+
+
+@contextlib.asynccontextmanager
+async def embedded(
+    app: Application,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    ingress_port: int | None = 0,
+    admin_port: int | None = 0,
+    name: str = "app",
+    settings: dict[str, str] | None = None,
+) -> AsyncIterator[Runtime]:
+    """Run a server with an application's services in the running event loop.
+
+    Example:
+        ```python
+        async with perdure.embedded(app, data_dir="data") as runtime:
+            print(runtime.ingress_url)
+        ```
+
+    Args:
+        app: The application.
+        data_dir: Where durable data goes; None keeps everything in memory.
+        ingress_port: Port for requests; 0 takes any free one, None opens none (mount
+            ``runtime.ingress`` instead).
+        admin_port: Port for operators; likewise.
+        name: Name under which the application is registered.
+        settings: Settings by their keys, such as ``{"worker.invoker.inactivity-timeout": "5s"}``;
+            they come before the environment.
+
+    Raises:
+        SettingsError: a setting is unknown or not understood.
+        StorageError: the data directory cannot be used.
+        DoorError: a port cannot be had.
+        RegistrationError: a service contradicts itself or an earlier revision.
+    """
+    values = read_environment(os.environ) | parse_settings(settings or {})
+    values["data_dir"] = None if data_dir is None else Path(data_dir)
+    chosen = replace(Settings(), **values)
+    ports = {"ingress": ingress_port, "admin": admin_port}
+    with contextlib.ExitStack() as stack:
+        listeners: dict[str, socket.socket] = {}
+        for door, port in ports.items():
+            if port is not None:
+                listeners[door] = stack.enter_context(bind("127.0.0.1", port, f"{door}_port"))
+        host = app.host()
+        await host.startup()
+        try:
+            async with open_runtime(chosen, {name: host}, listeners, Failure()) as runtime:
+                yield runtime
+        finally:
+            await host.shutdown()
+
+
+def parse_settings(given: dict[str, str]) -> dict[str, Any]:
+    """Read settings by their keys.
+
+    Raises:
+        SettingsError: a key is unknown, or its value is not understood.
+    """
+    values: dict[str, Any] = {}
+    for key, text in given.items():
+        setting = KEYS.get(key)
+        if setting is None:
+            raise SettingsError(f"{key!r} is no setting of Perdure; known are {', '.join(KEYS)}")
+        try:
+            values[setting.field] = setting.parse(text)
+        except ValueError as error:
+            raise SettingsError(f"setting {key}: {text!r} is not understood: {error}") from error
+    return values

@@ -1,0 +1,177 @@
+"""A running server: the one place that puts storage, engine, services and doors together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from perdure.admin.app import create_admin
+from perdure.core.model.deployments import Deployment, Registry
+from perdure.engine.clock import SystemClock
+from perdure.engine.engine import Engine, World
+from perdure.engine.ports import Document, Log, Store
+from perdure.engine.registry import RegistryKeeper
+from perdure.engine.requests import Requests
+from perdure.engine.transports import Transports
+from perdure.ingress.app import Ingress
+from perdure.protocol.session import ServiceHost
+from perdure.server.doors import Door
+from perdure.server.settings import Settings
+from perdure.storage.directory import DataDirectory
+from perdure.storage.document import DocumentFile, MemoryDocument
+from perdure.storage.local_log import LocalLog
+from perdure.storage.memory_log import MemoryLog
+from perdure.storage.memory_store import MemoryStore
+from perdure.storage.rocks_store import RocksStore
+from perdure.transport.in_process import SCHEME, InProcessTransport, endpoint_of
+
+#: How long the last answers may take to reach their clients.
+FAREWELL_S: Final = 1.0
+
+logger = logging.getLogger("perdure.server")
+
+
+class Runtime:
+    """A server in this process, on this event loop.
+
+    Made by :func:`open_runtime`; more services can be added while it runs.
+    """
+
+    def __init__(
+        self, engine: Engine, keeper: RegistryKeeper, in_process: InProcessTransport, log: Log
+    ) -> None:
+        self._engine = engine
+        self._keeper = keeper
+        self._in_process = in_process
+        self._doors: dict[str, Door] = {}
+        #: The ingress as an ASGI application, to be mounted elsewhere.
+        self.ingress = Ingress(engine.requests)
+        #: The log, whose counters tell how often it synced.
+        self.log = log
+
+    @property
+    def ingress_url(self) -> str:
+        """Where requests go."""
+        return self._url("ingress")
+
+    @property
+    def admin_url(self) -> str:
+        """Where operators look."""
+        return self._url("admin")
+
+    @property
+    def requests(self) -> Requests:
+        """What the doors ask."""
+        return self._engine.requests
+
+    @property
+    def registry(self) -> Registry:
+        """What can be called now."""
+        return self._keeper.registry
+
+    def serve(self, name: str, host: ServiceHost) -> Deployment:
+        """Serve an application's services from this process.
+
+        Raises:
+            RegistrationError: what it serves contradicts itself or an earlier revision.
+            StorageError: the registration could not be made durable.
+        """
+        endpoint = endpoint_of(name)
+        self._in_process.add(endpoint, host)
+        return self._keeper.register(endpoint, host.manifest())
+
+    async def open_doors(self, listeners: Mapping[str, socket.socket]) -> None:
+        """Accept requests on sockets that are bound, by the name of the door."""
+        applications = {"ingress": self.ingress, "admin": create_admin(self._engine.requests)}
+        for name, listener in listeners.items():
+            self._doors[name] = Door(applications[name], listener)
+            await self._doors[name].start()
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop in bounded time: refuse what is new, end or suspend what runs, answer, close.
+
+        Args:
+            grace_s: how long attempts may take to end or suspend, in seconds.
+        """
+        self.ingress.drain()
+        await self._engine.drain(grace_s)
+        for door in self._doors.values():
+            await door.stop(FAREWELL_S)
+        await self._engine.close()
+
+    def _url(self, name: str) -> str:
+        door = self._doors.get(name)
+        if door is None:
+            raise LookupError(f"the {name} has no port of its own; give one to open it")
+        return f"http://127.0.0.1:{door.port}"
+
+
+class Failure:
+    """Learns why the engine stopped by itself, for whoever waits for that."""
+
+    def __init__(self) -> None:
+        #: Done, with the reason, once the engine stopped by itself.
+        self.reason: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def report(self, error: BaseException) -> None:
+        """Take the reason."""
+        logger.critical("the server stops: %s", error)
+        if not self.reason.done():
+            self.reason.set_result(error)
+
+
+@contextlib.asynccontextmanager
+async def open_runtime(
+    settings: Settings,
+    hosts: Mapping[str, ServiceHost],
+    listeners: Mapping[str, socket.socket],
+    failure: Failure,
+) -> AsyncIterator[Runtime]:
+    """Run a server for as long as the context lasts.
+
+    Args:
+        settings: how; without a data directory everything is in memory, and lost at the end.
+        hosts: applications of this process, by name; they serve before anything is resumed.
+        listeners: bound sockets by the name of the door (``ingress``, ``admin``) to open on them.
+        failure: learns why the server stopped by itself.
+
+    Raises:
+        StorageError: the data directory cannot be used.
+        RegistrationError: an application contradicts itself or an earlier revision.
+    """
+    clock = SystemClock()
+    with contextlib.ExitStack() as stack:
+        log, store, document = open_storage(settings.data_dir, stack)
+        keeper = RegistryKeeper(document, clock, settings.defaults())
+        in_process = InProcessTransport()
+        world = World(log, store, clock, keeper, Transports({SCHEME: in_process}))
+        engine = Engine(world, settings.engine(), failure.report)
+        runtime = Runtime(engine, keeper, in_process, log)
+        for name, host in hosts.items():
+            runtime.serve(name, host)
+        try:
+            await engine.start()
+            await runtime.open_doors(listeners)
+            yield runtime
+        finally:
+            await runtime.stop(settings.shutdown_timeout_ms / 1000)
+
+
+def open_storage(data_dir: Path | None, stack: contextlib.ExitStack) -> tuple[Log, Store, Document]:
+    """Open log, store and registry document in a data directory, or in memory.
+
+    Raises:
+        StorageError: the directory is in use, damaged, of another format, or not writable.
+    """
+    loop = asyncio.get_running_loop()
+    if data_dir is None:
+        return MemoryLog(call_soon=loop.call_soon), MemoryStore(), MemoryDocument()
+    directory = stack.enter_context(DataDirectory.open(data_dir))
+    log = LocalLog.open(directory.log_path, loop)
+    store = RocksStore.open(directory.store_path)
+    return log, store, DocumentFile(directory.registry_path)
