@@ -78,7 +78,13 @@ class OpenAttempt:
             self._finish(abort=not isinstance(messages[-1], _TERMINAL))
 
     def notify(self, index: int, notification: Notification) -> None:
-        """Forward a journal entry that became durable."""
+        """Forward a journal entry that became durable.
+
+        Once the SDK was asked to suspend it hears nothing more, as on a request stream that was
+        closed; the next attempt starts with what it missed.
+        """
+        if self._closing_since is not None:
+            return
         message = self._attempt.notification(index, notification)
         if message is not None:
             self._hand_over((message,))

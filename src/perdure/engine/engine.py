@@ -132,11 +132,11 @@ class Engine:
         self._resume_running()
         self._checkpoint = self._loop.create_task(self._checkpoint_now_and_then())
 
-    async def stop(self, grace_s: float) -> None:
-        """Stop in bounded time: finish or suspend attempts, write what is known, close.
+    async def drain(self, grace_s: float) -> None:
+        """Take no more requests; let attempts end or suspend, and tell whoever still waits.
 
         Args:
-            grace_s: how long attempts may take to end or suspend, in seconds.
+            grace_s: how long attempts may take before they are aborted, in seconds.
         """
         self.requests.close("the server stops; ask again")
         if self.partition.failure is None:
@@ -144,16 +144,20 @@ class Engine:
         self._invoker.abort_all()
         self._timers.stop()
         self._janitor.stop()
+        await self.partition.settle()
+        self.requests.abandon()
+
+    async def close(self) -> None:
+        """Write what is known to the store and release the files."""
         if self._checkpoint is not None:
             self._checkpoint.cancel()
             await asyncio.gather(self._checkpoint, return_exceptions=True)
-        await self.partition.settle()
-        self.requests.abandon()
+        store, log = self._world.store, self._world.log
         if self.partition.failure is None:
             self.partition.flush()
-            await asyncio.to_thread(self._world.store.checkpoint)
-        self._world.log.close()
-        self._world.store.close()
+            await asyncio.to_thread(store.checkpoint)
+        log.close()
+        store.close()
 
     def _act(self, action: Action) -> None:
         self._perform[type(action)](action)

@@ -187,7 +187,8 @@ class Invoker:
         self._all_ended.clear()
         if self._sweep is None:
             self._sweep = self._loop.call_later(SWEEP_S, self._look_for_silent)
-        journal = [entry for _, entry in self._tables.journals.rows(attempt.invocation_id)]
+        rows = self._tables.journals.counted(attempt.invocation_id, row.journal.entries)
+        journal = [entry for _, entry in rows]
         state = None
         if row.target.kind.keyed and not attempt.schema.lazy_state:
             state = self._tables.states.rows(object_key(row.target))

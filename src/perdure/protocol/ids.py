@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NewType
 
@@ -84,6 +85,7 @@ def random_seed(invocation_id: InvocationId) -> int:
     return int.from_bytes(siphash13(size + invocation_id, key=bytes(16)).digest(), "little")
 
 
+@lru_cache(maxsize=16_384)
 def invocation_text(invocation_id: InvocationId) -> str:
     """Write an invocation's id."""
     assert len(invocation_id) == INVOCATION_ID_SIZE

@@ -76,6 +76,8 @@ class Door:
 
     def __init__(self, application: Application, listener: socket.socket) -> None:
         self._listener = listener
+        #: Port that the door is bound to.
+        self.port: int = listener.getsockname()[1]
         self._config = Config(
             application,
             lifespan="off",
@@ -90,12 +92,6 @@ class Door:
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
-
-    @property
-    def port(self) -> int:
-        """Port that the door is bound to."""
-        port: int = self._listener.getsockname()[1]
-        return port
 
     async def start(self) -> None:
         """Accept connections."""
@@ -137,23 +133,6 @@ class Door:
         self._clock = asyncio.get_running_loop().call_later(delay, self._tick)
 
 
-async def serve(
-    application: Application,
-    host: str,
-    port: int,
-    *,
-    option: str,
-) -> Door:
-    """Bind and open a door.
-
-    Raises:
-        DoorError: the address cannot be had.
-    """
-    door = Door(application, bind(host, port, option))
-    await door.start()
-    return door
-
-
 class DoorProtocol(HttpToolsProtocol):
     """One connection: bounds the head of a request, and speaks JSON when it is malformed."""
 
@@ -162,8 +141,8 @@ class DoorProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what has come, unless the head of a request grows beyond its bound."""
         super().data_received(data)
-        # The method is known once the head is complete.
-        if self.scope is None or "method" in self.scope:
+        # The method is noted once the head is complete; before the first byte there is no scope.
+        if not self.scope or "method" in self.scope:
             self._head_bytes = 0
             return
         self._head_bytes += len(data)
@@ -179,10 +158,9 @@ class DoorProtocol(HttpToolsProtocol):
         self._refuse(b"400 Bad Request", 400, msg)
 
     def _refuse(self, status_line: bytes, code: int, message: str) -> None:
-        body = json.dumps({"code": code, "message": message, "source": "ingress"}).encode()
+        body = json.dumps({"code": code, "message": message}).encode()
         self.transport.write(
             b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-            b"x-restate-error-source: ingress\r\nconnection: close\r\n\r\n%b"
-            % (status_line, len(body), body)
+            b"connection: close\r\n\r\n%b" % (status_line, len(body), body)
         )
         self.transport.close()

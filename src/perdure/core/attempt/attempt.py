@@ -223,7 +223,7 @@ class Attempt:
             return Failed(
                 problem, self.schema.retry_policy, self._chance.number(), ErrorBehavior.PAUSE
             )
-        return Suspended(awaiting)
+        return Suspended(awaiting, seen=self._known)
 
     def on_error(self, error: Error, _batch: Batch) -> Ending:
         """Fail as the SDK says."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from perdure.core.model.deployments import HandlerSchema
-from perdure.core.model.identities import request_id
+from perdure.core.model.identities import is_drawn, request_id
 from perdure.core.model.invocations import Problem
 from perdure.core.model.records import Callee
 from perdure.core.model.targets import HandlerKind, Target
@@ -72,7 +72,12 @@ def resolve_callee(
     callee = Target(command.service_name, command.handler_name, schema.kind, command.key)
     invocation_id = request_id(callee, command.idempotency_key, now, chance)
     idempotent = command.idempotency_key is not None
-    return Callee(invocation_id, schema.kind, schema.retention_for(idempotent=idempotent))
+    return Callee(
+        invocation_id,
+        schema.kind,
+        schema.retention_for(idempotent=idempotent),
+        is_drawn(schema.kind, command.idempotency_key),
+    )
 
 
 def _reads_state(kind: HandlerKind, command: Command) -> None:

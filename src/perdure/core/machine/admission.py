@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import ArmTimer
-from perdure.core.machine.endings import expires_at, purge
+from perdure.core.machine.endings import expires_at, purge, wait_for
 from perdure.core.machine.starts import admit
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Completed, Invocation, Scheduled
@@ -29,7 +29,7 @@ _ONLY_INPUT = JournalSize(entries=1, commands=1)
 
 def invoke(step: Step, body: Invoke) -> Admission:
     """Run a handler, unless an invocation with this id is known."""
-    existing = known(step, body.invocation_id)
+    existing = None if body.drawn else known(step, body.invocation_id)
     if existing is not None:
         join(step, body, existing)
         return Admission(existing.execution_time, existing)
@@ -77,8 +77,7 @@ def join(step: Step, body: Invoke, existing: Invocation) -> None:
         case Completed(_, outcome):
             step.deliver(Respond(body.caller, outcome))
         case _:
-            waiting = replace(existing, callers=(*existing.callers, body.caller))
-            step.tables.invocations.put(body.invocation_id, waiting)
+            wait_for(step, body.invocation_id, existing, body.caller)
 
 
 def begin(step: Step, invocation_id: InvocationId, row: Invocation) -> None:

@@ -21,8 +21,9 @@ from perdure.protocol.messages import (
     Notification,
 )
 
-#: A tree deeper than this is refused (RT0025); the machine would otherwise recurse without bound.
-AWAITED_DEPTH_MAX: Final = 1000
+#: A tree deeper than this is refused (RT0025). Trees are walked and stored by recursion, for which
+#: the interpreter has room several times over; protobuf decoders give up at this depth, too.
+AWAITED_DEPTH_MAX: Final = 100
 
 
 class Settled(Enum):

@@ -15,7 +15,7 @@ from perdure.core.model.records import Cancel, Kill
 from perdure.core.model.verdicts import Verdict
 from perdure.protocol.messages import SIGNAL_CANCEL, VOID, Failure, Signal
 
-CANCELLED = Failure(409, "cancelled")
+CANCELLED = Failure(409, "canceled")
 KILLED = Failure(409, "killed")
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import Finish, StopAttempt, WatchExpiry
-from perdure.core.machine.starts import release
+from perdure.core.machine.starts import next_attempt, release
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import (
+    Caller,
     Completed,
     Inboxed,
     Invocation,
     Running,
     Scheduled,
 )
+from perdure.core.model.promises import Pending
 from perdure.core.model.records import Respond
 from perdure.core.model.targets import HandlerKind
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import expiry_key, object_key, timer_key
 from perdure.protocol.ids import InvocationId
-from perdure.protocol.messages import Completion, Failure, Outcome, Sleep
+from perdure.protocol.messages import Failure, GetPromise, Outcome, Sleep
 
 NOT_FOUND = Failure(404, "not found")
 
@@ -32,6 +34,8 @@ def end(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outco
         tables.running.delete(invocation_id)
     if row.sleeps:
         disarm_sleeps(step, invocation_id)
+    if row.listens:
+        stop_listening(step, invocation_id, row)
     answer(step, invocation_id, row, outcome)
     retain(step, invocation_id, row, outcome)
     release(step, row)
@@ -44,11 +48,18 @@ def answer(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Ou
     step.act(Finish(invocation_id, outcome))
 
 
+def wait_for(step: Step, invocation_id: InvocationId, row: Invocation, caller: Caller) -> None:
+    """Note who waits for the result, once."""
+    if caller not in row.callers:
+        waiting = replace(row, callers=(*row.callers, caller))
+        step.tables.invocations.put(invocation_id, waiting)
+
+
 def retain(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outcome) -> None:
     """Keep result and journal for as long as asked (service protocol 10.5)."""
     tables, retention = step.tables, row.retention
     if retention.completion_ms <= 0:
-        forget(step, invocation_id, row)
+        free(step, invocation_id, row)
         return
     journal_gone = retention.journal_ms <= 0
     if journal_gone:
@@ -62,6 +73,7 @@ def retain(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Ou
         modified_at=step.now,
         callers=(),
         sleeps=0,
+        listens=0,
     )
     tables.invocations.put(invocation_id, ended)
 
@@ -95,11 +107,22 @@ def purge(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
         key = expiry_key(completed_at + retention_ms, invocation_id, journal_only=journal_only)
         if tables.expiries.get(key) is not None:
             tables.expiries.delete(key)
+    free(step, invocation_id, row)
+
+
+def free(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
+    """Make the id of an ended invocation free again, and with a workflow's run its key."""
     if row.target.kind is HandlerKind.WORKFLOW:
-        group = object_key(row.target)
-        tables.states.drop(group)
-        tables.promises.drop(group)
+        clear_workflow(step, object_key(row.target))
     forget(step, invocation_id, row)
+
+
+def clear_workflow(step: Step, group: bytes) -> None:
+    """Drop state and promises, but not who waits for a promise: another run may complete it."""
+    step.tables.states.drop(group)
+    for name, promise in step.tables.promises.rows(group):
+        if not isinstance(promise, Pending):
+            step.tables.promises.delete(group, name)
 
 
 def forget(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
@@ -128,27 +151,39 @@ def stop(step: Step, invocation_id: InvocationId, row: Invocation) -> Invocation
         return row
     disarm_retry(step, invocation_id, row)
     step.act(StopAttempt(invocation_id))
-    return replace(row, attempt=row.attempt + 1)
+    return replace(row, attempt=next_attempt(step))
 
 
 def disarm_retry(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     """Take back the timer of an invocation that backs off."""
     if isinstance(row.status, Running) and row.status.retry_at is not None:
-        timer = Timer(row.status.retry_at, TimerKind.RETRY, invocation_id, row.attempt)
+        timer = Timer(row.status.retry_at, TimerKind.RETRY, invocation_id)
         step.tables.timers.delete(timer_key(timer))
 
 
 def disarm_sleeps(step: Step, invocation_id: InvocationId) -> None:
     """Take back the timers of sleeps that did not end."""
-    pending: dict[int, int] = {}
+    timers = step.tables.timers
     for _, entry in step.tables.journals.rows(invocation_id):
-        match entry.message:
-            case Sleep(wake_up_time, completion_id):
-                pending[completion_id] = wake_up_time
-            case Completion(_, completion_id):
-                pending.pop(completion_id, None)
-            case _:
-                pass
-    for completion_id, due_at in pending.items():
-        timer = Timer(due_at, TimerKind.SLEEP, invocation_id, completion_id)
-        step.tables.timers.delete(timer_key(timer))
+        if isinstance(entry.message, Sleep):
+            due_at, number = entry.message.wake_up_time, entry.message.result_completion_id
+            key = timer_key(Timer(due_at, TimerKind.SLEEP, invocation_id, number))
+            if timers.get(key) is not None:
+                timers.delete(key)
+
+
+def stop_listening(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
+    """Take the invocation off the lists of promises that were not completed."""
+    promises, group = step.tables.promises, object_key(row.target)
+    for _, entry in step.tables.journals.rows(invocation_id):
+        if not isinstance(entry.message, GetPromise):
+            continue
+        name = entry.message.key.encode()
+        promise = promises.get(group, name)
+        if not isinstance(promise, Pending):
+            continue
+        left = tuple(one for one in promise.listeners if one.invocation_id != invocation_id)
+        if left:
+            promises.put(group, name, Pending(left))
+        else:
+            promises.delete(group, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from perdure.core.machine.awaiting import Settled, settle
-from perdure.core.machine.endings import NOT_FOUND, expires_at
+from perdure.core.machine.endings import NOT_FOUND, expires_at, wait_for
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
 from perdure.core.model.invocations import (
@@ -28,6 +28,7 @@ from perdure.protocol.messages import (
     SIGNAL_CANCEL,
     VOID,
     Completion,
+    CompletionKind,
     Failure,
     Notification,
     Signal,
@@ -39,7 +40,14 @@ from perdure.protocol.messages import (
 def notify(step: Step, invocation_id: InvocationId, notification: Notification) -> bool:
     """Append a notification; False if the invocation cannot take one any more or not yet."""
     row = step.tables.invocations.get(invocation_id)
-    if row is None or not can_be_told(row):
+    return row is not None and take(step, invocation_id, row, notification)
+
+
+def take(
+    step: Step, invocation_id: InvocationId, row: Invocation, notification: Notification
+) -> bool:
+    """Append a notification to the journal of a row that the caller may have changed."""
+    if not can_be_told(row):
         return False
     journal = Journal(step, invocation_id, row)
     if isinstance(row.status, Running) and row.status.retry_at is None:
@@ -84,7 +92,13 @@ def signal_received(step: Step, body: SignalReceived) -> Verdict:
 def respond(step: Step, body: Respond) -> None:
     """Deliver a result to the invocation that waits for it."""
     caller = body.caller
-    notify(step, caller.invocation_id, Completion(caller.kind, caller.completion_id, body.result))
+    row = step.tables.invocations.get(caller.invocation_id)
+    if row is None or row.created_at != caller.created_at:
+        return  # whoever asked is forgotten, and its id may be in use again
+    if caller.kind is CompletionKind.GET_PROMISE:
+        row = replace(row, listens=row.listens - 1)
+    completion = Completion(caller.kind, caller.completion_id, body.result)
+    take(step, caller.invocation_id, row, completion)
 
 
 def attach(step: Step, body: Attach) -> None:
@@ -95,8 +109,7 @@ def attach(step: Step, body: Attach) -> None:
     elif isinstance(row.status, Completed):
         step.deliver(Respond(body.caller, row.status.outcome))
     else:
-        waiting = replace(row, callers=(*row.callers, body.caller))
-        step.tables.invocations.put(body.invocation_id, waiting)
+        wait_for(step, body.invocation_id, row, body.caller)
 
 
 def read_output(step: Step, body: ReadOutput) -> None:

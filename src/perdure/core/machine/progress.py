@@ -17,11 +17,11 @@ from perdure.core.model.journals import JournalSize
 from perdure.core.model.records import Ended, Failed, Progress
 from perdure.core.model.records import Suspended as AttemptSuspended
 from perdure.core.model.retries import RetryPolicy
+from perdure.core.tables.keys import index_key
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import (
     Completion,
     CompletionKind,
-    Future,
     Notification,
     Outcome,
     Output,
@@ -45,8 +45,8 @@ def progress(step: Step, body: Progress) -> None:
             step.tables.invocations.put(invocation_id, row)
         case Ended():
             finish(step, invocation_id, row, body)
-        case AttemptSuspended(awaiting):
-            suspend(step, invocation_id, row, awaiting)
+        case AttemptSuspended():
+            suspend(step, invocation_id, row, body.ending)
         case Failed():
             fail(step, invocation_id, row, body.ending)
 
@@ -72,12 +72,13 @@ def record(step: Step, invocation_id: InvocationId, row: Invocation, body: Progr
         journal=JournalSize(journal.entries, journal.commands),
         pin=row.pin or body.pin,
         sleeps=row.sleeps + work.sleeps,
+        listens=row.listens + work.listens,
     )
 
 
 def finish(step: Step, invocation_id: InvocationId, row: Invocation, body: Progress) -> None:
     """End with the last output, which this record or an earlier attempt brought."""
-    outcome = last_output(body) or stored_output(step, invocation_id)
+    outcome = last_output(body) or stored_output(step, invocation_id, row)
     if outcome is None:
         fail(step, invocation_id, row, Failed(NO_OUTPUT, RetryPolicy(), chance=0.0))
         return
@@ -92,17 +93,21 @@ def last_output(body: Progress) -> Outcome | None:
     return None
 
 
-def stored_output(step: Step, invocation_id: InvocationId) -> Outcome | None:
-    """Find the result in the journal: an earlier attempt stored it and died before its end."""
-    for _, entry in reversed(step.tables.journals.rows(invocation_id)):
-        if isinstance(entry.message, Output):
+def stored_output(step: Step, invocation_id: InvocationId, row: Invocation) -> Outcome | None:
+    """Find the result in the journal, where an earlier record left it: most likely at its end."""
+    for index in reversed(range(row.journal.entries)):
+        entry = step.tables.journals.get(invocation_id, index_key(index))
+        if entry is not None and isinstance(entry.message, Output):
             return entry.message.result
     return None
 
 
-def suspend(step: Step, invocation_id: InvocationId, row: Invocation, awaiting: Future) -> None:
+def suspend(
+    step: Step, invocation_id: InvocationId, row: Invocation, suspended: AttemptSuspended
+) -> None:
     """Wait, unless what is waited for came while the attempt was ending."""
-    left = settle_all(awaiting, notifications(step, invocation_id))
+    came = notifications(step, invocation_id, suspended.seen)
+    left = settle_all(suspended.awaiting, came)
     if isinstance(left, Settled):
         run(step, invocation_id, row)
         return
@@ -111,8 +116,8 @@ def suspend(step: Step, invocation_id: InvocationId, row: Invocation, awaiting: 
     step.tables.invocations.put(invocation_id, waiting)
 
 
-def notifications(step: Step, invocation_id: InvocationId) -> Iterator[Notification]:
-    """Give the notifications of a journal, in order."""
-    for _, entry in step.tables.journals.rows(invocation_id):
+def notifications(step: Step, invocation_id: InvocationId, start: int) -> Iterator[Notification]:
+    """Give the notifications of a journal from an index on, in order."""
+    for _, entry in step.tables.journals.rows(invocation_id, index_key(start)):
         if isinstance(entry.message, Completion | Signal):
             yield entry.message

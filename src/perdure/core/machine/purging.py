@@ -12,7 +12,7 @@ from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Completed, Invocation
 from perdure.core.model.records import Expire, Purge, PurgeJournal
 from perdure.core.model.verdicts import Verdict
-from perdure.core.tables.keys import parse_expiry_key
+from perdure.core.tables.keys import expiry_key, parse_expiry_key
 from perdure.protocol.ids import InvocationId
 
 _FOREVER: Final = (2**64 - 1).to_bytes(8, "big")
@@ -36,7 +36,11 @@ def purge_journal(step: Step, body: PurgeJournal) -> Verdict:
         return Verdict.NOT_FOUND
     if not isinstance(row.status, Completed):
         return Verdict.NOT_COMPLETED
-    drop_journal(step, body.invocation_id, row, row.status)
+    if not row.status.journal_purged:
+        expires_at = row.status.completed_at + row.retention.journal_ms
+        key = expiry_key(expires_at, body.invocation_id, journal_only=True)
+        step.tables.expiries.delete(key)
+        drop_journal(step, body.invocation_id, row, row.status)
     return Verdict.DONE
 
 
@@ -44,8 +48,7 @@ def drop_journal(
     step: Step, invocation_id: InvocationId, row: Invocation, status: Completed
 ) -> None:
     """Remove the journal's entries and note that they are gone."""
-    if status.journal_purged:
-        return
+    assert not status.journal_purged, "a journal that is gone does not expire"
     step.tables.journals.drop(invocation_id)
     emptied = replace(row, status=replace(status, journal_purged=True), modified_at=step.now)
     step.tables.invocations.put(invocation_id, emptied)
@@ -54,16 +57,15 @@ def drop_journal(
 def expire(step: Step, body: Expire) -> None:
     """Forget what is past its retention, oldest first, and say when to look again."""
     tables = step.tables
-    due = tables.expiries.scan(b"", _FOREVER, body.limit + 1)
-    for key, _ in due[: body.limit]:
+    for key, _ in tables.expiries.scan(b"", _FOREVER, body.limit):
         expires_at, invocation_id, journal_only = parse_expiry_key(key)
         if expires_at > step.now:
             break
-        tables.expiries.delete(key)
         row = tables.invocations.get(invocation_id)
-        if row is None or not isinstance(row.status, Completed):
-            continue
+        assert row is not None, "what expires has a row, and its purge takes the expiry away"
+        assert isinstance(row.status, Completed), "only what has ended expires"
         if journal_only:
+            tables.expiries.delete(key)
             drop_journal(step, invocation_id, row, row.status)
         else:
             purge_row(step, invocation_id, row)

@@ -73,6 +73,7 @@ def copy(step: Step, row: Invocation, body: RestartAsNew, kept: list[JournalEntr
         idempotency_key=None,
         execution_time=None,
         sleeps=0,
+        listens=0,
     )
     begin(step, body.new_id, new)
 

@@ -6,13 +6,13 @@ from msgspec.structs import replace
 
 from perdure.core.machine.actions import ArmTimer
 from perdure.core.machine.endings import end
-from perdure.core.machine.starts import run
+from perdure.core.machine.starts import next_attempt, run
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Invocation, Paused, Problem, Running
 from perdure.core.model.records import Failed
 from perdure.core.model.retries import OnExhausted
 from perdure.core.model.timers import Timer, TimerKind
-from perdure.core.tables.keys import timer_key
+from perdure.core.tables.keys import INSTANT_MAX, timer_key
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import ErrorBehavior, Failure
 
@@ -50,8 +50,8 @@ def back_off(
     """Arm the timer of the next attempt, under whose number nothing of this one counts."""
     status = row.status
     assert isinstance(status, Running)
-    attempt, retry_at = row.attempt + 1, step.now + delay_ms
-    timer = Timer(retry_at, TimerKind.RETRY, invocation_id, attempt)
+    retry_at = min(step.now + delay_ms, INSTANT_MAX)
+    timer = Timer(retry_at, TimerKind.RETRY, invocation_id)
     step.tables.timers.insert(timer_key(timer), b"")
     step.act(ArmTimer(timer))
     counted = failed.problem.doc_code not in _NOT_THE_HANDLER
@@ -63,7 +63,7 @@ def back_off(
     )
     step.tables.invocations.put(
         invocation_id,
-        replace(row, status=backing_off, attempt=attempt, modified_at=step.now),
+        replace(row, status=backing_off, attempt=next_attempt(step), modified_at=step.now),
     )
 
 
@@ -77,18 +77,13 @@ def pause(
 
 
 def retry(step: Step, timer: Timer) -> None:
-    """Start the attempt that a timer was armed for, unless something else did."""
+    """Start the next attempt of an invocation that backed off; its failures stay counted."""
     row = step.tables.invocations.get(timer.invocation_id)
-    if row is None or row.attempt != timer.number or not isinstance(row.status, Running):
-        return
-    again(step, timer.invocation_id, row)
-
-
-def again(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
-    """Start the next attempt of an invocation that backs off; its failures stay counted."""
+    assert row is not None, "an invocation that backs off has a row"
     status = row.status
-    assert isinstance(status, Running)
-    run(step, invocation_id, row, replace(status, retry_at=None))
+    assert isinstance(status, Running), "its timer is taken away when it ends or pauses"
+    assert status.retry_at == timer.due_at, "it has one timer at a time"
+    run(step, timer.invocation_id, row, replace(status, retry_at=None))
 
 
 def as_failure(problem: Problem) -> Failure:

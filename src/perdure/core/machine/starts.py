@@ -13,7 +13,7 @@ from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Inboxed, Invocation, Running
 from perdure.core.model.targets import HandlerKind
 from perdure.core.tables.keys import object_key, place_key
-from perdure.core.tables.tables import Lock
+from perdure.core.tables.tables import ATTEMPTS, Lock
 from perdure.protocol.ids import InvocationId
 
 _FRESH = Running()
@@ -27,11 +27,11 @@ def admit(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     tables, group = step.tables, object_key(row.target)
     lock = tables.locks.get(group)
     if lock is None:
-        tables.locks.put(group, Lock(invocation_id))
+        tables.locks.insert(group, Lock(invocation_id))
         run(step, invocation_id, row)
         return
     position = place_key(group, lock.tail)
-    tables.lines.put(position, invocation_id)
+    tables.lines.insert(position, invocation_id)
     tables.locks.put(group, replace(lock, tail=lock.tail + 1))
     waiting = replace(row, status=Inboxed(position), modified_at=step.now)
     tables.invocations.put(invocation_id, waiting)
@@ -39,12 +39,20 @@ def admit(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
 
 def run(step: Step, invocation_id: InvocationId, row: Invocation, status: Running = _FRESH) -> None:
     """Begin a new attempt, unless told otherwise with a fresh count of failures."""
-    attempt = row.attempt + 1
+    attempt = next_attempt(step)
     running = replace(row, status=status, attempt=attempt, modified_at=step.now)
     step.tables.invocations.put(invocation_id, running)
     if not isinstance(row.status, Running):
         step.tables.running.insert(invocation_id, b"")
     step.act(StartAttempt(invocation_id, attempt))
+
+
+def next_attempt(step: Step) -> int:
+    """Give a number that no attempt in this partition had before (invariant I4)."""
+    facts = step.tables.facts
+    number = (facts.get(ATTEMPTS) or 0) + 1
+    facts.put(ATTEMPTS, number)
+    return number
 
 
 def release(step: Step, row: Invocation) -> None:

@@ -43,6 +43,11 @@ def request_id(
     return InvocationId(service_partition_key(target.service, bucket) + uuid)
 
 
+def is_drawn(kind: HandlerKind, idempotency_key: str | None) -> bool:
+    """Tell whether a request's id names nothing, so that no two requests ever share it."""
+    return idempotency_key is None and kind is not HandlerKind.WORKFLOW
+
+
 def sibling_id(invocation_id: InvocationId, now_ms: int, chance: bytes) -> InvocationId:
     """Give a fresh id in the partition of another one, as a restart needs it."""
     return InvocationId(invocation_id[:8] + ulid(now_ms, chance))

@@ -110,6 +110,8 @@ class Caller(Struct, frozen=True, array_like=True, gc=False):
     invocation_id: InvocationId
     completion_id: int
     kind: CompletionKind
+    #: When the waiting invocation was created: tells it from a later one with the same id.
+    created_at: int
 
 
 class Origin(Struct, frozen=True, array_like=True, gc=False):
@@ -131,7 +133,8 @@ class Invocation(Struct, frozen=True, array_like=True):
     modified_at: int
     retention: Retention
     journal: JournalSize
-    #: Number of the newest attempt; what an older one says is dropped.
+    #: Number of the newest attempt; what an older one says is dropped. A partition gives each
+    #: number once, so that an id which is used again hears nothing of its former self.
     attempt: int = 0
     pin: Pin | None = None
     callers: tuple[Caller, ...] = ()
@@ -140,3 +143,5 @@ class Invocation(Struct, frozen=True, array_like=True):
     execution_time: int | None = None
     #: Sleeps whose timers are armed; they are disarmed when the invocation ends before them.
     sleeps: int = 0
+    #: Promises that it waits for; their lists of listeners drop it when it ends before them.
+    listens: int = 0

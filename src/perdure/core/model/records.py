@@ -49,6 +49,8 @@ class Invoke(Body, frozen=True, tag=1):
     #: The invocation that waits for the result, if one called.
     caller: Caller | None = None
     origin: Origin = Origin()
+    #: The id was drawn for this request alone: nothing can be known under it.
+    drawn: bool = False
 
 
 class Callee(Struct, frozen=True, array_like=True, gc=False):
@@ -57,6 +59,8 @@ class Callee(Struct, frozen=True, array_like=True, gc=False):
     invocation_id: InvocationId
     kind: HandlerKind
     retention: Retention
+    #: The id was drawn for this call alone.
+    drawn: bool = False
 
 
 class Ended(Struct, frozen=True, array_like=True, gc=False, tag=0):
@@ -64,9 +68,14 @@ class Ended(Struct, frozen=True, array_like=True, gc=False, tag=0):
 
 
 class Suspended(Struct, frozen=True, array_like=True, tag=1):
-    """The handler waits for what it has not got."""
+    """The handler waits for what it has not got.
+
+    ``seen`` counts the journal entries that had been sent to it: it waits in spite of what they
+    hold. A cancel signal that the handler dealt with long ago must not wake it again.
+    """
 
     awaiting: Future
+    seen: int = 0
 
 
 class Failed(Struct, frozen=True, array_like=True, tag=2):

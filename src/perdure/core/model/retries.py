@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from math import inf
 from typing import Final
 
 from msgspec import Struct
@@ -37,7 +38,11 @@ class RetryPolicy(Struct, frozen=True, array_like=True, gc=False):
         assert failures >= 1
         if self.max_attempts is not None and failures >= self.max_attempts:
             return None
-        # The exponent is bounded so that a policy without limit never overflows.
-        growth = self.exponentiation_factor ** min(failures - 1, 64)
-        delay = min(self.max_interval_ms, self.initial_interval_ms * growth)
+        delay = min(self.max_interval_ms, self.initial_interval_ms * self._growth(failures - 1))
         return round(delay + max(JITTER_MS_MIN, delay * JITTER_SHARE_MAX * chance))
+
+    def _growth(self, steps: int) -> float:
+        try:
+            return self.exponentiation_factor**steps
+        except OverflowError:
+            return inf

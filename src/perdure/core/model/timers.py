@@ -16,7 +16,7 @@ class TimerKind(IntEnum):
     SLEEP = 0
     #: Starts a scheduled invocation.
     START = 1
-    #: Starts the next attempt after a failure; the number is the attempt that failed.
+    #: Starts the next attempt after a failure.
     RETRY = 2
 
 

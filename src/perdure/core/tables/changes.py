@@ -150,23 +150,38 @@ class GroupTable(Generic[R]):
         """Remove one row of a group."""
         self._change(group, key, None)
 
-    def rows(self, group: bytes) -> list[tuple[bytes, R]]:
-        """Give all rows of a group in the order of their keys."""
+    def rows(self, group: bytes, start: bytes = b"") -> list[tuple[bytes, R]]:
+        """Give the rows of a group, from the key ``start`` on, in the order of their keys."""
         changed = self.changed.get(group)
         prefix = self.tag + group
         skip = len(prefix)
-        stored = self._reader.scan(prefix, after_prefix(prefix))
+        stored = self._reader.scan(prefix + start, after_prefix(prefix))
         if changed is None:
             return [(key[skip:], self._decode(value)) for key, value in stored]
         merged = {
             key[skip:]: self._decode(value) for key, value in stored if key[skip:] not in changed
         }
-        merged.update((key, row) for key, row in changed.items() if row is not None)
+        merged.update(
+            (key, row) for key, row in changed.items() if row is not None and key >= start
+        )
         return sorted(merged.items(), key=_first)
+
+    def counted(self, group: bytes, count: int) -> list[tuple[bytes, R]]:
+        """Give all rows of a group that never loses one, knowing how many there are.
+
+        A group so young that all of it is in memory is not looked for in the store.
+        """
+        changed = self.changed.get(group)
+        if changed is None or len(changed) != count:
+            return self.rows(group)
+        return sorted(((key, row) for key, row in changed.items() if row is not None), key=_first)
 
     def drop(self, group: bytes) -> None:
         """Remove all rows of a group."""
-        for key, _ in self.rows(group):
+        prefix = self.tag + group
+        skip = len(prefix)
+        keys = [key[skip:] for key, _ in self._reader.scan(prefix, after_prefix(prefix))]
+        for key in (*keys, *self.changed.get(group, ())):
             self._change(group, key, None)
 
     def drain(self, changes: list[Change]) -> None:

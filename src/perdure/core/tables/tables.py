@@ -33,6 +33,8 @@ from perdure.protocol.ids import InvocationId
 
 #: Name of the fact that holds the newest leader's epoch.
 EPOCH: Final = b"epoch"
+#: Name of the fact that holds how many attempts there have been.
+ATTEMPTS: Final = b"attempts"
 
 
 class Lock(Struct, frozen=True, array_like=True, gc=False):

@@ -20,7 +20,7 @@ from perdure.protocol.messages import (
 def call(work: Work, command: Call) -> None:
     """Call a handler; its result comes as a completion."""
     callee = start(work, command)
-    caller = Caller(work.invocation_id, command.result_completion_id, CompletionKind.CALL)
+    caller = work.caller(CompletionKind.CALL, command.result_completion_id)
     work.step.deliver(request(work, command, callee, caller, execution_time=None))
 
 
@@ -61,4 +61,5 @@ def request(
         execution_time=execution_time,
         caller=caller,
         origin=Origin(work.invocation_id, str(work.row.target)),
+        drawn=callee.drawn,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from perdure.core.machine.entries.work import Work
-from perdure.core.model.invocations import Caller
 from perdure.core.model.records import Attach, Cancel, ReadOutput, SignalReceived
 from perdure.protocol.ids import (
     InvocationId,
@@ -46,18 +45,14 @@ def complete_awakeable(work: Work, command: CompleteAwakeable) -> None:
 def attach_invocation(work: Work, command: AttachInvocation) -> None:
     """Wait for the result of another invocation."""
     work.journal.command(command)
-    caller = Caller(
-        work.invocation_id, command.result_completion_id, CompletionKind.ATTACH_INVOCATION
-    )
+    caller = work.caller(CompletionKind.ATTACH_INVOCATION, command.result_completion_id)
     work.step.deliver(Attach(resolve(command.target), caller))
 
 
 def get_invocation_output(work: Work, command: GetInvocationOutput) -> None:
     """Read the result of another invocation, if it has ended."""
     work.journal.command(command)
-    caller = Caller(
-        work.invocation_id, command.result_completion_id, CompletionKind.GET_INVOCATION_OUTPUT
-    )
+    caller = work.caller(CompletionKind.GET_INVOCATION_OUTPUT, command.result_completion_id)
     work.step.deliver(ReadOutput(resolve(command.target), caller))
 
 

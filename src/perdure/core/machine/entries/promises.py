@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from perdure.core.machine.entries.work import Work
-from perdure.core.model.invocations import Caller
 from perdure.core.model.promises import Pending, Settled
 from perdure.core.model.records import Respond
 from perdure.core.tables.keys import object_key
@@ -30,7 +29,8 @@ def get_promise(work: Work, command: GetPromise) -> None:
         )
         return
     waiting = () if promise is None else promise.listeners
-    listener = Caller(work.invocation_id, command.result_completion_id, CompletionKind.GET_PROMISE)
+    listener = work.caller(CompletionKind.GET_PROMISE, command.result_completion_id)
+    work.listens += 1
     work.step.tables.promises.put(group, name, Pending((*waiting, listener)))
 
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from perdure.core.machine.actions import ArmTimer
 from perdure.core.machine.entries.work import Work
-from perdure.core.machine.notifications import notify
+from perdure.core.machine.notifications import take
 from perdure.core.machine.step import Step
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import timer_key
@@ -30,9 +30,6 @@ def sleep(work: Work, command: Sleep) -> None:
 def wake(step: Step, timer: Timer) -> None:
     """Complete the sleep that a timer was armed for."""
     row = step.tables.invocations.get(timer.invocation_id)
-    if row is None:
-        return
-    awake = replace(row, sleeps=row.sleeps - 1)
-    step.tables.invocations.put(timer.invocation_id, awake)
+    assert row is not None, "its sleeps are disarmed when an invocation ends"
     completion = Completion(CompletionKind.SLEEP, timer.number, VOID)
-    notify(step, timer.invocation_id, completion)
+    take(step, timer.invocation_id, replace(row, sleeps=row.sleeps - 1), completion)

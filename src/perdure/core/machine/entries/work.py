@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perdure.core.machine.step import Journal, Step
-from perdure.core.model.invocations import Invocation
+from perdure.core.model.invocations import Caller, Invocation
 from perdure.core.model.records import Callee
 from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import CompletionKind
 
 
 class Work:
     """Who acts, the end of its journal, and the callees of its calls in order."""
 
-    __slots__ = ("callees", "invocation_id", "journal", "row", "sleeps", "step")
+    __slots__ = ("callees", "invocation_id", "journal", "listens", "row", "sleeps", "step")
 
     def __init__(
         self,
@@ -30,3 +31,9 @@ class Work:
         self.callees = callees
         #: Sleep timers armed by this record.
         self.sleeps = 0
+        #: Promises that this record began to wait for.
+        self.listens = 0
+
+    def caller(self, kind: CompletionKind, completion_id: int) -> Caller:
+        """Say who waits for the answer to a command."""
+        return Caller(self.invocation_id, completion_id, kind, self.row.created_at)

@@ -1,0 +1,1 @@
+"""Benchmarks: Perdure beside its peers, and Perdure at scale."""

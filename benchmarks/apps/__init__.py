@@ -1,0 +1,1 @@
+"""The same handlers, once for each kind of system under measurement."""

@@ -1,0 +1,1 @@
+"""The door for operators: what is deployed, and what becomes of invocations."""

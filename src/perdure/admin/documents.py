@@ -1,0 +1,273 @@
+"""JSON documents of the admin API about what is deployed.
+
+Services show the options that are in force; handlers show only what they set themselves. Lists have
+a fixed order: services and handlers by name, deployments by age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from perdure.core.model.deployments import (
+    Defaults,
+    Deployment,
+    HandlerSchema,
+    Registry,
+    ServiceSchema,
+    resolve_retries,
+)
+from perdure.core.model.durations import format_duration
+from perdure.core.model.instants import utc_text
+from perdure.core.model.payloads import describe_input, describe_output
+from perdure.core.model.retries import OnExhausted
+from perdure.core.model.targets import HandlerKind
+from perdure.protocol.manifest import (
+    HandlerManifest,
+    OnMaxAttempts,
+    Options,
+    ProtocolMode,
+    ServiceManifest,
+    ServiceType,
+)
+
+_SERVICE_TYPES: Final = {
+    ServiceType.SERVICE: "Service",
+    ServiceType.VIRTUAL_OBJECT: "VirtualObject",
+    ServiceType.WORKFLOW: "Workflow",
+}
+_HANDLER_TYPES: Final = {
+    HandlerKind.EXCLUSIVE: "Exclusive",
+    HandlerKind.SHARED: "Shared",
+    HandlerKind.WORKFLOW: "Workflow",
+    HandlerKind.WORKFLOW_SHARED: "Shared",
+}
+_PROTOCOL_TYPES: Final = {
+    ProtocolMode.BIDI_STREAM: "BidiStream",
+    ProtocolMode.REQUEST_RESPONSE: "RequestResponse",
+}
+_ON_MAX_ATTEMPTS: Final = {OnMaxAttempts.PAUSE: "Pause", OnMaxAttempts.KILL: "Kill"}
+_ON_EXHAUSTED: Final = {OnExhausted.PAUSE: "Pause", OnExhausted.KILL: "Kill"}
+
+
+class RetryDocument(Struct):
+    """A retry policy; what is not set is left out, but for ``max_attempts``."""
+
+    max_attempts: int | None
+    initial_interval: str | UnsetType = UNSET
+    exponentiation_factor: float | UnsetType = UNSET
+    max_interval: str | UnsetType = UNSET
+    on_max_attempts: str | UnsetType = UNSET
+
+
+class HandlerDocument(Struct):
+    """A handler."""
+
+    name: str
+    ty: str | UnsetType
+    documentation: str | UnsetType
+    metadata: Mapping[str, str] | UnsetType
+    idempotency_retention: str | UnsetType
+    journal_retention: str | UnsetType
+    inactivity_timeout: str | UnsetType
+    abort_timeout: str | UnsetType
+    enable_lazy_state: bool | UnsetType
+    public: bool
+    input_description: str
+    output_description: str
+    input_json_schema: Any
+    output_json_schema: Any
+    retry_policy: RetryDocument
+
+
+class ServiceDocument(Struct):
+    """A service, in one of its revisions."""
+
+    name: str
+    ty: str
+    handlers: list[HandlerDocument]
+    documentation: str | UnsetType
+    metadata: Mapping[str, str] | UnsetType
+    deployment_id: str
+    revision: int
+    public: bool
+    idempotency_retention: str
+    workflow_completion_retention: str | UnsetType
+    journal_retention: str
+    inactivity_timeout: str
+    abort_timeout: str
+    enable_lazy_state: bool
+    retry_policy: RetryDocument
+
+
+class RevisionDocument(Struct):
+    """A service by name and revision only."""
+
+    name: str
+    revision: int
+
+
+class DeploymentDocument(Struct):
+    """A deployment, with its services in brief or in full.
+
+    ``http_version`` is a field that clients require. In process nothing is spoken but messages,
+    with the semantics of one stream of HTTP/2.
+    """
+
+    id: str
+    uri: str
+    protocol_type: str
+    http_version: str
+    created_at: str
+    min_protocol_version: int
+    max_protocol_version: int
+    services: list[ServiceDocument] | list[RevisionDocument]
+
+
+def list_deployments(registry: Registry) -> list[DeploymentDocument]:
+    """Show all deployments, their services by name and revision."""
+    oldest_first = sorted(
+        registry.deployments.values(), key=lambda each: (each.created_at, each.id)
+    )
+    return [
+        _deployment(
+            deployment,
+            [
+                RevisionDocument(name, number)
+                for name, number in sorted(deployment.revisions.items())
+            ],
+        )
+        for deployment in oldest_first
+    ]
+
+
+def show_deployment(registry: Registry, deployment: Deployment) -> DeploymentDocument:
+    """Show a deployment with its services in full."""
+    schemas = [registry.pinned[deployment.id, name] for name in sorted(deployment.revisions)]
+    return _deployment(deployment, [show_service(registry, schema) for schema in schemas])
+
+
+def _deployment(
+    deployment: Deployment, services: list[ServiceDocument] | list[RevisionDocument]
+) -> DeploymentDocument:
+    manifest = deployment.manifest
+    return DeploymentDocument(
+        id=deployment.id,
+        uri=deployment.endpoint,
+        protocol_type=_PROTOCOL_TYPES[manifest.protocol_mode or ProtocolMode.BIDI_STREAM],
+        http_version="HTTP/2.0",
+        created_at=utc_text(deployment.created_at),
+        min_protocol_version=manifest.min_protocol_version,
+        max_protocol_version=manifest.max_protocol_version,
+        services=services,
+    )
+
+
+def list_services(registry: Registry) -> list[ServiceDocument]:
+    """Show the newest revision of every service."""
+    return [show_service(registry, schema) for _, schema in sorted(registry.services.items())]
+
+
+def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
+    """Show a service with the options that are in force."""
+    manifest = _manifest_of(registry, schema)
+    defaults = registry.defaults
+    return ServiceDocument(
+        name=schema.name,
+        ty=_SERVICE_TYPES[schema.type],
+        handlers=list_handlers(registry, schema),
+        documentation=_given(schema.documentation),
+        metadata=_given(schema.metadata),
+        deployment_id=schema.deployment_id,
+        revision=schema.revision,
+        public=schema.public,
+        idempotency_retention=_in_force(
+            manifest.idempotency_retention, defaults.idempotency_retention_ms
+        ),
+        workflow_completion_retention=_workflow_retention(schema, defaults),
+        journal_retention=_in_force(manifest.journal_retention, defaults.journal_retention_ms),
+        inactivity_timeout=_in_force(manifest.inactivity_timeout, defaults.inactivity_timeout_ms),
+        abort_timeout=_in_force(manifest.abort_timeout, defaults.abort_timeout_ms),
+        enable_lazy_state=bool(manifest.enable_lazy_state),
+        retry_policy=_policy_in_force(manifest, defaults),
+    )
+
+
+def list_handlers(registry: Registry, service: ServiceSchema) -> list[HandlerDocument]:
+    """Show the handlers of a service."""
+    manifest = _manifest_of(registry, service)
+    options = {handler.name: handler for handler in manifest.handlers}
+    return [_handler(schema, options[name]) for name, schema in sorted(service.handlers.items())]
+
+
+def _handler(schema: HandlerSchema, options: HandlerManifest) -> HandlerDocument:
+    return HandlerDocument(
+        name=schema.name,
+        ty=_given(_HANDLER_TYPES.get(schema.kind)),
+        documentation=_given(schema.documentation),
+        metadata=_given(schema.metadata),
+        idempotency_retention=_duration(options.idempotency_retention),
+        journal_retention=_duration(options.journal_retention),
+        inactivity_timeout=_duration(options.inactivity_timeout),
+        abort_timeout=_duration(options.abort_timeout),
+        enable_lazy_state=_given(options.enable_lazy_state),
+        public=schema.public,
+        input_description=describe_input(schema.input),
+        output_description=describe_output(schema.output),
+        input_json_schema=UNSET if schema.input is None else _given(schema.input.json_schema),
+        output_json_schema=UNSET if schema.output is None else _given(schema.output.json_schema),
+        retry_policy=_own_policy(options),
+    )
+
+
+def _manifest_of(registry: Registry, schema: ServiceSchema) -> ServiceManifest:
+    """Give what the deployment said about a service."""
+    manifest = registry.deployments[schema.deployment_id].manifest
+    return next(service for service in manifest.services if service.name == schema.name)
+
+
+def _workflow_retention(schema: ServiceSchema, defaults: Defaults) -> str | UnsetType:
+    if schema.type is not ServiceType.WORKFLOW:
+        return UNSET
+    runs = (each for each in schema.handlers.values() if each.kind is HandlerKind.WORKFLOW)
+    run = next(runs, None)
+    return format_duration(
+        defaults.workflow_retention_ms if run is None else run.completion_retention_ms
+    )
+
+
+def _policy_in_force(options: Options, defaults: Defaults) -> RetryDocument:
+    policy = resolve_retries(options, defaults.retry_policy)
+    return RetryDocument(
+        max_attempts=policy.max_attempts,
+        initial_interval=format_duration(policy.initial_interval_ms),
+        exponentiation_factor=policy.exponentiation_factor,
+        max_interval=format_duration(policy.max_interval_ms),
+        on_max_attempts=_ON_EXHAUSTED[policy.on_exhausted],
+    )
+
+
+def _own_policy(options: Options) -> RetryDocument:
+    on_max_attempts = options.retry_policy_on_max_attempts
+    return RetryDocument(
+        max_attempts=options.retry_policy_max_attempts,
+        initial_interval=_duration(options.retry_policy_initial_interval),
+        exponentiation_factor=_given(options.retry_policy_exponentiation_factor),
+        max_interval=_duration(options.retry_policy_max_interval),
+        on_max_attempts=UNSET if on_max_attempts is None else _ON_MAX_ATTEMPTS[on_max_attempts],
+    )
+
+
+def _given(value: Any) -> Any:
+    """Leave out what is not set."""
+    return UNSET if value is None else value
+
+
+def _duration(milliseconds: int | None) -> str | UnsetType:
+    return UNSET if milliseconds is None else format_duration(milliseconds)
+
+
+def _in_force(own_ms: int | None, default_ms: int) -> str:
+    return format_duration(default_ms if own_ms is None else own_ms)

@@ -1,0 +1,1 @@
+"""The door for callers: HTTP requests become invocations, results become responses."""

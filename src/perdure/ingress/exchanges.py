@@ -1,0 +1,46 @@
+"""One HTTP request, as ASGI hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+from perdure.ingress.bodies import Receive, read_body
+
+Scope = MutableMapping[str, Any]
+
+
+class Exchange:
+    """A request whose head is known and whose body is still to be read."""
+
+    __slots__ = ("_body_bytes_max", "headers", "method", "query", "raw_path", "receive")
+
+    def __init__(self, scope: Scope, receive: Receive, body_bytes_max: int) -> None:
+        self.method: str = scope["method"]
+        self.raw_path = _raw_path(scope)
+        self.query: bytes = scope["query_string"]
+        self.headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+        self.receive = receive
+        self._body_bytes_max = body_bytes_max
+
+    @property
+    def url(self) -> bytes:
+        """Path and query, as they came."""
+        return self.raw_path + b"?" + self.query if self.query else self.raw_path
+
+    async def body(self) -> bytes:
+        """Read the body; once.
+
+        Raises:
+            TooLargeError: it is longer than the configured limit.
+            ClientGoneError: the client went away before its end.
+        """
+        return await read_body(self.receive, self.headers, self._body_bytes_max)
+
+
+def _raw_path(scope: Scope) -> bytes:
+    """Give the path below the point where the ingress is mounted, still percent-encoded."""
+    # Servers that do not keep the raw path leave only the decoded one.
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    root_path: str = scope.get("root_path", "")
+    return path.removeprefix(root_path.encode()) if root_path else path

@@ -1,0 +1,133 @@
+"""Requests to run a handler: found in the registry, checked, and handed to the engine as a record.
+
+The engine answers no earlier than the record is durable. A request that is repeated because its
+answer was lost finds the same invocation if it carries an idempotency key or runs a workflow.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from perdure.core.model.deployments import HandlerSchema, Registry, ServiceSchema
+from perdure.core.model.durations import DurationError, parse_duration_ms
+from perdure.core.model.identities import is_drawn
+from perdure.core.model.payloads import PayloadError, check_input
+from perdure.core.model.records import Invoke
+from perdure.core.model.targets import HandlerKind, Target
+from perdure.engine.requests import Requests
+from perdure.ingress.errors import BadRequestError, NotFoundError
+from perdure.ingress.exchanges import Exchange
+from perdure.ingress.headers import RequestHeaders, read_headers
+from perdure.ingress.replies import Reply, outcome_reply, submission_reply
+from perdure.ingress.routes import HandlerRoute, Mode, split_handler_path
+from perdure.ingress.watching import while_connected
+from perdure.protocol import ids
+from perdure.protocol.manifest import ServiceType
+from perdure.protocol.messages import Input, Value
+
+
+async def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) -> Reply:
+    """Run a handler, and wait for its result unless the request is a send.
+
+    Raises:
+        IngressError: the handler cannot be called, or not like this.
+        ClientGoneError: the client went away; what was accepted goes on.
+    """
+    handler, key, mode = find_handler(requests.registry, route)
+    delay_ms = read_delay_ms(exchange.query, mode)
+    headers = read_headers(exchange.headers, exchange.url)
+    body = await exchange.body()
+    check_request(handler, headers, body)
+    record = Invoke(
+        requests.draw_id(handler, key, headers.idempotency_key),
+        Target(handler.service, handler.name, handler.kind, key),
+        Input(Value(body), headers.forwarded),
+        handler.retention_for(idempotent=headers.idempotency_key is not None),
+        headers.idempotency_key,
+        None if delay_ms is None else requests.now_ms() + delay_ms,
+        drawn=is_drawn(handler.kind, headers.idempotency_key),
+    )
+    invocation_id = ids.invocation_text(record.invocation_id)
+    if mode is Mode.SEND:
+        submission = await requests.submit(record)
+        return submission_reply(
+            invocation_id, is_new=submission.is_new, execution_time=submission.execution_time
+        )
+    answer = await while_connected(requests.call(record), exchange.receive, invocation_id)
+    return outcome_reply(invocation_id, answer.outcome, handler.output, answer.expires_at)
+
+
+def find_service(registry: Registry, name: str) -> ServiceSchema:
+    """Give the newest revision of a service.
+
+    Raises:
+        NotFoundError: no deployment brought one of this name.
+    """
+    service = registry.services.get(name)
+    if service is None:
+        raise NotFoundError(
+            f"service '{name}' not found, make sure to register the service before calling it."
+        )
+    return service
+
+
+def find_handler(registry: Registry, route: HandlerRoute) -> tuple[HandlerSchema, str, Mode]:
+    """Give the handler that a path means, the key, and whether the caller waits.
+
+    Raises:
+        BadRequestError: the path does not fit the service's type, or the handler is private.
+        NotFoundError: there is no such service or handler.
+    """
+    service = find_service(registry, route.service)
+    keyed = service.type is not ServiceType.SERVICE
+    key, name, mode = split_handler_path(route, keyed=keyed)
+    handler = service.handlers.get(name)
+    if handler is None:
+        raise NotFoundError(
+            f"the service '{service.name}' exists, but the handler '{name}' was not found, "
+            "check that the handler exists in the latest registered service version."
+        )
+    if not handler.public:
+        raise BadRequestError("the invoked service is not public; call it from another handler")
+    return handler, key, mode
+
+
+def read_delay_ms(query: bytes, mode: Mode) -> int | None:
+    """Read the query parameter ``delay``, in milliseconds; other parameters are ignored.
+
+    Raises:
+        BadRequestError: the text is no duration, or the request is a call.
+    """
+    if b"delay" not in query:
+        return None
+    parameters = dict(reversed(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
+    text = parameters.get("delay")
+    if text is None:
+        return None
+    if mode is Mode.CALL:
+        raise BadRequestError(
+            "cannot use the delay query parameter with calls; only a send can be delayed"
+        )
+    try:
+        return parse_duration_ms(text)
+    except DurationError as error:
+        raise BadRequestError(
+            f"bad delay query parameter, must be a ISO8601 duration or one such as 10s: {error}"
+        ) from error
+
+
+def check_request(handler: HandlerSchema, headers: RequestHeaders, body: bytes) -> None:
+    """Check what only the handler can tell: its input, and whether it takes idempotency keys.
+
+    Raises:
+        BadRequestError: the handler does not take this request.
+    """
+    if headers.idempotency_key is not None and handler.kind is HandlerKind.WORKFLOW:
+        raise BadRequestError(
+            "cannot use the idempotency key with workflow handlers: a workflow runs once for "
+            "its key in any case. Leave out the header idempotency-key"
+        )
+    try:
+        check_input(handler.input, headers.content_type, empty=not body)
+    except PayloadError as error:
+        raise BadRequestError(f"input validation error: {error}") from error

@@ -1,0 +1,5 @@
+"""Retry policies, under the official SDK's path."""
+
+from perdure.sdk.options import InvocationRetryPolicy
+
+__all__ = ["InvocationRetryPolicy"]

@@ -1,0 +1,1 @@
+"""The SDK: what users write services with, standing on the protocol alone."""

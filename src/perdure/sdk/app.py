@@ -1,0 +1,106 @@
+"""An application: the services that one deployment serves together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from perdure.protocol.manifest import Manifest, ProtocolMode, ServiceType
+from perdure.sdk.definitions import HandlerKind, ServiceDefinition
+from perdure.sdk.discovery import manifest_of
+from perdure.sdk.errors import DefinitionError
+from perdure.sdk.host import Host
+
+#: Makes the context manager that is entered while the application serves.
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+
+_MODES: Final = {
+    None: None,
+    "bidi": ProtocolMode.BIDI_STREAM,
+    "request_response": ProtocolMode.REQUEST_RESPONSE,
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class App:
+    """Services to be served together; made by :func:`app`."""
+
+    services: tuple[ServiceDefinition, ...]
+    protocol_mode: ProtocolMode | None = None
+    """How servers shall talk to it; as the way they reach it allows, if absent."""
+    identity_keys: tuple[str, ...] = ()
+    """Public keys of the servers whose requests are answered; all are, if there are none."""
+    lifespan: Lifespan | None = None
+
+    def manifest(self) -> Manifest:
+        """Say what is served: every handler that is declared by now.
+
+        Raises:
+            DefinitionError: a workflow has no main handler.
+        """
+        for service in self.services:
+            _check_main(service)
+        return manifest_of(self.services, self.protocol_mode or ProtocolMode.BIDI_STREAM)
+
+    def host(self) -> Host:
+        """Give the services ready to run attempts in this process.
+
+        Raises:
+            DefinitionError: a workflow has no main handler.
+        """
+        return Host(self.services, self.manifest(), self.lifespan)
+
+
+def app(
+    services: Iterable[ServiceDefinition],
+    protocol: Literal["bidi", "request_response"] | None = None,
+    identity_keys: Iterable[str] | None = None,
+    lifespan: Lifespan | None = None,
+) -> App:
+    """Put services together as an application.
+
+    Args:
+        services: The services, virtual objects and workflows.
+        protocol: How servers shall talk to it: over a stream that stays open, or with requests
+            that get one response each. As the way they reach it allows, if absent.
+        identity_keys: Public keys of the servers whose requests are answered.
+        lifespan: Makes a context manager that is entered before the first attempt and left after
+            the last one: for what all handlers share, such as connections.
+
+    Raises:
+        DefinitionError: two services have one name, or an argument is wrong.
+    """
+    if protocol not in _MODES:
+        raise DefinitionError(f"protocol is 'bidi' or 'request_response', not {protocol!r}")
+    if isinstance(services, ServiceDefinition):
+        raise DefinitionError(f"services is a list: write app([{services.name}])")
+    chosen = tuple(services)
+    _check_services(chosen)
+    return App(
+        services=chosen,
+        protocol_mode=_MODES[protocol],
+        identity_keys=tuple(identity_keys or ()),
+        lifespan=lifespan,
+    )
+
+
+def _check_services(services: tuple[Any, ...]) -> None:
+    names: set[str] = set()
+    for service in services:
+        if not isinstance(service, ServiceDefinition):
+            raise DefinitionError(
+                f"a service is a Service, VirtualObject or Workflow, not {type(service).__name__}"
+            )
+        if service.name in names:
+            raise DefinitionError(f"there are two services {service.name!r}: rename one of them")
+        names.add(service.name)
+
+
+def _check_main(service: ServiceDefinition) -> None:
+    kinds = {handler.kind for handler in service.handlers.values()}
+    if service.service_type is ServiceType.WORKFLOW and HandlerKind.WORKFLOW not in kinds:
+        raise DefinitionError(
+            f"workflow {service.name!r} has no main handler: decorate one with `@workflow.main()`"
+        )

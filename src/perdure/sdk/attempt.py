@@ -1,0 +1,251 @@
+"""One attempt at running a handler: the machine, the loop and the handler, put together.
+
+The server hands messages in; the handler goes as far as it can; results are handed to it one at a
+time; what it has to say goes out. All of it happens synchronously within :meth:`Attempt.receive`,
+or within a callback of the real loop when something outside has come to an end.
+
+Whenever the handler can go no further, in this order:
+
+1. A request to cancel is passed on to the child calls and raised at whatever the handler awaits.
+2. The next notification is handed over, in journal order, and the handler goes on.
+3. In replay: commands are left that nothing will ever lead to. The handler does not match.
+4. Actions of runs that have no result start.
+5. If actions or foreign futures are under way, the attempt waits for them.
+6. If the server's input is closed, the attempt suspends until what it waits for has happened.
+7. Otherwise it waits for input, and tells the server for what (version 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.events import _get_running_loop
+from collections.abc import Callable, Coroutine, Sequence
+from math import ceil
+from typing import Final
+
+from perdure.protocol.messages import Future, Message
+from perdure.protocol.session import Sink
+from perdure.sdk.errors import (
+    ContextMisuseError,
+    SdkInternalBaseException,
+    TerminalError,
+)
+from perdure.sdk.futures import Waits
+from perdure.sdk.loop import AttemptLoop, DurableTimer
+from perdure.sdk.machine.handles import CANCEL
+from perdure.sdk.machine.states import Ending
+from perdure.sdk.machine.syscalls import Machine
+from perdure.sdk.running import Runs
+
+_CANCELLED_CODE: Final = 409
+
+
+class Finished:
+    """The moment when an attempt ends, to be awaited on any loop of this thread."""
+
+    __slots__ = ("_over", "_waiters")
+
+    def __init__(self) -> None:
+        self._over = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def is_set(self) -> bool:
+        """Tell whether the attempt is over."""
+        return self._over
+
+    async def wait(self) -> None:
+        """Wait until the attempt is over."""
+        if self._over:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def set(self) -> None:
+        """Let everybody know that it is over."""
+        self._over = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class Attempt:
+    """The SDK's half of one attempt; see :class:`perdure.protocol.session.Session`.
+
+    Args:
+        version: The service protocol's version.
+        handle: Runs the handler, once the journal is there.
+        sink: Takes the messages for the server.
+        now_ms: Gives the milliseconds since 1970.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_called_within",
+        "_cancel_due",
+        "_handle",
+        "_sink",
+        "finished",
+        "loop",
+        "machine",
+        "now_ms",
+        "runs",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        version: int,
+        handle: Callable[[Attempt], Coroutine[object, object, None]],
+        sink: Sink,
+        now_ms: Callable[[], int],
+    ) -> None:
+        real = asyncio.get_running_loop()
+        self.machine = Machine(version)
+        self.loop = AttemptLoop(real, self._progress, self._arm)
+        self.waits = Waits(self.loop)
+        self.runs = Runs(real, self.machine, self._progress)
+        self.finished = Finished()
+        self.now_ms = now_ms
+        self._handle: Callable[[Attempt], Coroutine[object, object, None]] | None = handle
+        self._sink = sink
+        self._busy = False
+        self._called_within = False
+        self._cancel_due = False
+
+    # ------------------------------------------------------------------ for the server
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Take messages from the server, and go on as far as they allow."""
+        self.machine.receive(messages)
+        self._progress()
+
+    def close_input(self) -> None:
+        """Learn that nothing more will come, and suspend unless there is something to do."""
+        self.machine.close_input()
+        self._progress()
+
+    def abort(self) -> None:
+        """End the attempt at once and say nothing more."""
+        self.machine.abort()
+        self._progress()
+
+    # ------------------------------------------------------------------ for the context
+
+    def enter(self) -> Machine:
+        """Give the machine to a call of the handler.
+
+        Raises:
+            ContextMisuseError: it is not the handler that calls.
+            SdkInternalBaseException: the attempt is over.
+        """
+        if _get_running_loop() is not self.loop:
+            raise ContextMisuseError(
+                "The context is used outside of its handler: inside of an action that ctx.run "
+                "executes, in another thread, or after the end. Use it in the handler, before or "
+                "after ctx.run, and give the action the values it needs as arguments"
+            )
+        if self.machine.ending is Ending.ENDED:
+            raise ContextMisuseError(
+                "The context is used after its handler has ended: await all tasks that the "
+                "handler starts before it returns, as `async with asyncio.TaskGroup()` does"
+            )
+        return self.machine
+
+    # ------------------------------------------------------------------ going on
+
+    def _progress(self) -> None:
+        """Go on until the handler has ended, or all of it waits for the outside."""
+        if self._busy:
+            self._called_within = True  # The call that is under way goes on with it.
+            return
+        self._busy = True
+        try:
+            while self._step():
+                pass
+        finally:
+            self._busy = False
+
+    def _step(self) -> bool:
+        """Let the handler go as far as it can, give it one result; tell whether to go on."""
+        self._called_within = False
+        machine = self.machine
+        if self._handle is not None and machine.ready and not machine.closed:
+            handle, self._handle = self._handle, None
+            self.loop.start(handle(self))
+        if not self.loop.run_ready() or not machine.ready:
+            return False
+        if machine.closed:
+            self._close()
+            return False
+        self.runs.handler_waits()
+        return (self._cancel_due and self._cancel()) or self._deliver() or self._wait()
+
+    def _deliver(self) -> bool:
+        """Hand over the next result; tell whether there was one."""
+        delivery = self.machine.deliver()
+        if delivery is None:
+            return False
+        handle, result = delivery
+        if handle == CANCEL:
+            self._cancel_due = True
+        else:
+            self.runs.settled(handle)
+            self.waits.settle(handle, result)
+        return True
+
+    def _cancel(self) -> bool:
+        """Cancel the handler where it waits, if it does; tell whether that has happened."""
+        if not self.waits.any_awaited() or self.machine.unknown_children():
+            return False
+        self._cancel_due = False
+        try:
+            self.machine.cancel_children()
+        except SdkInternalBaseException:
+            return True  # The journal says otherwise, as the machine has told the server.
+        self.waits.interrupt(lambda: TerminalError("cancelled", _CANCELLED_CODE))
+        return True
+
+    def _wait(self) -> bool:
+        """Do what is left when the handler can go no further; tell whether to go on."""
+        machine = self.machine
+        if machine.processing:
+            self.runs.start_due()
+        if not (machine.closed or self.runs.executing or self.loop.bridges):
+            self._wait_for_server()
+        self._flush()
+        return machine.closed or self._called_within
+
+    def _wait_for_server(self) -> None:
+        machine = self.machine
+        if not machine.processing:
+            machine.get_stuck()
+        elif machine.input_closed:
+            if self.waits.any_awaited():
+                machine.suspend(self._awaited())
+        elif not machine.has_proposals and self.waits.any_awaited():
+            # Once a proposal is acknowledged the handler goes on: until then, nothing to tell.
+            machine.announce(self._awaited())
+
+    def _awaited(self) -> Future:
+        return self.waits.awaited(self.machine.unknown_children() if self._cancel_due else ())
+
+    def _flush(self) -> None:
+        output = self.machine.take_output()
+        if output:
+            self._sink(output)
+
+    def _close(self) -> None:
+        """Say the last words, and end what is still under way."""
+        self._flush()
+        self.waits.close(self.machine.over())
+        self.runs.cancel()
+        self.loop.shut_down()
+        self.finished.set()
+
+    def _arm(self, timer: DurableTimer, seconds: float) -> None:
+        """Make a timer durable."""
+        wake_up_time = self.now_ms() + ceil(seconds * 1000)
+        handle = self.machine.sleep(wake_up_time)
+        self.waits.add(handle, timer)
+        self.waits.note(handle, timer)

@@ -1,0 +1,99 @@
+"""What all contexts share: their attempt, the request, and the choice of serdes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+from uuid import UUID
+
+from perdure.protocol.messages import Input
+from perdure.sdk.attempt import Attempt
+from perdure.sdk.hints import ResultHints
+from perdure.sdk.serde import DefaultSerde, Serde, serde_for
+
+
+class AttemptFinishedEvent(Protocol):
+    """The end of an attempt, for whatever should not outlive it."""
+
+    def is_set(self) -> bool:
+        """Tell whether the attempt is over."""
+
+    async def wait(self) -> None:
+        """Wait until the attempt is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The request that an invocation answers."""
+
+    #: The invocation's id.
+    id: str
+    #: Headers of the request.
+    headers: dict[str, str]
+    #: Headers with which the server has opened this attempt; none within one process.
+    attempt_headers: dict[str, str]
+    #: The input, as its bytes.
+    body: bytes
+    #: The end of this attempt.
+    attempt_finished_event: AttemptFinishedEvent
+    scope: str | None = None
+    limit_key: str | None = None
+    idempotency_key: str | None = None
+
+
+class ContextBase:
+    """The invocation that a handler works for.
+
+    Args:
+        attempt: The attempt that runs the handler.
+        request: The journal's first entry.
+        hints: Looks up what actions return.
+        attempt_headers: Headers with which the server has opened the attempt.
+    """
+
+    __slots__ = ("_attempt", "_attempt_headers", "_hints", "_input", "_random")
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        request: Input,
+        hints: ResultHints,
+        attempt_headers: dict[str, str],
+    ) -> None:
+        self._attempt = attempt
+        self._input = request
+        self._hints = hints
+        self._attempt_headers = attempt_headers
+        self._random: Random | None = None
+
+    def request(self) -> Request:
+        """Give the request: its id, headers and body."""
+        start = self._attempt.machine.start
+        return Request(
+            id=start.debug_id,
+            headers=dict(self._input.headers),
+            attempt_headers=dict(self._attempt_headers),
+            body=self._input.value.content,
+            attempt_finished_event=self._attempt.finished,
+            scope=start.scope,
+            limit_key=start.limit_key,
+            idempotency_key=start.idempotency_key,
+        )
+
+    def random(self) -> Random:
+        """Give random numbers that are the same in every attempt; not for secrets."""
+        if self._random is None:
+            self._random = Random(self._attempt.machine.seed())  # noqa: S311 - must be repeatable
+        return self._random
+
+    def uuid(self) -> UUID:
+        """Draw a UUID that is the same in every attempt, such as for an idempotency key."""
+        return UUID(int=self.random().getrandbits(128), version=4)
+
+
+def chosen(serde: Serde[Any] | None, hint: Any) -> Serde[Any]:
+    """Give the serde that was asked for, or else the one for a type."""
+    if serde is None or (isinstance(serde, DefaultSerde) and serde.type_hint is None):
+        return serde_for(hint)
+    return serde

@@ -1,0 +1,147 @@
+"""What the client asks of the ingress, as values: requests to send and answers to read.
+
+An :data:`Exchange` carries a request to a server and brings the answer back. One speaks HTTP; an
+application that embeds the server, or a test, brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from perdure.sdk.errors import HttpError
+
+#: Says that a result is not there yet.
+STATUS_NOT_READY: Final = 470
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A request to the ingress."""
+
+    path: str
+    """Path and query, percent-encoded."""
+    method: str = "POST"
+    headers: Mapping[str, str]
+    """Headers; their names are in lower case."""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """The answer to a request."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Headers; their names are in lower case."""
+    body: bytes
+
+
+#: Carries a request to the server and its answer back; raises ConnectError if it cannot.
+Exchange = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """The handler that a request is for."""
+
+    service: str
+    handler: str
+    key: str | None = None
+    scope: str | None = None
+
+    def path(self, verb: str) -> str:
+        """Give the path that calls (``call``) or sends to (``send``) the handler."""
+        key = () if self.key is None else (segment(self.key),)
+        address = "/".join((self.service, *key, self.handler))
+        if self.scope is not None:
+            return f"/restate/scope/{segment(self.scope)}/{verb}/{address}"
+        return f"/{address}" if verb == "call" else f"/{address}/{verb}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Postage:
+    """What goes with the input of a request."""
+
+    headers: Mapping[str, str] | None = None
+    idempotency_key: str | None = None
+    limit_key: str | None = None
+    content_type: str | None = None
+    """Type of the input; the headers may say it, too."""
+    delay: timedelta | None = None
+    """How long a send waits before the handler runs."""
+
+
+class _Failure(msgspec.Struct):
+    message: str
+
+
+def call_request(target: Target, body: bytes, postage: Postage) -> Request:
+    """Give the request that calls a handler and waits for its output.
+
+    Raises:
+        ValueError: the idempotency key cannot stand in a header, or the limit key lacks a scope.
+    """
+    return Request(path=target.path("call"), headers=_headers(target, body, postage), body=body)
+
+
+def send_request(target: Target, body: bytes, postage: Postage) -> Request:
+    """Give the request that invokes a handler, after a delay if there is one.
+
+    Raises:
+        ValueError: as for :func:`call_request`, or the delay is negative.
+    """
+    path = target.path("send")
+    if postage.delay is not None:
+        if postage.delay < timedelta(0):
+            raise ValueError("send_delay must not be negative")
+        path += f"?delay={postage.delay // timedelta(milliseconds=1)}ms"
+    return Request(path=path, headers=_headers(target, body, postage), body=body)
+
+
+def segment(text: str) -> str:
+    """Give a text as one segment of a path."""
+    # Dots alone would be taken for steps within the path.
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
+
+
+def read_answer(response: Response) -> bytes:
+    """Give the body of a good answer.
+
+    Raises:
+        HttpError: the answer is an error.
+    """
+    # A terminal error may carry any status, 200 among them: the header tells in any case.
+    if response.status < 400 and "x-restate-error-source" not in response.headers:
+        return response.body
+    text = response.body.decode(errors="replace")
+    try:
+        message = msgspec.json.decode(response.body, type=_Failure).message
+    except msgspec.MsgspecError:
+        message = "the server refused the request"
+    raise HttpError(response.status, message, text)
+
+
+def _headers(target: Target, body: bytes, postage: Postage) -> dict[str, str]:
+    headers = {name.lower(): value for name, value in (postage.headers or {}).items()}
+    # A body that is not there has no type: the ingress refuses one of a type that is empty.
+    if body and postage.content_type is not None:
+        headers.setdefault("content-type", postage.content_type)
+    if postage.idempotency_key is not None:
+        headers["idempotency-key"] = _header_text("idempotency_key", postage.idempotency_key)
+    if postage.limit_key is not None:
+        if target.scope is None:
+            raise ValueError("limit_key needs a scope: give one, or leave limit_key out")
+        headers["x-restate-limit-key"] = _header_text("limit_key", postage.limit_key)
+    return headers
+
+
+def _header_text(name: str, text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    raise ValueError(f"{name} must be of visible ASCII characters, to stand in a header")

@@ -1,0 +1,100 @@
+"""Awaiting futures of other loops from within an attempt's loop.
+
+A task may await futures of its own loop only. A handler, though, may well await something that
+lives on the process's real loop: a library's task, a thread of the executor, a socket. So every
+coroutine of an attempt is :class:`Driven`: each future it stops at is looked at, and a
+:class:`Bridge` put in the place of a foreign one. Where nothing foreign is awaited that costs one
+comparison a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+
+class Bridge(asyncio.Future[Any]):
+    """A future of one loop that follows a future of another, both ways.
+
+    Args:
+        foreign: The future to follow.
+        loop: The loop that this one belongs to.
+        settled: Called once the foreign future is done.
+    """
+
+    def __init__(
+        self,
+        foreign: asyncio.Future[Any],
+        loop: asyncio.AbstractEventLoop,
+        settled: Callable[[], None],
+    ) -> None:
+        super().__init__(loop=loop)
+        self._foreign = foreign
+        self._settled = settled
+        foreign.add_done_callback(self._follow)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the foreign future; this one follows when that is done, as a task's would."""
+        return self._foreign.cancel(msg)
+
+    def _follow(self, foreign: asyncio.Future[Any]) -> None:
+        self._settled()
+        if foreign.cancelled():
+            super().cancel()
+            return
+        error = foreign.exception()
+        if error is None:
+            self.set_result(foreign.result())
+        else:
+            self.set_exception(error)
+
+
+class Driven(Coroutine[Any, Any, Any]):
+    """A coroutine that sees futures of its own loop only.
+
+    Args:
+        work: The coroutine to drive.
+        loop: The loop that its task belongs to.
+        bridge: Makes a future of that loop which follows a foreign one.
+    """
+
+    __slots__ = ("_bridge", "_loop", "_work")
+
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, Any],
+        loop: asyncio.AbstractEventLoop,
+        bridge: Callable[[asyncio.Future[Any]], Bridge],
+    ) -> None:
+        self._work = work
+        self._loop = loop
+        self._bridge = bridge
+
+    def send(self, value: Any) -> Any:
+        """Go on to the next future that the coroutine stops at."""
+        waited = self._work.send(value)
+        if waited is not None and getattr(waited, "_loop", self._loop) is not self._loop:
+            return self._bridged(waited)
+        return waited
+
+    def throw(self, *error: Any) -> Any:
+        """Raise an error where the coroutine stands, and go on to the next future."""
+        waited = self._work.throw(*error)
+        if waited is not None and getattr(waited, "_loop", self._loop) is not self._loop:
+            return self._bridged(waited)
+        return waited
+
+    def close(self) -> None:
+        """End the coroutine where it stands."""
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._work.__await__()
+
+    def _bridged(self, foreign: asyncio.Future[Any]) -> Bridge:
+        # By this flag a future tells the task that receives it that it was yielded by an await.
+        foreign._asyncio_future_blocking = False  # noqa: SLF001 - the protocol of asyncio's tasks
+        own = self._bridge(foreign)
+        own._asyncio_future_blocking = True  # noqa: SLF001 - likewise
+        return own

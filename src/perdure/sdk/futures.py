@@ -1,0 +1,297 @@
+"""Durable futures: what a handler awaits, and the register of all that it has not got yet.
+
+A durable future is an ``asyncio.Future`` of the attempt's loop, so ``asyncio.gather``, ``wait``,
+``as_completed``, ``shield`` and the rest take it as it is. Awaiting it directly goes through a
+waiter of its own, so that a timeout which cancels the waiting task leaves the operation be: it can
+be awaited again. ``future.cancel()`` gives it up for good.
+
+:class:`Waits` keeps what is pending by handle. From it follows what the attempt waits for when it
+can go no further: every pending future that somebody awaits, and every timer that still runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.events import _get_running_loop
+from collections.abc import Callable, Generator, Iterable
+from contextvars import Context
+from typing import Any, Protocol, TypeVar
+
+from perdure.protocol.messages import (
+    Failure,
+    Future,
+    InvocationIdentity,
+    Result,
+    StateKeys,
+    Value,
+)
+from perdure.sdk.errors import ContextMisuseError, SdkInternalBaseException, TerminalError
+from perdure.sdk.loop import AttemptLoop
+from perdure.sdk.machine.handles import Handle, awaited
+
+T = TypeVar("T")
+
+
+class Wait(Protocol):
+    """Something pending that one notification settles."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anything waits for it right now."""
+
+    def settle(self, result: Result) -> None:
+        """Take the result."""
+
+    def interrupt(self, error: Callable[[], TerminalError]) -> bool:
+        """Fail whatever waits for it right now; tell whether it is over with that."""
+
+
+class AllOf:
+    """A waiter that goes on once all its futures are done."""
+
+    __slots__ = ("_missing", "waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, missing: int) -> None:
+        self.waiter: asyncio.Future[None] = asyncio.Future(loop=loop)
+        self._missing = missing
+
+    def count_down(self) -> None:
+        """Take note that one more future is done."""
+        self._missing -= 1
+        if not self._missing and not self.waiter.done():
+            self.waiter.set_result(None)
+
+
+class DurableFuture(asyncio.Future[T]):
+    """The result of a durable operation, to be awaited in the handler that began it.
+
+    Args:
+        waits: The register of the attempt.
+        handle: What the machine knows the operation by.
+        decode: Reads a value; without it, the value is its bytes.
+    """
+
+    __slots__ = ("_alone", "_decode", "_handle", "_number", "_together", "_waits")
+
+    def __init__(
+        self, waits: Waits, handle: Handle, decode: Callable[[bytes], Any] | None = None
+    ) -> None:
+        loop = waits.loop
+        super().__init__(loop=loop)
+        self._waits = waits
+        self._handle = handle
+        self._decode = decode
+        self._number = next(loop.numbers)
+        self._alone: list[asyncio.Future[None]] = []
+        self._together: list[AllOf] = []
+        waits.add(handle, self)
+
+    def __hash__(self) -> int:
+        # By number, so that sets of futures have the same order in replay.
+        return self._number
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self.done():
+            loop = self._waits.loop
+            if _get_running_loop() is not loop:
+                raise ContextMisuseError(
+                    "A durable future is awaited outside of its handler: await it in the handler, "
+                    "and pass the result on"
+                )
+            waiter: asyncio.Future[None] = asyncio.Future(loop=loop)
+            self.watch(waiter)
+            yield from waiter
+        return self.result()
+
+    __iter__ = __await__
+
+    def add_done_callback(
+        self, fn: Callable[[Any], object], /, *, context: Context | None = None
+    ) -> None:
+        """Call a function once this is done; so asyncio's own tools wait."""
+        self._waits.note(self._handle, self)
+        super().add_done_callback(fn, context=context)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Give the result up; what was begun goes on without this handler."""
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self._wake()
+        return cancelled
+
+    def watch(self, waiter: asyncio.Future[None] | AllOf) -> None:
+        """Wake a waiter when this is done; alone, or together with others.
+
+        Raises:
+            SdkInternalBaseException: the attempt is over, so this will never be done.
+        """
+        self._waits.note(self._handle, self)
+        if isinstance(waiter, AllOf):
+            self._together.append(waiter)
+            return
+        if self._alone:
+            # What is left are waiters of tasks that gave up.
+            self._alone = [each for each in self._alone if not each.done()]
+        self._alone.append(waiter)
+
+    # ------------------------------------------------------------------ for the register
+
+    @property
+    def awaited_alone(self) -> bool:
+        """Whether somebody goes on with this alone."""
+        return bool(self._callbacks) or any(not waiter.done() for waiter in self._alone)
+
+    @property
+    def awaited_together(self) -> list[AllOf]:
+        """Who waits for this and others."""
+        return [group for group in self._together if not group.waiter.done()]
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anything waits for it right now."""
+        return self.awaited_alone or bool(self.awaited_together)
+
+    def settle(self, result: Result) -> None:
+        """Take the result, and wake whoever waits for it."""
+        if self.done():
+            return  # The handler has given it up.
+        try:
+            value = self._read(result)
+        except Exception as error:  # noqa: BLE001 - a serde's errors are told to who awaits
+            self._fail(error)
+        else:
+            self.set_result(value)
+        self._wake()
+
+    def interrupt(self, error: Callable[[], TerminalError]) -> bool:
+        """Fail whatever waits for it; the future itself stays, unless asyncio waits for it."""
+        for group in self.awaited_together:
+            group.waiter.set_exception(error())
+        for waiter in self._alone:
+            if not waiter.done():
+                waiter.set_exception(error())
+        if not self._callbacks:
+            return False
+        self._fail(error())
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        self.set_exception(error)
+        # Not to await a result is no mistake, so nobody shall be told of it.
+        self._log_traceback = False
+
+    def _wake(self) -> None:
+        for waiter in self._alone:
+            if not waiter.done():
+                waiter.set_result(None)
+        for group in self._together:
+            group.count_down()
+
+    def _read(self, result: Result) -> Any:
+        if type(result) is Value:
+            return result.content if self._decode is None else self._decode(result.content)
+        match result:
+            case Failure(code=code, message=message, metadata=metadata):
+                raise TerminalError(message, code, dict(metadata) or None)
+            case InvocationIdentity(invocation_id=invocation_id):
+                return invocation_id
+            case StateKeys(keys=keys):
+                return [key.decode() for key in keys]
+        return None  # Void: a sleep that ended, a key or promise that is not there.
+
+
+class SleepFuture(DurableFuture[None]):
+    """A sleep; its end moves the handler's logical time on."""
+
+    __slots__ = ("_due",)
+
+    def __init__(self, waits: Waits, handle: Handle, seconds: float) -> None:
+        self._due = waits.loop.time() + seconds
+        super().__init__(waits, handle)
+
+    def settle(self, result: Result) -> None:
+        """Take the sleep's end."""
+        self._waits.loop.advance(self._due)
+        super().settle(result)
+
+
+class Waits:
+    """All that an attempt has begun and not got yet.
+
+    Args:
+        loop: The attempt's loop.
+    """
+
+    __slots__ = ("_early", "_over", "_pending", "_watched", "loop")
+
+    def __init__(self, loop: AttemptLoop) -> None:
+        self.loop = loop
+        self._pending: dict[Handle, Wait] = {}
+        #: What of it was awaited at some time; a handler may begin much and wait for little.
+        self._watched: dict[Handle, Wait] = {}
+        #: Results of what the handler has not asked for yet.
+        self._early: dict[Handle, Result] = {}
+        self._over: SdkInternalBaseException | None = None
+
+    def add(self, handle: Handle, wait: Wait) -> None:
+        """Register something pending; it may have been answered before it was asked for."""
+        result = self._early.pop(handle, None) if self._early else None
+        if result is None:
+            self._pending[handle] = wait
+        else:
+            wait.settle(result)
+
+    def note(self, handle: Handle, wait: Wait) -> None:
+        """Take note that somebody begins to wait for it.
+
+        Raises:
+            SdkInternalBaseException: the attempt is over, and nothing will come any more.
+        """
+        if handle in self._pending:
+            self._watched[handle] = wait
+        elif self._over is not None:
+            raise self._over
+
+    def settle(self, handle: Handle, result: Result) -> None:
+        """Hand a result over to who waits for it, or keep it."""
+        wait = self._pending.pop(handle, None)
+        if wait is None:
+            # The first answer counts, should an awakeable be completed twice.
+            self._early.setdefault(handle, result)
+            return
+        self._watched.pop(handle, None)
+        wait.settle(result)
+
+    def interrupt(self, error: Callable[[], TerminalError]) -> None:
+        """Fail everything that is awaited right now."""
+        for handle, wait in list(self._watched.items()):
+            if wait.interrupt(error):
+                del self._watched[handle]
+                del self._pending[handle]
+
+    def any_awaited(self) -> bool:
+        """Tell whether anything pending is awaited right now."""
+        return any(wait.awaited for wait in self._watched.values())
+
+    def awaited(self, others: Iterable[Handle] = ()) -> Future:
+        """Say what the attempt waits for, with further handles of which one is enough."""
+        alone = list(others)
+        groups: dict[AllOf, list[Handle]] = {}
+        for handle, wait in list(self._watched.items()):
+            if not wait.awaited:
+                del self._watched[handle]
+            elif not isinstance(wait, DurableFuture):
+                alone.append(handle)
+            else:
+                if wait.awaited_alone:
+                    alone.append(handle)
+                for group in wait.awaited_together:
+                    groups.setdefault(group, []).append(handle)
+        return awaited(alone, groups.values())
+
+    def close(self, over: SdkInternalBaseException) -> None:
+        """Let go of everything: the attempt is over, as whoever still waits will be told."""
+        self._over = over
+        self._pending.clear()
+        self._watched.clear()
+        self._early.clear()

@@ -1,0 +1,44 @@
+"""The types that actions of ``ctx.run`` return, by their hints."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from functools import partial
+from types import CodeType, FunctionType, SimpleNamespace
+from typing import Any
+
+
+class ResultHints:
+    """Looks up what functions return, and remembers the hints that are written as text.
+
+    Text is looked up once for each place in the code: that takes far longer than a run.
+    """
+
+    __slots__ = ("_resolved",)
+
+    def __init__(self) -> None:
+        self._resolved: dict[CodeType, Any] = {}
+
+    def of(self, function: Callable[..., Any]) -> Any:
+        """Give the type that a function returns; None without a hint that can be understood."""
+        while isinstance(function, partial):
+            function = function.func
+        function = getattr(function, "__func__", function)
+        hint = getattr(function, "__annotations__", {}).get("return")
+        if not isinstance(hint, str) or not isinstance(function, FunctionType):
+            return hint
+        code = function.__code__
+        if code not in self._resolved:
+            self._resolved[code] = _resolved(hint, function)
+        return self._resolved[code]
+
+
+def _resolved(hint: str, function: FunctionType) -> Any:
+    bearer = SimpleNamespace(__annotations__={"return": hint})
+    try:
+        hints = typing.get_type_hints(bearer, globalns=function.__globals__, include_extras=True)
+    except (NameError, AttributeError, SyntaxError, TypeError):
+        # Imported for type checkers only, or local to a function: plain JSON then.
+        return None
+    return hints["return"]

@@ -1,0 +1,207 @@
+"""The services of one application, ready to run attempts of their handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Final
+
+from perdure.protocol.manifest import Manifest
+from perdure.protocol.messages import Failure, Outcome, Value
+from perdure.protocol.session import Sink
+from perdure.sdk.attempt import Attempt
+from perdure.sdk.context import (
+    CURRENT,
+    Context,
+    ObjectContext,
+    ObjectSharedContext,
+    WorkflowContext,
+    WorkflowSharedContext,
+)
+from perdure.sdk.definitions import Handler, HandlerKind, ServiceDefinition
+from perdure.sdk.durations import milliseconds
+from perdure.sdk.errors import RetryableError, SdkInternalBaseException, TerminalError
+from perdure.sdk.hints import ResultHints
+from perdure.sdk.machine.syscalls import Machine
+from perdure.sdk.replay_state import IS_REPLAYING
+from perdure.sdk.running import failure_metadata
+
+_CONTEXTS: Final[Mapping[HandlerKind, type[Context]]] = {
+    HandlerKind.SERVICE: Context,
+    HandlerKind.EXCLUSIVE: ObjectContext,
+    HandlerKind.SHARED: ObjectSharedContext,
+    HandlerKind.WORKFLOW: WorkflowContext,
+    HandlerKind.WORKFLOW_SHARED: WorkflowSharedContext,
+}
+_RETRYABLE_CODE: Final = 500
+_BAD_REQUEST: Final = 400
+
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+def wall_clock_ms() -> int:
+    """Give the milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Host:
+    """Implements :class:`perdure.protocol.session.ServiceHost`.
+
+    Args:
+        services: The services to run.
+        manifest: What discovery says of them.
+        lifespan: Makes what is entered before the first attempt and left after the last.
+        now_ms: Gives the milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        services: Iterable[ServiceDefinition],
+        manifest: Manifest,
+        lifespan: Lifespan | None = None,
+        now_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self._manifest = manifest
+        self._handlers = {
+            (service.name, name): handler
+            for service in services
+            for name, handler in service.handlers.items()
+        }
+        self._lifespan = lifespan
+        self._entered: AbstractAsyncContextManager[Any] | None = None
+        self._hints = ResultHints()
+        self._now_ms = now_ms
+
+    def manifest(self) -> Manifest:
+        """Say what is served here."""
+        return self._manifest
+
+    async def startup(self) -> None:
+        """Enter the application's lifespan, if it has one."""
+        if self._lifespan is not None:
+            entered = self._lifespan()
+            await entered.__aenter__()
+            self._entered = entered
+
+    async def shutdown(self) -> None:
+        """Leave the application's lifespan."""
+        entered, self._entered = self._entered, None
+        if entered is not None:
+            await entered.__aexit__(None, None, None)
+
+    def open(
+        self,
+        service: str,
+        handler: str,
+        protocol_version: int,
+        sink: Sink,
+        attempt_headers: Mapping[str, str] | None = None,
+    ) -> Attempt:
+        """Begin an attempt.
+
+        Args:
+            service: Name of the service.
+            handler: Name of its handler.
+            protocol_version: The service protocol's version that the invocation runs with.
+            sink: Takes the messages for the server.
+            attempt_headers: Headers with which the server opened the attempt.
+
+        Raises:
+            LookupError: there is no such service or handler.
+        """
+        found = self._handlers.get((service, handler))
+        if found is None:
+            raise LookupError(f"there is no handler {service}/{handler} here")
+        headers = dict(attempt_headers) if attempt_headers else {}
+
+        def handle(attempt: Attempt) -> Coroutine[object, object, None]:
+            return _handle(attempt, found, self._hints, headers)
+
+        return Attempt(protocol_version, handle, sink, self._now_ms)
+
+
+async def _handle(
+    attempt: Attempt, handler: Handler, hints: ResultHints, headers: dict[str, str]
+) -> None:
+    """Run a handler from its input to its outcome, and tell the machine of that."""
+    machine = attempt.machine
+    IS_REPLAYING.set(machine.is_replaying)
+    try:
+        request = machine.input()
+        context = _CONTEXTS[handler.kind](attempt, request, hints, headers)
+        CURRENT.set(context)
+        outcome = await _outcome(handler, context, request.value.content)
+        if isinstance(outcome, Value):
+            attempt.runs.check_all_awaited()
+        machine.finish(outcome)
+    except SdkInternalBaseException:
+        pass  # The machine is closed already, and has told the server why.
+    except asyncio.CancelledError as error:
+        if machine.closed:
+            raise
+        _fail(machine, error)
+    except Exception as error:  # noqa: BLE001 - told to the server, which retries
+        _fail(machine, error)
+    if not machine.closed:
+        machine.fail_with(_RETRYABLE_CODE, "The handler raised an exception of the SDK", "")
+
+
+async def _outcome(handler: Handler, context: Context, content: bytes) -> Outcome:
+    """Run a handler to its value or its final failure."""
+    try:
+        if not handler.context_managers:
+            return await _value(handler, context, content)
+        async with AsyncExitStack() as stack:
+            for manager in handler.context_managers:
+                await stack.enter_async_context(manager())
+            return await _value(handler, context, content)
+    except Exception as error:
+        terminal = _terminal(error)
+        if terminal is None:
+            raise
+        return Failure(terminal.status_code, terminal.message, failure_metadata(terminal))
+    raise AssertionError("a context manager has swallowed the handler's error")
+
+
+async def _value(handler: Handler, context: Context, content: bytes) -> Value:
+    if not handler.takes_input:
+        return Value(handler.output_serde.serialize(await handler.fn(context)))
+    try:
+        argument = handler.input_serde.deserialize(content)
+    except Exception as error:
+        raise TerminalError(
+            f"The input of {handler.service}/{handler.name} cannot be read: {error}", _BAD_REQUEST
+        ) from error
+    return Value(handler.output_serde.serialize(await handler.fn(context, argument)))
+
+
+def _terminal(error: BaseException) -> TerminalError | None:
+    """Find the final failure in an error: itself, what it was raised from, or all of a group."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TerminalError):
+            return cause
+        if isinstance(cause, RetryableError):
+            return None
+        if isinstance(cause, BaseExceptionGroup):
+            found = [_terminal(each) for each in cause.exceptions]
+            return found[0] if all(found) else None
+        cause = cause.__cause__
+    return None
+
+
+def _fail(machine: Machine, error: BaseException) -> None:
+    """Tell the server of a failure that it may retry."""
+    stacktrace = "".join(traceback.format_exception(error))
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, RetryableError):
+        cause = cause.__cause__
+    if cause is None:
+        machine.fail_with(_RETRYABLE_CODE, repr(error), stacktrace)
+        return
+    after = cause.retry_after
+    retry_after_ms = None if after is None else milliseconds(after)
+    machine.fail_with(cause.status_code, cause.message, stacktrace, retry_after_ms)

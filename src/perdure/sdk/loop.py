@@ -1,0 +1,302 @@
+"""An event loop of its own for each attempt: small, and the same in every attempt.
+
+It has one queue of callbacks and no clock. :meth:`AttemptLoop.run_ready` runs the queue until it
+is empty, synchronously, from within a callback of the real loop; then the handler has gone exactly
+as far as it can go, and the attempt hands over the next result. Because nothing else ever wakes
+the handler's code, plain ``asyncio.gather``, ``wait``, ``timeout`` and ``TaskGroup`` repeat in
+replay what they did before.
+
+Time is logical: it stands still, and is moved on by the timers that fire. A timer is a durable
+sleep, so ``asyncio.sleep`` and ``asyncio.timeout`` survive the process.
+
+What comes from outside, such as a future that a thread's result completes, enters by ``call_soon``
+while the queue is at rest; the loop then asks to be run (``wake``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from asyncio.events import _get_running_loop, _set_running_loop
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextvars import Context, copy_context
+from itertools import count
+from typing import Any, Final
+
+from perdure.protocol.messages import Result
+from perdure.sdk.errors import TerminalError
+from perdure.sdk.foreign import Driven
+from perdure.sdk.real_io import RealLoopIO, Ts
+
+#: So many callbacks are run at a time: a handler that spins must not stop the process.
+CALLBACKS_MAX: Final = 10_000
+
+_logger = logging.getLogger(__name__)
+
+
+class ReadyHandle(asyncio.Handle):
+    """A callback in the queue; made for every step of every task, so it skips debugging aids."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        # Fields of asyncio.Handle, without its constructor.
+        self._context = context if context is not None else copy_context()
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class DurableTimer(asyncio.TimerHandle):
+    """A callback that a durable sleep calls: ``asyncio.sleep`` and its like."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        owner: AttemptLoop,
+        context: Context | None,
+    ) -> None:
+        super().__init__(when, callback, args, owner, context)
+        self._owner = owner
+
+    def settle(self, _result: Result) -> None:
+        """Take the sleep's end."""
+        self._owner.advance(self.when())
+        if not self._cancelled:
+            self._owner.enqueue(self)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anything still waits for it."""
+        return not self._cancelled
+
+    def interrupt(self, error: Callable[[], TerminalError]) -> bool:
+        """Fail the future that the callback would complete, if there is one."""
+        waiter = self._args[0] if self._args else None
+        if self._cancelled or not isinstance(waiter, asyncio.Future) or waiter.done():
+            return False
+        waiter.set_exception(error())
+        self.cancel()
+        return True
+
+
+class AttemptTask(asyncio.Task[Any]):
+    """A task whose hash is its number, so that sets of tasks have the same order in replay."""
+
+    def __init__(self, number: int, work: Coroutine[Any, Any, Any], **options: Any) -> None:
+        self._number = number
+        super().__init__(work, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class AttemptLoop(RealLoopIO):
+    """The event loop of one attempt.
+
+    Args:
+        real: The loop that does input and output.
+        wake: Called from a callback of the real loop when there is something to run.
+        arm: Makes a timer durable: called with the timer and the seconds until it is due.
+    """
+
+    def __init__(
+        self,
+        real: asyncio.AbstractEventLoop,
+        wake: Callable[[], None],
+        arm: Callable[[DurableTimer, float], None],
+    ) -> None:
+        super().__init__(real)
+        self._wake = wake
+        self._arm = arm
+        self._ready: deque[asyncio.Handle] = deque()
+        self._running = False
+        self._wake_is_due = False
+        self._now = 0.0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._main: asyncio.Task[None] | None = None
+        self._over = False
+        #: Numbers what the handler creates, in the order of creation.
+        self.numbers = count(1)
+
+    # ------------------------------------------------------------------ running
+
+    def run_ready(self) -> bool:
+        """Run callbacks until none is left; tell whether that was reached within the bound."""
+        self._wake_is_due = False
+        ready = self._ready
+        if not ready:
+            return True
+        outer, hooks = _get_running_loop(), sys.get_asyncgen_hooks()
+        _set_running_loop(self)
+        sys.set_asyncgen_hooks(None, self._finalize_generator)
+        self._running = True
+        left = CALLBACKS_MAX
+        try:
+            while ready and left:
+                left -= 1
+                handle = ready.popleft()
+                if not handle._cancelled:  # noqa: SLF001 - as asyncio's own loops do
+                    handle._run()  # noqa: SLF001 - likewise
+        finally:
+            self._running = False
+            sys.set_asyncgen_hooks(*hooks)
+            _set_running_loop(outer)
+        if ready:
+            self._ask_to_be_run()
+        return not ready
+
+    def advance(self, when: float) -> None:
+        """Move the logical time on; never back."""
+        self._now = max(self._now, when)
+
+    def enqueue(self, handle: asyncio.Handle) -> None:
+        """Add a callback to the queue."""
+        self._ready.append(handle)
+        if not self._running:
+            self._ask_to_be_run()
+
+    def shut_down(self) -> None:
+        """Cancel the tasks that are left, and let them clean up as far as they can now."""
+        self._over = True
+        main, self._main = self._main, None
+        if main is not None:
+            main.cancel()
+        # In the order of their creation, so that cleaning up is repeatable too.
+        for task in sorted(self._tasks, key=hash):
+            task.cancel()
+        self.run_ready()
+
+    def _ask_to_be_run(self) -> None:
+        if not self._wake_is_due:
+            self._wake_is_due = True
+            self.real.call_soon(self._wake)
+
+    # ------------------------------------------------------------------ scheduling
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Queue a callback."""
+        handle = ReadyHandle(callback, args, self, context)
+        self._ready.append(handle)
+        if not self._running and not self._wake_is_due:
+            self._ask_to_be_run()
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Queue a callback from any thread."""
+        handle = ReadyHandle(callback, args, self, context)
+        self.real.call_soon_threadsafe(self.enqueue, handle)
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call back after so many seconds, by a durable sleep."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call back at a logical time, by a durable sleep."""
+        timer = DurableTimer(when, callback, args, self, context)
+        if when <= self._now:
+            self.enqueue(timer)
+        elif self._running:
+            self._arm(timer, when - self._now)
+        else:
+            # Set by a callback of the real loop, not by the handler: no part of its journal.
+            self.real.call_later(when - self._now, self.enqueue, timer)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Let a cancelled timer be: its sleep ends in nothing."""
+
+    def time(self) -> float:
+        """Give the logical time in seconds."""
+        return self._now
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Make a future of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Any,
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[Any]:
+        """Start a task; it may await futures of other loops too."""
+        if not asyncio.iscoroutine(coro):
+            raise TypeError(f"a coroutine was expected, got {coro!r}")
+        work = Driven(coro, self, self.bridge)
+        task = AttemptTask(next(self.numbers), work, loop=self, name=name, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def start(self, main: Coroutine[Any, Any, None]) -> None:
+        """Start the handler's own task."""
+        assert self._main is None
+        self._main = asyncio.Task(Driven(main, self, self.bridge), loop=self)
+
+    def _finalize_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        if self._over:
+            return
+        if _get_running_loop() is self:
+            self.create_task(generator.aclose())
+        else:
+            # Collected as garbage, at any time and in any thread.
+            self.call_soon_threadsafe(self._finalize_generator, generator)
+
+    # ------------------------------------------------------------------ the rest of a loop
+
+    def is_running(self) -> bool:
+        """Tell whether callbacks are being run."""
+        return self._running
+
+    def is_closed(self) -> bool:
+        """Tell that the loop takes callbacks: cleaning up may take longer than the attempt."""
+        return False
+
+    def get_debug(self) -> bool:
+        """Tell that debugging aids are off."""
+        return False
+
+    def get_task_factory(self) -> None:
+        """Tell that tasks are made here."""
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report an error that nobody handles; one of an attempt that is over, quietly."""
+        if not self._over:
+            self.real.call_exception_handler(context)
+            return
+        message, error = context.get("message"), context.get("exception")
+        _logger.debug("After the end of an attempt: %s", message, exc_info=error)

@@ -1,0 +1,275 @@
+"""How the machine moves: what the server's messages do, and how commands meet the journal.
+
+Every change of state goes through one function here, and so does every failure: it is told to the
+server once, and after it nothing more is said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, TypeVar, assert_never, get_args
+
+from perdure.protocol.messages import (
+    Command,
+    CommandAck,
+    Completion,
+    CompletionKind,
+    Error,
+    Input,
+    InvocationIdentity,
+    Message,
+    Outcome,
+    ProposeRunCompletionAck,
+    Result,
+    Signal,
+    Start,
+)
+from perdure.sdk.errors import SdkInternalException, SuspendedException
+from perdure.sdk.machine import replay
+from perdure.sdk.machine.errors import MachineError, ProtocolViolationError
+from perdure.sdk.machine.handles import Handle
+from perdure.sdk.machine.states import LEGAL, Closed, Ending, Processing, Replaying, State, Waiting
+
+C = TypeVar("C", bound=Command)
+
+_COMMANDS: Final[tuple[type, ...]] = get_args(Command)
+_MALFORMED_START: Final = "the Start message announces no journal, not even the input"
+
+
+class Transitions:
+    """States, messages in and messages out; the syscalls build on it."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.input_closed = False
+        self._state: State = Waiting()
+        self._start: Start | None = None
+        self._output: list[Message] = []
+        self._queue: deque[Completion | Signal] = deque()
+        #: Commands issued so far, in replay or anew; the next one gets this index.
+        self._commands = 0
+        #: Proposed run results that the server acknowledges by id alone (version 7).
+        self._proposed: dict[int, Outcome] = {}
+        #: Child calls, by the handle of their invocation id, in the order of the calls.
+        self._children: dict[int, str | None] = {}
+        self._arrivals: dict[str, int] = {}
+
+    # ------------------------------------------------------------------ what the shell may ask
+
+    @property
+    def start(self) -> Start:
+        """The Start message; there is one as soon as the machine is ready."""
+        assert self._start is not None
+        return self._start
+
+    @property
+    def ready(self) -> bool:
+        """Whether the whole known journal is there, so that user code may run."""
+        return type(self._state) is not Waiting
+
+    @property
+    def processing(self) -> bool:
+        """Whether what the handler issues is new."""
+        return type(self._state) is Processing
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the attempt ended, or None while it lasts."""
+        state = self._state
+        return state.ending if type(state) is Closed else None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the attempt is over."""
+        return type(self._state) is Closed
+
+    @property
+    def has_notifications(self) -> bool:
+        """Whether a notification waits to be delivered."""
+        return bool(self._queue)
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether a run's proposed result was not acknowledged yet."""
+        return bool(self._proposed)
+
+    def is_replaying(self) -> bool:
+        """Tell whether the handler still repeats commands of its journal."""
+        return type(self._state) is Replaying
+
+    # ------------------------------------------------------------------ messages in
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Take messages of the server, in order; what breaks the protocol fails the attempt."""
+        try:
+            for message in messages:
+                self._take(message)
+        except MachineError as error:
+            self.fail(error)
+
+    def close_input(self) -> None:
+        """Learn that nothing more will come."""
+        self.input_closed = True
+        if type(self._state) is Waiting:
+            self.fail(
+                ProtocolViolationError("the server closed its side before the journal was complete")
+            )
+
+    def deliver(self) -> tuple[Handle, Result] | None:
+        """Hand over the next notification in journal order, or None if there is none."""
+        if not self._queue or type(self._state) is Closed:
+            return None
+        notification = self._queue.popleft()
+        if type(notification) is Completion:
+            handle, result = notification.completion_id, notification.result
+            if type(result) is InvocationIdentity and handle in self._children:
+                self._children[handle] = result.invocation_id
+            return handle, result
+        assert isinstance(notification, Signal)
+        return self._signal_handle(notification.signal), notification.result
+
+    def _signal_handle(self, signal: int | str) -> Handle:
+        if isinstance(signal, int):
+            return -signal
+        nth = self._arrivals.get(signal, 0)
+        self._arrivals[signal] = nth + 1
+        return signal, nth
+
+    def _take(self, message: Message) -> None:
+        match self._state:
+            case Waiting() as waiting:
+                self._take_journal(waiting, message)
+            case Replaying() | Processing():
+                self._take_live(message)
+            case Closed():
+                pass  # Said to an attempt that is over: it crossed our last words on the way.
+            case state:
+                assert_never(state)
+
+    def _take_journal(self, waiting: Waiting, message: Message) -> None:
+        if waiting.missing is None:
+            if not isinstance(message, Start):
+                raise ProtocolViolationError(f"expected Start, got {type(message).__name__}")
+            if message.known_entries < 1:
+                raise MachineError(_MALFORMED_START)
+            self._start = message
+            waiting.missing = message.known_entries
+            return
+        if isinstance(message, Completion | Signal):
+            self._queue.append(message)
+        elif isinstance(message, _COMMANDS):
+            waiting.commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
+        else:
+            raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
+        waiting.missing -= 1
+        if waiting.missing == 0:
+            if not waiting.commands or type(waiting.commands[0]) is not Input:
+                raise ProtocolViolationError("the journal does not begin with the input")
+            self._become(Replaying(waiting.commands))
+
+    def _take_live(self, message: Message) -> None:
+        match message:
+            case Completion() | Signal():
+                self._queue.append(message)
+            case ProposeRunCompletionAck(completion_id=handle):
+                result = self._proposed.pop(handle, None)
+                if result is None:
+                    raise ProtocolViolationError(f"no proposal with completion id {handle} waits")
+                self._queue.append(Completion(CompletionKind.RUN, handle, result))
+            case CommandAck():
+                pass  # Nobody asked for it: commands are safe once a later answer comes.
+            case _:
+                raise ProtocolViolationError(
+                    f"{type(message).__name__} must not come once the journal is complete"
+                )
+
+    # ------------------------------------------------------------------ messages out
+
+    def take_output(self) -> list[Message]:
+        """Give what has to be sent, in order, and forget it."""
+        output, self._output = self._output, []
+        return output
+
+    def fail(self, error: MachineError, next_retry_delay_ms: int | None = None) -> None:
+        """End the attempt with an error that the server may retry."""
+        self._fail(error, "", next_retry_delay_ms)
+
+    def abort(self) -> None:
+        """End the attempt and say nothing more."""
+        self._output.clear()
+        self._close(Ending.ABORTED)
+
+    def _fail(
+        self, error: MachineError, stacktrace: str, next_retry_delay_ms: int | None = None
+    ) -> None:
+        related = error.related
+        message = Error(
+            code=error.code,
+            message=error.message,
+            stacktrace=stacktrace,
+            related_command_index=related.index if related else None,
+            related_command_name=(related.name or None) if related else None,
+            related_command_type=related.type if related else None,
+            next_retry_delay=next_retry_delay_ms,
+        )
+        self._end_with(message, Ending.FAILED)
+
+    def _end_with(self, terminal: Message, ending: Ending) -> None:
+        if type(self._state) is Closed:
+            return
+        self._output.append(terminal)
+        self._close(ending)
+
+    def _close(self, ending: Ending) -> None:
+        if type(self._state) is not Closed:
+            self._become(Closed(ending))
+            self._queue.clear()
+
+    def _become(self, state: State) -> None:
+        assert type(state) in LEGAL[type(self._state)]
+        self._state = state
+
+    # ------------------------------------------------------------------ commands
+
+    def _command(self, command: C) -> C:
+        """Write a new command; in replay, meet the one in the journal and give that back."""
+        state = self._state
+        if type(state) is Processing:
+            state.fresh = False
+            self._commands += 1
+            self._output.append(command)
+            return command
+        if type(state) is not Replaying:
+            raise self.over()
+        recorded = state.commands[0]
+        try:
+            replay.check(recorded, command, self._commands)
+        except MachineError as error:
+            self.fail(error)
+            raise SdkInternalException from error
+        state.commands.popleft()
+        self._commands += 1
+        if not state.commands:
+            self._become(Processing())
+        assert isinstance(recorded, type(command))
+        return recorded
+
+    def _recorded(self) -> Command | None:
+        """Look at the command of the journal that comes next; None when what comes is new."""
+        state = self._state
+        return state.commands[0] if type(state) is Replaying else None
+
+    def _refuse(self, error: MachineError) -> SdkInternalException:
+        """End the attempt because of something the handler asked for; to be raised to it."""
+        self.fail(error)
+        internal = SdkInternalException()
+        internal.__cause__ = error
+        return internal
+
+    def over(self) -> SdkInternalException | SuspendedException:
+        """Give the exception that tells code of the handler that its attempt is over."""
+        assert type(self._state) is Closed
+        if self._state.ending is Ending.SUSPENDED:
+            return SuspendedException()
+        return SdkInternalException()

@@ -1,0 +1,189 @@
+"""Runs: executing the actions of ``ctx.run`` and proposing what they come to.
+
+An action runs on the process's real loop, in a task of its own, or in a thread if it is an
+ordinary function; so it may do anything but use the context. It starts when the handler can go no
+further and no result is left to hand over: only then is it certain that no earlier attempt has
+executed it with success. All actions that are due start together, in the order of their runs. What
+they come to is only proposed: the handler sees it when the server has it safe, in the order in
+which the journal has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
+from time import monotonic
+from typing import Any, Final
+
+from msgspec import Struct
+
+from perdure.protocol.messages import Failure, Outcome, Value
+from perdure.sdk.eager import begin
+from perdure.sdk.errors import ContextMisuseError, RetryableError, TerminalError
+from perdure.sdk.machine.handles import Handle
+from perdure.sdk.machine.retries import RunFailure, RunRetries
+from perdure.sdk.machine.syscalls import Machine
+
+_RETRYABLE_CODE: Final = 500
+
+
+class Action(Struct, frozen=True, gc=False):
+    """What a run executes, and how its result is written and its failures are retried."""
+
+    function: Callable[[], Any]
+    serialize: Callable[[Any], bytes]
+    retries: RunRetries | None = None
+    #: Whether the function is known to be quick, so that it needs no thread.
+    quick: bool = False
+
+
+class _Due(Struct, frozen=True):
+    """An action that waits for its start, with the context variables of its handler."""
+
+    name: str
+    action: Action
+    context: Context
+
+
+class Runs:
+    """The runs of one attempt.
+
+    Args:
+        real: The loop to execute actions on.
+        machine: Takes the proposals and the failures.
+        progress: Called from a callback of the real loop when an action has ended.
+    """
+
+    __slots__ = ("_due", "_executing", "_fresh", "_machine", "_progress", "_real", "_starting")
+
+    def __init__(
+        self, real: asyncio.AbstractEventLoop, machine: Machine, progress: Callable[[], None]
+    ) -> None:
+        self._real = real
+        self._machine = machine
+        self._progress = progress
+        self._due: dict[int, _Due] = {}
+        self._executing: dict[int, asyncio.Task[None] | None] = {}
+        #: Runs that the handler issued since it last waited for anything.
+        self._fresh: list[str] = []
+        self._starting = False
+
+    @property
+    def executing(self) -> bool:
+        """Whether an action is under way."""
+        return bool(self._executing)
+
+    def issue(self, handle: int, name: str, action: Action) -> None:
+        """Take note of a run; its action starts when the handler waits."""
+        self._due[handle] = _Due(name, action, copy_context())
+        self._fresh.append(name)
+
+    def settled(self, handle: Handle) -> None:
+        """Learn that a run's result is known, so that its action need not run."""
+        if self._due and isinstance(handle, int):
+            self._due.pop(handle, None)
+
+    def handler_waits(self) -> None:
+        """Learn that the handler waits: what it issued until now will be executed."""
+        self._fresh.clear()
+
+    def check_all_awaited(self) -> None:
+        """Make sure that nothing was issued that will never be executed.
+
+        Raises:
+            ContextMisuseError: a run was issued, and the handler ended without waiting.
+        """
+        if self._fresh:
+            names = ", ".join(repr(name) for name in self._fresh)
+            raise ContextMisuseError(
+                f"The handler ended without awaiting what it runs ({names}), so it was never "
+                "executed: write `await ctx.run_typed(...)`"
+            )
+
+    def start_due(self) -> None:
+        """Start all actions that wait for it."""
+        due, self._due = self._due, {}
+        self._starting = True
+        try:
+            for handle, run in due.items():
+                if self._machine.closed:
+                    break  # An action has failed at once, and the attempt with it.
+                self._executing[handle] = None
+                task = begin(self._execute(handle, run.action), self._real, run.context)
+                if handle in self._executing:
+                    self._executing[handle] = task
+        finally:
+            self._starting = False
+
+    def cancel(self) -> None:
+        """Stop what is under way: the attempt is over."""
+        self._due.clear()
+        executing, self._executing = self._executing, {}
+        for task in executing.values():
+            if task is not None:
+                task.cancel()
+
+    async def _execute(self, handle: int, action: Action) -> None:
+        began = monotonic()
+        try:
+            outcome = await _outcome(action, self._real)
+        except asyncio.CancelledError as error:
+            self._fail(handle, action, began, error)
+            raise
+        except Exception as error:  # noqa: BLE001 - told to the server, which retries
+            self._fail(handle, action, began, error)
+        else:
+            self._machine.propose(handle, outcome)
+        finally:
+            under_way = self._executing.pop(handle, self) is not self
+            if under_way and not self._starting:
+                # A callback of its own, since a task must not run another loop's tasks.
+                self._real.call_soon(self._progress)
+
+    def _fail(self, handle: int, action: Action, began: float, error: BaseException) -> None:
+        elapsed_ms = int((monotonic() - began) * 1000)
+        stacktrace = "".join(traceback.format_exception(error))
+        if isinstance(error, RetryableError):
+            asked = error.retry_after
+            failure = RunFailure(
+                code=error.status_code,
+                message=error.message,
+                stacktrace=stacktrace,
+                elapsed_ms=elapsed_ms,
+                retry_after_ms=None if asked is None else int(asked.total_seconds() * 1000),
+            )
+        else:
+            failure = RunFailure(_RETRYABLE_CODE, repr(error), stacktrace, elapsed_ms)
+        self._machine.fail_run(handle, failure, action.retries)
+
+
+async def _outcome(action: Action, real: asyncio.AbstractEventLoop) -> Outcome:
+    function = action.function
+    try:
+        if _is_async(function):
+            value = await function()
+        elif action.quick:
+            value = function()
+        else:
+            value = await real.run_in_executor(None, partial(copy_context().run, function))
+            if inspect.isawaitable(value):
+                value = await value
+    except TerminalError as error:
+        return Failure(error.status_code, error.message, failure_metadata(error))
+    return Value(action.serialize(value))
+
+
+def failure_metadata(error: TerminalError) -> tuple[tuple[str, str], ...]:
+    """Give an error's details as the protocol carries them."""
+    return tuple(error.metadata.items()) if error.metadata else ()
+
+
+def _is_async(function: Callable[[], Any]) -> bool:
+    inner = function.func if isinstance(function, partial) else function
+    if inspect.iscoroutinefunction(inner):
+        return True
+    return inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004 - a method

@@ -1,0 +1,1 @@
+"""Logs, stores and the folder they live in: adapters of the engine's storage ports."""

@@ -1,0 +1,259 @@
+"""The embedded store: RocksDB, through rocksdict in raw mode.
+
+RocksDB's own write-ahead log is off: the log is ours, and the store is rebuilt from it. What a
+crash leaves is what was flushed: with one column family the memtables are flushed in the order of
+the writes and each write goes into one of them, so that is all writes up to some one of them. The
+LSN that a write reaches is a row of the same write, under the empty key, which no table uses.
+
+Scans always carry their upper bound: without it an iterator would walk over the tombstones behind
+the last row to find the next. They use the low-level iterator, because the convenient one takes a
+damaged block for the end. Measured, µs: a write of ten rows 8, a get 2, a scan of five rows 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+import rocksdict
+
+from perdure.engine.ports import StorageError
+from perdure.storage.files import create_folder
+
+MIB: Final = 1 << 20
+#: Memory for rows that are not flushed yet; beyond it RocksDB flushes by itself.
+MEMTABLE_BYTES: Final = 32 * MIB
+#: Memory for blocks read from disk, their indexes and filters included.
+CACHE_BYTES: Final = 32 * MIB
+#: Rows that a view takes at a time.
+PAGE_ROWS: Final = 128
+
+_LSN_KEY: Final = b""
+_FIRST_KEY: Final = b"\x00"
+
+
+class StoreFailedError(StorageError):
+    """The embedded store cannot be read or written; the message says why and what to do."""
+
+
+class RocksStore:
+    """The port :class:`perdure.engine.ports.Store` on RocksDB.
+
+    One thread reads and writes; ``checkpoint`` may run in another meanwhile.
+    """
+
+    def __init__(self, database: rocksdict.Rdict) -> None:
+        """Take over an open database."""
+        self._db = database
+        # RocksDB is flushed or closed, not both at once.
+        self._flushing = Lock()
+        self._applied_lsn = int.from_bytes(self.get(_LSN_KEY) or b"")
+        # All that can be read now was read from files, and RocksDB names no file that is not safe.
+        self._durable_lsn = self._applied_lsn
+
+    @classmethod
+    def open(cls, folder: Path) -> RocksStore:
+        """Open the store in a folder, or begin one.
+
+        Raises:
+            StoreFailedError: the folder cannot be used, or another process uses it.
+        """
+        try:
+            create_folder(folder)
+            database = rocksdict.Rdict(str(folder), _options())
+        except Exception as error:
+            raise _translated("opened", error) from error
+        database.set_write_options(_write_options())
+        return cls(database)
+
+    @property
+    def applied_lsn(self) -> int:
+        """LSN of the last record whose changes were written; 0 in an empty store."""
+        return self._applied_lsn
+
+    @property
+    def durable_lsn(self) -> int:
+        """LSN up to which a crash of the machine loses nothing: where the log may be trimmed."""
+        return self._durable_lsn
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give the value of a key, which is not empty.
+
+        Raises:
+            StoreFailedError: it cannot be read.
+        """
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise _translated("read", error) from error
+        return value
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give the rows from ``start`` up to but excluding ``end``, as they are now, in order.
+
+        Raises:
+            StoreFailedError: a row cannot be read; also while the rows are taken.
+        """
+        try:
+            bounds = rocksdict.ReadOptions()
+            bounds.set_iterate_upper_bound(end)
+            cursor = self._db.iter(bounds)
+            cursor.seek(start or _FIRST_KEY)
+        except Exception as error:
+            raise _translated("read", error) from error
+        return _rows(cursor)
+
+    def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
+        """Put (or, with None, delete) rows in one atomic step that reaches ``lsn``.
+
+        Raises:
+            StoreFailedError: nothing was written.
+        """
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, value in changes:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        put(_LSN_KEY, lsn.to_bytes(8))
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise _translated("written", error) from error
+        self._applied_lsn = lsn
+
+    def checkpoint(self) -> None:
+        """Make all writes so far durable; call it in a thread of its own.
+
+        Raises:
+            StoreFailedError: they are not durable.
+        """
+        with self._flushing:
+            # Taken before the flush: a write that comes while it runs may or may not be in it.
+            lsn = self._applied_lsn
+            try:
+                self._db.flush()
+            except Exception as error:
+                raise _translated("flushed", error) from error
+            self._durable_lsn = lsn
+
+    def view(self) -> RocksView:
+        """Give a consistent view that later writes do not change; close it before the store.
+
+        Raises:
+            StoreFailedError: the store cannot be read.
+        """
+        try:
+            return RocksView(self._db.iter())
+        except Exception as error:
+            raise _translated("read", error) from error
+
+    def close(self) -> None:
+        """Flush what was written and release the files; a checkpoint under way is waited for.
+
+        Raises:
+            StoreFailedError: it could not be flushed.
+        """
+        with self._flushing:
+            try:
+                self._db.close()
+            except Exception as error:
+                raise _translated("closed", error) from error
+
+
+class RocksView:
+    """The port :class:`perdure.engine.ports.StoreView` on a cursor, which sees one moment.
+
+    One thread uses it. (A snapshot of rocksdict 0.3.29 would not do: it looks up single keys in the
+    past, but its iterators show the present.)
+    """
+
+    def __init__(self, cursor: rocksdict.RdictIter) -> None:
+        """Take over a cursor that was made at the moment that the view shall show."""
+        self._cursor: rocksdict.RdictIter | None = cursor
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give the value of a key, which is not empty.
+
+        Raises:
+            StoreFailedError: it cannot be read, or the view was closed.
+        """
+        page = self._page(key, key + b"\x00", 1)
+        return page[0][1] if page else None
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give the rows from ``start`` up to but excluding ``end``, in order.
+
+        Raises:
+            StoreFailedError: a row cannot be read, or the view was closed.
+        """
+        # By pages, because there is one cursor, and between two rows others may move it.
+        page = self._page(start or _FIRST_KEY, end, PAGE_ROWS)
+        while page:
+            yield from page
+            page = self._page(page[-1][0] + b"\x00", end, PAGE_ROWS)
+
+    def close(self) -> None:
+        """Let the store forget what later writes replaced."""
+        self._cursor = None
+
+    def _page(self, start: bytes, end: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        cursor = self._cursor
+        if cursor is None:
+            raise StoreFailedError("the view was closed: take another from the store")
+        page: list[tuple[bytes, bytes]] = []
+        try:
+            cursor.seek(start)
+            while len(page) < rows_max and cursor.valid() and (key := cursor.key()) < end:
+                page.append((key, cursor.value()))
+                cursor.next()
+            cursor.status()
+        except Exception as error:
+            raise _translated("read", error) from error
+        return page
+
+
+def _rows(cursor: rocksdict.RdictIter) -> Iterator[tuple[bytes, bytes]]:
+    valid, key, value, advance = cursor.valid, cursor.key, cursor.value, cursor.next
+    while valid():
+        yield key(), value()
+        advance()
+    # The end of the rows and a damaged block look the same until one asks.
+    try:
+        cursor.status()
+    except Exception as error:
+        raise _translated("read", error) from error
+
+
+def _translated(step: str, error: Exception) -> StoreFailedError:
+    """Make our error of one of the library's, which are all plain exceptions with a text."""
+    return StoreFailedError(
+        f"the store could not be {step}: {error}. What the log holds is not lost: put the disk in "
+        "order (is it full?) and start again; a store that is damaged must be restored from the "
+        "same backup as the log"
+    )
+
+
+def _options() -> rocksdict.Options:
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(MEMTABLE_BYTES)
+    options.set_max_background_jobs(2)
+    options.set_keep_log_file_num(2)
+    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    tables = rocksdict.BlockBasedOptions()
+    tables.set_bloom_filter(10, block_based=False)
+    tables.set_block_cache(rocksdict.Cache(CACHE_BYTES))
+    tables.set_cache_index_and_filter_blocks(True)
+    options.set_block_based_table_factory(tables)
+    return options
+
+
+def _write_options() -> rocksdict.WriteOptions:
+    options = rocksdict.WriteOptions()
+    # A property of the library, which its stubs call a method.
+    options.disable_wal = True  # type: ignore[assignment,method-assign]
+    return options

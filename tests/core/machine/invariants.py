@@ -1,0 +1,219 @@
+"""What must hold of the tables after every record; each function checks one sentence.
+
+They read an :class:`~images.Image` only, so that they can be held against any partition's store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from images import Image
+
+from perdure.core.machine.awaiting import Settled, settle_all
+from perdure.core.model.invocations import (
+    Completed,
+    Inboxed,
+    Paused,
+    Running,
+    Scheduled,
+    Suspended,
+)
+from perdure.core.model.promises import Pending
+from perdure.core.model.targets import HandlerKind
+from perdure.core.model.timers import Timer, TimerKind
+from perdure.core.tables.keys import INSTANT_MAX, object_key
+from perdure.core.tables.tables import ATTEMPTS
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import Completion, CompletionKind, GetPromise, Input, Signal, Sleep
+
+ADMITTED = (Running, Suspended, Paused)
+
+
+def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
+    """Check every invariant.
+
+    Args:
+        image: the tables.
+        seen: how many journal entries each suspended invocation's last attempt had been sent.
+    """
+    a_key_has_one_holder(image)
+    whoever_waits_for_a_key_stands_in_line(image)
+    what_runs_is_listed(image)
+    what_is_due_has_its_timer(image)
+    suspended_invocations_lack_what_they_await(image, seen)
+    promises_know_who_listens(image)
+    what_ended_expires(image)
+    journals_are_as_long_as_rows_say(image)
+    nothing_is_left_of_the_forgotten(image)
+    attempts_are_numbered_once(image)
+
+
+def a_key_has_one_holder(image: Image) -> None:
+    """I5: a lock names the one admitted invocation on its key, and there is no other lock."""
+    admitted = [
+        (object_key(row.target), invocation_id)
+        for invocation_id, row in image.invocations.items()
+        if row.target.kind is HandlerKind.EXCLUSIVE and isinstance(row.status, ADMITTED)
+    ]
+    holders = dict(admitted)
+    assert len(holders) == len(admitted), "two invocations hold one key"
+    assert holders == {group: lock.holder for group, lock in image.locks.items()}
+
+
+def whoever_waits_for_a_key_stands_in_line(image: Image) -> None:
+    """I5, I6: inboxed invocations and places in lines are the same, within head and tail."""
+    standing = {
+        row.status.position: invocation_id
+        for invocation_id, row in image.invocations.items()
+        if isinstance(row.status, Inboxed)
+    }
+    assert standing == image.lines
+    for position, invocation_id in standing.items():
+        group, place = position[:-8], int.from_bytes(position[-8:], "big")
+        row = image.invocations[invocation_id]
+        assert row.target.kind is HandlerKind.EXCLUSIVE
+        assert group == object_key(row.target)
+        assert group in image.locks, "somebody waits for a key that is free"
+        assert image.locks[group].head <= place < image.locks[group].tail
+
+
+def what_runs_is_listed(image: Image) -> None:
+    """I6: the table of running invocations names exactly these."""
+    running = {
+        invocation_id
+        for invocation_id, row in image.invocations.items()
+        if isinstance(row.status, Running)
+    }
+    assert running == image.running
+
+
+def what_is_due_has_its_timer(image: Image) -> None:
+    """I6: delayed starts, retries and sleeps have their timers, and nothing else has one."""
+    expected: set[Timer] = set()
+    for invocation_id, row in image.invocations.items():
+        match row.status:
+            case Scheduled(start_at):
+                expected.add(Timer(start_at, TimerKind.START, invocation_id))
+            case Running(retry_at=int(retry_at)):
+                expected.add(Timer(retry_at, TimerKind.RETRY, invocation_id))
+            case _:
+                pass
+        sleeps = armed_sleeps(image, invocation_id)
+        assert row.sleeps == len(sleeps)
+        expected |= sleeps
+    assert expected == image.timers
+
+
+def armed_sleeps(image: Image, invocation_id: InvocationId) -> set[Timer]:
+    """Give the timers of sleeps that wait, by the journal."""
+    if not isinstance(image.invocations[invocation_id].status, ADMITTED):
+        return set()
+    entries = list(image.journals[invocation_id].values())
+    over = {
+        entry.message.completion_id
+        for entry in entries
+        if isinstance(entry.message, Completion) and entry.message.kind is CompletionKind.SLEEP
+    }
+    return {
+        Timer(
+            entry.message.wake_up_time,
+            TimerKind.SLEEP,
+            invocation_id,
+            entry.message.result_completion_id,
+        )
+        for entry in entries
+        if isinstance(entry.message, Sleep) and entry.message.result_completion_id not in over
+    }
+
+
+def suspended_invocations_lack_what_they_await(
+    image: Image, seen: Mapping[InvocationId, int]
+) -> None:
+    """I6: whoever is suspended has not got what wakes it."""
+    for invocation_id, row in image.invocations.items():
+        if not isinstance(row.status, Suspended):
+            continue
+        came = [
+            entry.message
+            for index, entry in image.journals[invocation_id].items()
+            if index >= seen.get(invocation_id, 0)
+            and isinstance(entry.message, Completion | Signal)
+        ]
+        left = settle_all(row.status.awaiting, came)
+        assert not isinstance(left, Settled), f"{invocation_id!r} sleeps on"
+
+
+def promises_know_who_listens(image: Image) -> None:
+    """I6: listeners are alive and asked; and everyone who asked is a listener or was answered."""
+    listening: Counter[InvocationId] = Counter()
+    for promises in image.promises.values():
+        for name, promise in promises.items():
+            if not isinstance(promise, Pending):
+                continue
+            assert promise.listeners, "a pending promise is there for its listeners only"
+            for listener in promise.listeners:
+                listening[listener.invocation_id] += 1
+                row = image.invocations[listener.invocation_id]
+                assert isinstance(row.status, ADMITTED)
+                assert row.created_at == listener.created_at
+                assert any(
+                    isinstance(entry.message, GetPromise)
+                    and entry.message.key.encode() == name
+                    and entry.message.result_completion_id == listener.completion_id
+                    for entry in image.journals[listener.invocation_id].values()
+                )
+    for invocation_id, row in image.invocations.items():
+        assert row.listens == listening[invocation_id]
+
+
+def what_ended_expires(image: Image) -> None:
+    """I6: results and journals that are kept have the time noted when they go, and only these."""
+    expected: set[tuple[int, InvocationId, bool]] = set()
+    for invocation_id, row in image.invocations.items():
+        status, retention = row.status, row.retention
+        if not isinstance(status, Completed):
+            continue
+        assert retention.completion_ms > 0
+        assert not row.callers, "nobody waits for what has ended"
+        expires_at = min(status.completed_at + retention.completion_ms, INSTANT_MAX)
+        expected.add((expires_at, invocation_id, False))
+        if not status.journal_purged and retention.journal_ms < retention.completion_ms:
+            journal_expires_at = min(status.completed_at + retention.journal_ms, INSTANT_MAX)
+            expected.add((journal_expires_at, invocation_id, True))
+    assert expected == image.expiries
+
+
+def journals_are_as_long_as_rows_say(image: Image) -> None:
+    """I2: indexes have no gaps, the input comes first, and the row counts entries and commands."""
+    for invocation_id, row in image.invocations.items():
+        journal = image.journals.get(invocation_id, {})
+        if isinstance(row.status, Completed) and row.status.journal_purged:
+            assert not journal
+            continue
+        assert sorted(journal) == list(range(row.journal.entries))
+        assert isinstance(journal[0].message, Input)
+        commands = [
+            entry
+            for entry in journal.values()
+            if not isinstance(entry.message, Completion | Signal)
+        ]
+        assert row.journal.commands == len(commands)
+
+
+def nothing_is_left_of_the_forgotten(image: Image) -> None:
+    """Every row about an invocation is about one that has a row."""
+    alive = image.invocations.keys()
+    assert image.journals.keys() <= alive
+    assert {timer.invocation_id for timer in image.timers} <= alive
+    assert {invocation_id for _, invocation_id, _ in image.expiries} <= alive
+    assert image.running <= alive
+    assert set(image.lines.values()) <= alive
+    assert {lock.holder for lock in image.locks.values()} <= alive
+
+
+def attempts_are_numbered_once(image: Image) -> None:
+    """I4: no two invocations share the number of an attempt, and none is beyond the count."""
+    numbers = [row.attempt for row in image.invocations.values() if row.attempt]
+    assert len(numbers) == len(set(numbers))
+    assert max(numbers, default=0) <= image.facts.get(ATTEMPTS, 0)

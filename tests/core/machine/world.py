@@ -1,0 +1,442 @@
+"""A partition in a test: its machine, a store, a clock, and a leader that does what it is told.
+
+Each step applies one record, lets the leader act, and checks every invariant: of the tables, of the
+statuses' changes, and of what the leader was asked to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from images import Image, stored_bytes
+from invariants import check_all
+from machine_values import KEPT, CallTo, waits
+
+from perdure.core.machine.actions import (
+    Action,
+    ArmTimer,
+    Finish,
+    Notify,
+    StartAttempt,
+    StopAttempt,
+    WatchExpiry,
+)
+from perdure.core.machine.apply import Machine
+from perdure.core.model.invocations import (
+    LEGAL,
+    Caller,
+    Completed,
+    Invocation,
+    Pin,
+    Retention,
+    Running,
+)
+from perdure.core.model.records import (
+    AnnounceLeader,
+    Cancel,
+    Ended,
+    Ending,
+    Expire,
+    Failed,
+    Invoke,
+    Kill,
+    Pause,
+    Progress,
+    Purge,
+    PurgeJournal,
+    Record,
+    RecordBody,
+    RestartAsNew,
+    Resume,
+    SignalReceived,
+    TimerFired,
+)
+from perdure.core.model.records import Suspended as AttemptSuspended
+from perdure.core.model.targets import Target
+from perdure.core.model.timers import Timer
+from perdure.core.model.verdicts import Reply
+from perdure.core.tables.changes import Change, RowTable
+from perdure.core.tables.keys import object_key
+from perdure.core.tables.tables import Tables
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import (
+    VOID,
+    Failure,
+    Input,
+    JournalMessage,
+    Outcome,
+    Output,
+    Value,
+    Void,
+)
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder(Record).decode
+
+
+class MemoryStore:
+    """Ordered bytes."""
+
+    def __init__(self) -> None:
+        self.held: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.held.get(key)
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        keys = sorted(key for key in self.held if start <= key < end)
+        return ((key, self.held[key]) for key in keys)
+
+    def write(self, changes: Sequence[Change]) -> None:
+        for key, value in changes:
+            if value is None:
+                self.held.pop(key, None)
+            else:
+                self.held[key] = value
+
+
+class WatchedRows(RowTable[Invocation]):
+    """The table of invocations, which sees to it that statuses change only as they may."""
+
+    __slots__ = ()
+
+    def put(self, key: bytes, row: Invocation) -> None:
+        self._check(key, row)
+        super().put(key, row)
+
+    def insert(self, key: bytes, row: Invocation) -> None:
+        self._check(key, row)
+        super().insert(key, row)
+
+    def delete(self, key: bytes) -> None:
+        self._check(key, None)
+        super().delete(key)
+
+    def _check(self, key: bytes, row: Invocation | None) -> None:
+        before = self.get(key)
+        old = None if before is None else before.status
+        new = None if row is None else row.status
+        old_type = None if old is None else type(old)
+        new_type = None if new is None else type(new)
+        assert old == new or new_type in LEGAL[old_type], f"{old} may not become {new}"
+
+
+class WatchedTables(Tables):
+    """Tables whose invocations are watched."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        plain = self.invocations
+        self.invocations = WatchedRows(store, plain.tag, plain._encode, plain._decode)
+        self._rows = tuple(self.invocations if table is plain else table for table in self._rows)
+
+
+class World:
+    """One partition and its leader."""
+
+    def __init__(self, now: int = 1_000_000) -> None:
+        self.now = now
+        self.epoch = 0
+        self.store = MemoryStore()
+        self.tables: Tables = WatchedTables(self.store)
+        self.machine = Machine(self.tables)
+        #: All records so far, and what they were answered.
+        self.records: list[Record] = []
+        self.replies: list[Reply] = []
+        #: What the last record asked for.
+        self.actions: list[Action] = []
+        # What the leader holds in memory.
+        self.attempts: dict[InvocationId, int] = {}
+        self.armed: set[Timer] = set()
+        self.watched: int | None = None
+        self.results: dict[InvocationId, Outcome] = {}
+        #: Entries that each attempt had been sent when it suspended.
+        self._seen: dict[InvocationId, int] = {}
+
+    # ------------------------------------------------------------------------------------------
+    # Records
+
+    def apply(self, body: RecordBody) -> Reply:
+        """Apply one record, as it comes out of the log."""
+        return self.replay(Record(self.epoch, self.now, body))
+
+    def replay(self, record: Record) -> Reply:
+        """Apply a record that was made elsewhere."""
+        self.now = max(self.now, record.now)
+        record = _DECODE(_ENCODE(record))
+        self._note_seen(record.body)
+        self.actions, reply = self.machine.apply(record)
+        self.records.append(record)
+        self.replies.append(reply)
+        for action in self.actions:
+            self._perform(action)
+        self._forget_attempts_that_ended()
+        self.check()
+        return reply
+
+    def invoke(
+        self,
+        target: Target,
+        id: InvocationId,
+        *,
+        at: int | None = None,
+        retention: Retention = KEPT,
+        key: str | None = None,
+        caller: Caller | None = None,
+    ) -> Reply:
+        """Ask for an invocation."""
+        body = Invoke(
+            id,
+            target,
+            Input(Value(b"in")),
+            retention,
+            idempotency_key=key,
+            execution_time=at,
+            caller=caller,
+        )
+        return self.apply(body)
+
+    def progress(
+        self,
+        id: InvocationId,
+        *did: JournalMessage | CallTo,
+        ending: Ending | None = None,
+        pin: Pin | None = None,
+        attempt: int | None = None,
+    ) -> list[Action]:
+        """Say what the open attempt did; give what followed."""
+        entries = tuple(one.command if isinstance(one, CallTo) else one for one in did)
+        callees = tuple(one.callee for one in did if isinstance(one, CallTo))
+        number = self.attempts.get(id, 0) if attempt is None else attempt
+        self.apply(Progress(id, number, entries, callees, pin, ending))
+        return self.actions
+
+    def end(self, id: InvocationId, value: bytes = b"out") -> list[Action]:
+        """Let the handler return."""
+        return self.progress(id, Output(Value(value)), ending=Ended())
+
+    def end_badly(self, id: InvocationId, failure: Failure) -> list[Action]:
+        """Let the handler fail for good."""
+        return self.progress(id, Output(failure), ending=Ended())
+
+    def fail(self, id: InvocationId, failed: Failed) -> list[Action]:
+        """Let the attempt fail."""
+        return self.progress(id, ending=failed)
+
+    def suspend(self, id: InvocationId, *completions: int, signals=(1,)) -> list[Action]:
+        """Let the handler wait for any of these, and for its cancellation, as SDKs do."""
+        return self.progress(id, ending=waits(*completions, signals=signals))
+
+    def signal(
+        self, id: InvocationId, signal: int | str, result: Void | Value | Failure = VOID
+    ) -> Reply:
+        """Send a signal from outside."""
+        return self.apply(SignalReceived(id, signal, result))
+
+    def cancel(self, id: InvocationId) -> Reply:
+        """Cancel."""
+        return self.apply(Cancel(id))
+
+    def kill(self, id: InvocationId) -> Reply:
+        """Kill."""
+        return self.apply(Kill(id))
+
+    def pause(self, id: InvocationId) -> Reply:
+        """Pause."""
+        return self.apply(Pause(id))
+
+    def resume(self, id: InvocationId, pin: Pin | None = None) -> Reply:
+        """Resume."""
+        return self.apply(Resume(id, pin))
+
+    def purge(self, id: InvocationId) -> Reply:
+        """Purge."""
+        return self.apply(Purge(id))
+
+    def purge_journal(self, id: InvocationId) -> Reply:
+        """Purge the journal only."""
+        return self.apply(PurgeJournal(id))
+
+    def restart_as_new(self, id: InvocationId, new_id: InvocationId, upto: int = 0) -> Reply:
+        """Restart as new."""
+        return self.apply(RestartAsNew(id, new_id, upto))
+
+    def expire(self, limit: int = 100) -> list[Action]:
+        """Sweep; give what followed."""
+        self.apply(Expire(limit))
+        return self.actions
+
+    def announce(self) -> None:
+        """Let a new leader begin."""
+        self.epoch += 1
+        self.apply(AnnounceLeader(self.epoch))
+
+    def fire(self, timer: Timer) -> list[Action]:
+        """Let a timer ring that is due, or late, or gone."""
+        self.now = max(self.now, timer.due_at)
+        self.armed.discard(timer)
+        self.apply(TimerFired(timer))
+        return self.actions
+
+    def advance(self, ms: int) -> list[Action]:
+        """Let time pass, and every timer ring that becomes due; give what followed."""
+        until, followed = self.now + ms, []
+        while due := sorted(timer for timer in self.armed if timer.due_at <= until):
+            followed += self.fire(due[0])
+        self.now = until
+        return followed
+
+    # ------------------------------------------------------------------------------------------
+    # Restarts
+
+    def flush(self) -> None:
+        """Write the gathered changes to the store."""
+        self.store.write(self.tables.flush())
+        self.check()
+
+    def restart(self) -> None:
+        """Lose everything but the store; rebuild machine and leader from the tables."""
+        self.store.write(self.tables.flush())
+        due = {timer for timer in self.armed if timer in self.image.timers}
+        attempts = dict(self.attempts)
+        self.tables = WatchedTables(self.store)
+        self.machine = Machine(self.tables)
+        image = self.image
+        self.armed = set(image.timers)
+        self.attempts = {
+            invocation_id: row.attempt
+            for invocation_id, row in image.invocations.items()
+            if isinstance(row.status, Running) and row.status.retry_at is None
+        }
+        self.watched = min((expires_at for expires_at, _, _ in image.expiries), default=None)
+        assert self.armed == due, "recovery arms what the leader had armed"
+        assert self.attempts == attempts, "recovery starts what the leader had started"
+        self.check()
+
+    # ------------------------------------------------------------------------------------------
+    # What can be seen
+
+    @property
+    def image(self) -> Image:
+        """The tables."""
+        return Image(stored_bytes(self.tables, self.store.held))
+
+    def row(self, id: InvocationId) -> Invocation:
+        """Give the row of an invocation that has one."""
+        row = self.tables.invocations.get(id)
+        assert row is not None, f"{id!r} has no row"
+        return row
+
+    def status(self, id: InvocationId) -> type | None:
+        """Give the status of an invocation, None if it is free."""
+        row = self.tables.invocations.get(id)
+        return None if row is None else type(row.status)
+
+    def outcome(self, id: InvocationId) -> Outcome:
+        """Give the result that is kept."""
+        status = self.row(id).status
+        assert isinstance(status, Completed)
+        return status.outcome
+
+    def journal(self, id: InvocationId) -> list[JournalMessage]:
+        """Give the journal after the input."""
+        return [entry.message for _, entry in self.tables.journals.rows(id)][1:]
+
+    def state(self, target: Target) -> Mapping[bytes, bytes]:
+        """Give the state of an object or workflow."""
+        return dict(self.tables.states.rows(object_key(target)))
+
+    def line(self, target: Target) -> list[InvocationId]:
+        """Give who waits for the key of an object, in order."""
+        group = object_key(target)
+        places = sorted(self.image.lines.items())
+        return [waiting for position, waiting in places if position[:-8] == group]
+
+    def holder(self, target: Target) -> InvocationId | None:
+        """Give who holds the key of an object."""
+        lock = self.tables.locks.get(object_key(target))
+        return None if lock is None else lock.holder
+
+    @property
+    def started(self) -> list[InvocationId]:
+        """Whose attempts the last record started."""
+        return [one.invocation_id for one in self.actions if isinstance(one, StartAttempt)]
+
+    @property
+    def stopped(self) -> list[InvocationId]:
+        """Whose attempts the last record stopped."""
+        return [one.invocation_id for one in self.actions if isinstance(one, StopAttempt)]
+
+    @property
+    def forwarded(self) -> list[JournalMessage]:
+        """Which notifications the last record forwarded to open attempts."""
+        return [one.notification for one in self.actions if isinstance(one, Notify)]
+
+    @property
+    def finished(self) -> dict[InvocationId, Outcome]:
+        """Which results the last record gave to whoever waits outside."""
+        return {one.invocation_id: one.outcome for one in self.actions if isinstance(one, Finish)}
+
+    # ------------------------------------------------------------------------------------------
+    # The leader, and the checks
+
+    def check(self) -> None:
+        """Check every invariant now."""
+        image = self.image
+        check_all(image, self._seen)
+        due = {
+            invocation_id: row.attempt
+            for invocation_id, row in image.invocations.items()
+            if isinstance(row.status, Running) and row.status.retry_at is None
+        }
+        assert self.attempts == due, "an attempt is open exactly for what runs"
+        assert image.timers <= self.armed, "a timer in the table was never armed"
+        if image.expiries:
+            first = min(expires_at for expires_at, _, _ in image.expiries)
+            assert self.watched is not None, "nobody was told to look at expiries"
+            assert self.watched <= first, "an expiry is looked for too late"
+
+    def _note_seen(self, body: RecordBody) -> None:
+        if isinstance(body, Progress) and isinstance(body.ending, AttemptSuspended):
+            row = self.tables.invocations.get(body.invocation_id)
+            if row is not None and row.attempt == body.attempt:
+                self._seen[body.invocation_id] = body.ending.seen
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case StartAttempt(invocation_id, attempt):
+                assert self.attempts.get(invocation_id, 0) < attempt, "numbers only grow"
+                self.attempts[invocation_id] = attempt
+            case StopAttempt(invocation_id):
+                self.attempts.pop(invocation_id, None)
+            case Notify(invocation_id, index, notification):
+                self._hear(invocation_id, index, notification)
+            case ArmTimer(timer):
+                self.armed.add(timer)
+            case Finish(invocation_id, outcome):
+                self.attempts.pop(invocation_id, None)
+                self.results[invocation_id] = outcome
+            case WatchExpiry(expires_at):
+                self.watched = min(self.watched or expires_at, expires_at)
+
+    def _hear(self, invocation_id: InvocationId, index: int, notification: object) -> None:
+        row = self.tables.invocations.get(invocation_id)
+        if row is None or row.attempt != self.attempts.get(invocation_id):
+            return  # it ended in the same record, and perhaps began anew
+        if isinstance(row.status, Running):
+            entry = self.tables.journals.get(invocation_id, index.to_bytes(4, "big"))
+            assert entry is not None
+            assert entry.message == notification
+
+    def _forget_attempts_that_ended(self) -> None:
+        """An attempt that suspended, failed or was paused closed itself; the leader knows."""
+        for invocation_id, number in list(self.attempts.items()):
+            row = self.tables.invocations.get(invocation_id)
+            if (
+                row is None
+                or row.attempt != number
+                or not isinstance(row.status, Running)
+                or row.status.retry_at is not None
+            ):
+                del self.attempts[invocation_id]

@@ -1,0 +1,89 @@
+"""A real server process that is killed without warning, and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+HERE = Path(__file__).resolve().parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """``perdure dev`` in a process of its own."""
+
+    def __init__(self, target: str, data_dir: Path, log: Path) -> None:
+        self.target = target
+        self.data_dir = data_dir
+        self.log = log
+        self.ingress_port = free_port()
+        self.admin_port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ingress_port}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "perdure",
+                    "dev",
+                    self.target,
+                    "--no-reload",
+                    "--ingress-port",
+                    str(self.ingress_port),
+                    "--admin-port",
+                    str(self.admin_port),
+                    "--data-dir",
+                    str(self.data_dir),
+                ],
+                cwd=HERE,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdout=output,
+                stderr=output,
+            )
+
+    async def ready(self, deadline_s: float = 30.0) -> None:
+        assert self.process is not None
+        async with asyncio.timeout(deadline_s), httpx.AsyncClient() as client:
+            while True:
+                assert self.process.poll() is None, self.log.read_text()
+                try:
+                    reply = await client.get(f"{self.url}/restate/health")
+                except httpx.TransportError:
+                    await asyncio.sleep(0.01)
+                    continue
+                if reply.status_code == 200:
+                    return
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, deadline_s: float = 30.0) -> int:
+        """Ask for a graceful stop and give the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(deadline_s)

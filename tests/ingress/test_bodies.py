@@ -1,0 +1,59 @@
+import asyncio
+
+import pytest
+
+from perdure.ingress.bodies import ClientGoneError, read_body
+from perdure.ingress.errors import TooLargeError
+
+
+def read(events, limit=10, headers=()):
+    """Read a body; give it, or the error, and how many events were taken."""
+    remaining = list(events)
+
+    async def receive():
+        return remaining.pop(0)
+
+    try:
+        outcome = asyncio.run(read_body(receive, headers, limit))
+    except (TooLargeError, ClientGoneError) as error:
+        outcome = type(error)
+    return outcome, len(events) - len(remaining)
+
+
+def part(body, more=True):
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+GONE = {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize(
+    ("events", "body"),
+    [
+        ([part(b"", more=False)], b""),
+        ([part(b"whole", more=False)], b"whole"),
+        ([part(b"in "), part(b"parts", more=False)], b"in parts"),
+        ([part(b"a"), part(b"b"), part(b"", more=False)], b"ab"),
+        ([{"type": "http.request"}], b""),
+    ],
+)
+def test_bodies_are_read_to_their_end(events, body):
+    assert read(events) == (body, len(events))
+
+
+def test_a_body_of_exactly_the_limit_is_within_it():
+    assert read([part(b"12345"), part(b"67890", more=False)]) == (b"1234567890", 2)
+
+
+def test_a_longer_body_is_refused_as_soon_as_that_is_known():
+    assert read([part(b"1" * 6), part(b"2" * 6), part(b"3")]) == (TooLargeError, 2)
+
+
+def test_a_declared_length_is_refused_before_anything_is_read():
+    headers = [(b"content-length", b"11")]
+    assert read([part(b"")], headers=headers) == (TooLargeError, 0)
+
+
+@pytest.mark.parametrize("events", [[GONE], [part(b"a"), GONE]])
+def test_a_client_may_go_away_before_the_end(events):
+    assert read(events) == (ClientGoneError, len(events))

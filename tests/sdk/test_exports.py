@@ -1,0 +1,172 @@
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import perdure
+
+#: The names at the top of the official SDK for Python, version 1.3.0.
+OFFICIAL = {
+    "ConnectError",
+    "Context",
+    "DurablePromise",
+    "HarnessEnvironment",
+    "HttpError",
+    "InvocationRetryPolicy",
+    "JournalValueCodec",
+    "JournalValueCodecProvider",
+    "ObjectContext",
+    "ObjectSharedContext",
+    "RestateClient",
+    "RestateClientSendHandle",
+    "RestateDurableCallFuture",
+    "RestateDurableFuture",
+    "RestateDurableSleepFuture",
+    "RestateLoggingFilter",
+    "RunOptions",
+    "ScopedContext",
+    "SdkInternalBaseException",
+    "SendHandle",
+    "Service",
+    "TerminalError",
+    "VirtualObject",
+    "Workflow",
+    "WorkflowContext",
+    "WorkflowSharedContext",
+    "app",
+    "as_completed",
+    "connect",
+    "create_client",
+    "create_test_harness",
+    "gather",
+    "getLogger",
+    "is_internal_exception",
+    "logging",
+    "select",
+    "test_harness",
+    "wait_completed",
+    "with_connection",
+}
+
+#: What there is not: a service of its vendor's, a preview, and the harness.
+ABSENT = {
+    "HarnessEnvironment",
+    "JournalValueCodec",
+    "JournalValueCodecProvider",
+    "connect",
+    "create_test_harness",
+    "test_harness",
+    "with_connection",
+}
+
+#: What there is besides.
+OWN = {
+    "App",
+    "BytesSerde",
+    "ContextMisuseError",
+    "DefaultSerde",
+    "DefinitionError",
+    "InvocationOutput",
+    "JsonSerde",
+    "PerdureError",
+    "RestateScopedClient",
+    "RetryableError",
+    "Serde",
+    "SerdeError",
+    "embedded",
+}
+
+#: Modules of the official SDK that programs import from, and what they find there.
+PATHS = {
+    "asyncio": {"as_completed", "gather", "select", "wait_completed"},
+    "client": {"create_client"},
+    "client_types": {"HttpError", "RestateClient", "RestateClientSendHandle"},
+    "context": {
+        "Context",
+        "DurablePromise",
+        "HandlerType",
+        "KeyValueStore",
+        "ObjectContext",
+        "ObjectSharedContext",
+        "Request",
+        "RestateDurableCallFuture",
+        "RestateDurableFuture",
+        "RestateDurableSleepFuture",
+        "RunAction",
+        "RunOptions",
+        "ScopedContext",
+        "SendHandle",
+        "WorkflowContext",
+        "WorkflowSharedContext",
+    },
+    "context_managers": {"contextvar"},
+    "endpoint": {"app"},
+    "exceptions": {
+        "RetryableError",
+        "SdkInternalBaseException",
+        "SdkInternalException",
+        "SuspendedException",
+        "TerminalError",
+        "is_internal_exception",
+    },
+    "extensions": {"contextvar", "current_context"},
+    "handler": {"Handler", "handler_from_callable"},
+    "logging": {"RestateLoggingFilter", "getLogger"},
+    "object": {"VirtualObject"},
+    "retry_policy": {"InvocationRetryPolicy"},
+    "serde": {"BytesSerde", "DefaultSerde", "JsonSerde", "PydanticJsonSerde", "Serde"},
+    "server_context": {"current_context"},
+    "service": {"Service"},
+    "workflow": {"Workflow"},
+}
+
+#: What takes time to import, or need not be installed, for those who only write services.
+HEAVY = (
+    "click",
+    "httpx",
+    "pydantic",
+    "rocksdict",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    *(
+        f"perdure.{part}"
+        for part in ("admin", "cli", "core", "engine", "ingress", "server", "storage", "transport")
+    ),
+)
+
+
+def test_the_names_are_the_official_ones_and_some_more():
+    assert set(perdure.__all__) == (OFFICIAL - ABSENT) | OWN
+
+
+@pytest.mark.parametrize("name", sorted(set(perdure.__all__) - {"embedded"}))
+def test_every_name_is_there(name: str):
+    assert getattr(perdure, name) is not None
+
+
+@pytest.mark.parametrize("name", sorted(ABSENT))
+def test_what_is_not_there_says_so(name: str):
+    with pytest.raises(AttributeError, match=rf"perdure.*{name}"):
+        getattr(perdure, name)
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+def test_official_paths_can_be_imported_from(path: str):
+    module = importlib.import_module(f"perdure.{path}")
+    assert set(module.__all__) >= PATHS[path]
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Give the modules that a fresh process has loaded after some code."""
+    code += "; import sys; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
+
+
+def test_importing_perdure_loads_nothing_heavy():
+    loaded = loaded_by("import perdure")
+    assert not [each for each in loaded if each.startswith(HEAVY)]
+    assert "perdure.sdk.host" in loaded

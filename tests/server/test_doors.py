@@ -1,0 +1,233 @@
+"""Doors on real sockets: opening, serving, bounds, and stopping in bounded time."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+
+import pytest
+
+from perdure.server.doors import HEAD_BYTES_MAX, Door, DoorError, bind
+
+DEADLINE_S = 20
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+class Application:
+    """Answers with the body it got; under ``/wait`` only when told to."""
+
+    def __init__(self):
+        self.started = asyncio.Event()
+        self.released = asyncio.Event()
+        self.cancelled = False
+
+    async def __call__(self, scope, receive, send):
+        body = b""
+        while (message := await receive())["type"] == "http.request":
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        if scope["path"] == "/wait":
+            self.started.set()
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                self.cancelled = True
+                body = b"cancelled"
+        await respond(send, body)
+
+
+async def respond(send, body):
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextlib.asynccontextmanager
+async def opened(application):
+    door = Door(application, bind("127.0.0.1", 0, "--port"))
+    await door.start()
+    try:
+        yield door
+    finally:
+        await door.stop(0)
+
+
+async def read_response(reader):
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:-2])
+    body = await reader.readexactly(int(headers["content-length"]))
+    return int(lines[0].split()[1]), headers, body
+
+
+async def exchange(door, request):
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    with contextlib.closing(writer):
+        writer.write(request)
+        return await read_response(reader)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request):
+    """Run a scenario, on either event loop."""
+    factory = asyncio.new_event_loop
+    if request.param == "uvloop":
+        factory = pytest.importorskip("uvloop").new_event_loop
+
+    def run_scenario(scenario):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(asyncio.wait_for(scenario(), DEADLINE_S))
+
+    return run_scenario
+
+
+def test_a_door_serves_an_application(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            request = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
+            return await exchange(door, request)
+
+    status, headers, body = run(scenario)
+    assert (status, body) == (200, b"hello")
+    assert "date" in headers
+    assert "server" not in headers
+
+
+def test_a_connection_serves_many_requests(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            with contextlib.closing(writer):
+                for _ in range(3):
+                    writer.write(GET)
+                    assert (await read_response(reader))[0] == 200
+
+    run(scenario)
+
+
+def test_a_taken_port_is_named_with_its_option():
+    with bind("127.0.0.1", 0, "--ingress-port") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DoorError, match=f"port {port} on 127.0.0.1 is taken.*--ingress-port"):
+            bind("127.0.0.1", port, "--ingress-port")
+
+
+def test_a_foreign_address_cannot_be_had():
+    with pytest.raises(DoorError, match=r"cannot listen on port 0 of 192\.0\.2\.1"):
+        bind("192.0.2.1", 0, "--ingress-host")
+
+
+def test_a_port_is_free_again_after_the_door_stopped(run):
+    async def scenario():
+        door = Door(Application(), bind("127.0.0.1", 0, "--port"))
+        port = door.port
+        await door.start()
+        await exchange(door, GET)
+        await door.stop(0)
+        bind("127.0.0.1", port, "--port").close()
+
+    run(scenario)
+
+
+def test_a_door_that_never_opened_can_be_stopped(run):
+    async def scenario():
+        listener = bind("127.0.0.1", 0, "--port")
+        await Door(Application(), listener).stop(0)
+        return listener.fileno()
+
+    assert run(scenario) == -1
+
+
+def test_what_is_under_way_may_finish(run):
+    async def scenario():
+        application = Application()
+        async with opened(application) as door:
+            waiting = asyncio.ensure_future(exchange(door, GET.replace(b"/ ", b"/wait ", 1)))
+            await application.started.wait()
+            stopping = asyncio.ensure_future(door.stop(DEADLINE_S))
+            await asyncio.sleep(0)
+            with pytest.raises(ConnectionError):
+                await exchange(door, GET)
+            application.released.set()
+            await stopping
+            return await waiting
+
+    status, headers, body = run(scenario)
+    assert (status, body) == (200, b"")
+    assert headers["connection"] == "close"
+
+
+def test_what_does_not_finish_is_cancelled_and_may_still_answer(run):
+    async def scenario():
+        application = Application()
+        async with opened(application) as door:
+            waiting = asyncio.ensure_future(exchange(door, GET.replace(b"/ ", b"/wait ", 1)))
+            await application.started.wait()
+            await door.stop(0.01)
+            return application.cancelled, (await waiting)[2]
+
+    assert run(scenario) == (True, b"cancelled")
+
+
+def test_an_idle_connection_does_not_hold_up_the_end(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            with contextlib.closing(writer):
+                writer.write(GET)
+                await read_response(reader)
+                began = time.monotonic()
+                await door.stop(DEADLINE_S)
+                assert await reader.read() == b""
+                return time.monotonic() - began
+
+    assert run(scenario) < DEADLINE_S / 2
+
+
+def test_what_is_not_http_is_refused_in_json(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            return await exchange(door, b"hello there\r\n\r\n")
+
+    status, headers, body = run(scenario)
+    assert (status, headers["content-type"]) == (400, "application/json")
+    assert json.loads(body)["code"] == 400
+
+
+def test_an_endless_head_is_refused(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            with contextlib.closing(writer):
+                writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n")
+                for _ in range(HEAD_BYTES_MAX // 1024 + 300):
+                    writer.write(b"x-filler: " + b"x" * 1012 + b"\r\n")
+                return await read_response(reader)
+
+    status, _, body = run(scenario)
+    assert (status, json.loads(body)["code"]) == (431, 431)
+
+
+def test_a_long_head_is_not(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            filler = b"x-filler: " + b"x" * 300_000 + b"\r\n\r\n"
+            return await exchange(door, GET[:-2] + filler)
+
+    assert run(scenario)[0] == 200
+
+
+def test_ipv6_takes_ipv4_as_well(run):
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this system has no dual stack")
+
+    async def scenario():
+        door = Door(Application(), bind("::", 0, "--port"))
+        await door.start()
+        response = await exchange(door, GET)
+        await door.stop(0)
+        return response
+
+    assert run(scenario)[0] == 200
