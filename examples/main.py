@@ -6,6 +6,7 @@ from examples import (
     cron,
     durable_execution,
     fan_out,
+    greeter,
     human_approval,
     saga,
     virtual_object,
@@ -14,6 +15,7 @@ from examples import (
 
 app = perdure.app(
     [
+        greeter.greeter,
         durable_execution.subscriptions,
         building_blocks.tour,
         building_blocks.notes,

@@ -1,4 +1,4 @@
-"""Python snippets in documentation: where they stand, what they say, and their indentation restored.
+"""Python snippets in documentation: where they stand, what they say, how they were indented.
 
 The documentation's text has lost the space at the beginning of its lines. What a snippet's
 indentation was is noted where the snippet is catalogued: a digit for each line, its depth.
@@ -44,8 +44,7 @@ class Snippet:
         if len(depths) != len(lines):
             raise ValueError(f"{self.name}: {len(lines)} lines, but depths of {len(depths)}")
         return "\n".join(
-            "    " * int(depth) + line.lstrip()
-            for depth, line in zip(depths, lines, strict=True)
+            "    " * int(depth) + line.lstrip() for depth, line in zip(depths, lines, strict=True)
         )
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the ingress share: an engine in memory, a manifest, and a client without a socket."""
+"""What the tests of the ingress share: an engine in memory, and a client without a socket."""
 
 import asyncio
 import json
@@ -97,6 +97,8 @@ class MemoryEngine:
         self.refusal = None
         self.forgotten = []
         self.drawn = 0
+        self.has_accepted = asyncio.Event()
+        self.has_forgotten = asyncio.Event()
 
     def now_ms(self):
         return NOW_MS
@@ -116,6 +118,7 @@ class MemoryEngine:
         if body.invocation_id in self.invocations:
             return False
         self.invocations[body.invocation_id] = body
+        self.has_accepted.set()
         future = self.outcomes[body.invocation_id] = asyncio.get_running_loop().create_future()
         behaviour = self.behaviours.get(body.target.handler)
         if behaviour is not None:
@@ -145,6 +148,7 @@ class MemoryEngine:
             return await asyncio.shield(self.outcomes[invocation_id])
         except asyncio.CancelledError:
             self.forgotten.append(invocation_id)
+            self.has_forgotten.set()
             raise
 
     def output(self, invocation_id):

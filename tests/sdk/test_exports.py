@@ -74,7 +74,6 @@ OWN = {
     "RetryableError",
     "Serde",
     "SerdeError",
-    "embedded",
 }
 
 #: Modules of the official SDK that programs import from, and what they find there.
@@ -123,17 +122,21 @@ PATHS = {
 
 #: What takes time to import, or need not be installed, for those who only write services.
 HEAVY = (
-    "click",
-    "httpx",
-    "pydantic",
-    "rocksdict",
-    "starlette",
-    "uvicorn",
-    "uvloop",
-    *(
-        f"perdure.{part}"
-        for part in ("admin", "cli", "core", "engine", "ingress", "server", "storage", "transport")
-    ),
+    "click.",
+    "httpx.",
+    "pydantic.",
+    "rocksdict.",
+    "starlette.",
+    "uvicorn.",
+    "uvloop.",
+    "perdure.admin.",
+    "perdure.cli.",
+    "perdure.core.",
+    "perdure.engine.",
+    "perdure.ingress.",
+    "perdure.server.",
+    "perdure.storage.",
+    "perdure.transport.",
 )
 
 
@@ -141,7 +144,7 @@ def test_the_names_are_the_official_ones_and_some_more():
     assert set(perdure.__all__) == (OFFICIAL - ABSENT) | OWN
 
 
-@pytest.mark.parametrize("name", sorted(set(perdure.__all__) - {"embedded"}))
+@pytest.mark.parametrize("name", sorted(perdure.__all__))
 def test_every_name_is_there(name: str):
     assert getattr(perdure, name) is not None
 
@@ -168,5 +171,11 @@ def loaded_by(code: str) -> set[str]:
 
 def test_importing_perdure_loads_nothing_heavy():
     loaded = loaded_by("import perdure")
-    assert not [each for each in loaded if each.startswith(HEAVY)]
+    assert not [each for each in loaded if f"{each}.".startswith(HEAVY)]
     assert "perdure.sdk.host" in loaded
+
+
+def test_what_needs_the_server_says_so_without_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "perdure.server.embedded", None)
+    with pytest.raises(ImportError, match=r'perdure.embedded needs .* "perdure\[server\]"'):
+        _ = perdure.embedded

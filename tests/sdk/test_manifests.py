@@ -1,3 +1,4 @@
+import functools
 import json
 from dataclasses import dataclass
 from datetime import timedelta
@@ -238,3 +239,12 @@ def test_a_description_goes_before_the_docstring():
         """For programmers."""
 
     assert handlers(service)["f"]["documentation"] == "For people"
+
+
+def test_the_text_of_a_class_is_not_that_of_a_handler():
+    async def f(ctx: Any, extra: int) -> None:
+        """Do something."""
+
+    service = Service("Greeter")
+    service.handler("f")(functools.partial(f, extra=1))
+    assert "documentation" not in handlers(service)["f"]

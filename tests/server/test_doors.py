@@ -114,6 +114,11 @@ def test_a_taken_port_is_named_with_its_option():
             bind("127.0.0.1", port, "--ingress-port")
 
 
+def test_a_host_that_does_not_exist_cannot_be_had():
+    with pytest.raises(DoorError, match=r"cannot listen on port 0 of no\.such"):
+        bind("no.such.host.invalid", 0, "--ingress-host")
+
+
 def test_a_foreign_address_cannot_be_had():
     with pytest.raises(DoorError, match=r"cannot listen on port 0 of 192\.0\.2\.1"):
         bind("192.0.2.1", 0, "--ingress-host")
@@ -231,3 +236,39 @@ def test_ipv6_takes_ipv4_as_well(run):
         return response
 
     assert run(scenario)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEA\r\n",
+        b"upgrade: websocket\r\nconnection: keep-alive, upgrade\r\n",
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_an_offer_to_upgrade_is_declined_and_the_body_kept(run, offer, pieces):
+    async def scenario():
+        async with opened(Application()) as door:
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            with contextlib.closing(writer):
+                head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n" + offer + b"\r\n"
+                parts = [head + b"hello"] if pieces == 1 else [head + b"he", b"llo"]
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+                first = await read_response(reader)
+                writer.write(GET)
+                return first, await read_response(reader)
+
+    (status, headers, body), (second, _, _) = run(scenario)
+    assert (status, body, second) == (200, b"hello", 200)
+    assert "upgrade" not in headers
+
+
+def test_a_door_is_no_proxy(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            return await exchange(door, b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n")
+
+    assert run(scenario)[0] == 400

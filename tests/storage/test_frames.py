@@ -24,7 +24,7 @@ def test_a_frame_comes_back(records):
 def test_the_layout_is_the_one_that_is_documented():
     assert encode(MARK, 5, [b"ab", b"c"]) == (
         MARK
-        + bytes.fromhex("ee1c6cbd")
+        + bytes.fromhex("ea4a4156")
         + (11).to_bytes(4, "little")
         + (2).to_bytes(4, "little")
         + (5).to_bytes(8, "little")

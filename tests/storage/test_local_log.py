@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import os
 import signal
 import subprocess
 import sys
@@ -162,7 +161,7 @@ async def test_trim_deletes_files_in_the_background(tmp_path):
     await answers(log, [b"c" * 90])
     log.trim(2)
     log.close()
-    assert sorted(os.listdir(tmp_path)) == [name_of(3)]
+    assert [path.name for path in tmp_path.iterdir()] == [name_of(3)]
 
 
 @on_a_loop

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated_disk import Inode, PowerCut, SimulatedDisk
+from simulated_disk import Inode, PowerCut, SimulatedDisk, SimulatedFile
 
 from perdure.engine.ports import CorruptLogError, LogFailedError, StorageError
 from perdure.storage.frames import encode
@@ -150,7 +150,7 @@ def test_a_flipped_bit_in_the_last_frame_of_a_closed_log_is_found():
     for at in range(len(whole) - seal):
         content = bytearray(whole)
         content[at] ^= 128
-        with pytest.raises(CorruptLogError, match="damaged at byte|has format"):
+        with pytest.raises(CorruptLogError, match=r"damaged at byte|has format"):
             opened(SimulatedDisk({FIRST: Inode(bytes(content))}))
 
 
@@ -192,6 +192,21 @@ def test_a_segment_under_the_name_of_another_is_damage():
         opened(disk)
 
 
+def test_a_header_that_is_cut_short_is_damage():
+    disk = killed([b"one"])
+    del disk.seen_names[FIRST].seen[FIRST_FRAME - 1 :]
+    with pytest.raises(CorruptLogError, match="the header is cut short"):
+        opened(disk)
+
+
+def test_a_whole_frame_in_the_wrong_place_is_damage():
+    disk = killed([b"one"], [b"two"])
+    content = disk.seen_names[FIRST].seen
+    content[FIRST_FRAME:] = content[FIRST_FRAME + len(encode(MARK, 1, [b"one"])) :]
+    with pytest.raises(CorruptLogError, match="record 2 stands where 1 belongs"):
+        opened(disk)
+
+
 def test_a_format_of_the_future_is_refused_by_its_number():
     disk = killed([b"one"])
     disk.seen_names[FIRST].seen[8] = 2
@@ -219,12 +234,14 @@ def test_a_full_disk_fails_the_batch_and_all_after_it_and_loses_nothing():
     records = opened(disk, 100)
     disk.space = 400
     written = []
-    with pytest.raises(LogFailedError, match="No space left"):
-        while True:
+    while True:
+        try:
             records.append([b"%d" % len(written) * 20])
-            written.append(b"%d" % len(written) * 20)
+        except LogFailedError:
+            break
+        written.append(b"%d" % len(written) * 20)
     disk.space = None
-    with pytest.raises(LogFailedError, match="start again"):
+    with pytest.raises(LogFailedError, match=r"No space left.*start again"):
         records.append([b"small"])
     records.close()
     assert contents(opened(disk, 100)) == written
@@ -264,10 +281,36 @@ def test_a_record_that_is_too_large_is_refused_by_its_size(monkeypatch):
         opened(SimulatedDisk()).append([b"x" * 11])
 
 
+def test_a_log_that_cannot_be_sealed_is_closed_all_the_same(caplog):
+    disk = SimulatedDisk()
+    records = opened(disk)
+    records.append([b"one"])
+    disk.errors[disk.steps + 1] = errno.EIO
+    records.close()
+    assert "without its seal: " in caplog.text
+    assert contents(opened(disk)) == [b"one"]
+
+
+def test_a_file_that_cannot_be_opened_or_read_again_is_a_storage_error(monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    records = opened(killed([b"one"], [b"two"]))
+    with monkeypatch.context() as patched:
+        patched.setattr(SimulatedDisk, "open", fail)
+        with pytest.raises(StorageError, match=r"log cannot be read: .*Input/output"):
+            contents(records)
+    reader = records.read(1)
+    next(reader)
+    monkeypatch.setattr(SimulatedFile, "read", fail)
+    with pytest.raises(StorageError, match=rf"{FIRST} cannot be read: .*Input/output"):
+        next(reader)
+
+
 def test_a_disk_that_cannot_be_read_is_a_storage_error():
     disk = SimulatedDisk()
     disk.errors[1] = errno.EROFS
-    with pytest.raises(StorageError, match="cannot be opened: .*Read-only"):
+    with pytest.raises(StorageError, match=r"cannot be opened: .*Read-only"):
         opened(disk)
 
 

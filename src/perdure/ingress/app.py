@@ -39,7 +39,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _STOPPING: Final = "the server is stopping; send the request again, here or elsewhere"
 
-logger: Final = logging.getLogger(__name__)
+logger = logging.getLogger("perdure.ingress")
 
 
 class Ingress:

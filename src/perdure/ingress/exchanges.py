@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from perdure.ingress.bodies import Receive, read_body
 
@@ -41,6 +42,6 @@ class Exchange:
 def _raw_path(scope: Scope) -> bytes:
     """Give the path below the point where the ingress is mounted, still percent-encoded."""
     # Servers that do not keep the raw path leave only the decoded one.
-    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
     root_path: str = scope.get("root_path", "")
     return path.removeprefix(root_path.encode()) if root_path else path

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -11,10 +10,7 @@ from perdure.protocol.manifest import Manifest, ProtocolMode, ServiceType
 from perdure.sdk.definitions import HandlerKind, ServiceDefinition
 from perdure.sdk.discovery import manifest_of
 from perdure.sdk.errors import DefinitionError
-from perdure.sdk.host import Host
-
-#: Makes the context manager that is entered while the application serves.
-Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+from perdure.sdk.host import Host, Lifespan
 
 _MODES: Final = {
     None: None,

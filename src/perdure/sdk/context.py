@@ -15,6 +15,7 @@ from perdure.sdk.context_runs import RunAction, RunOptions, Steps
 from perdure.sdk.context_scopes import ScopedContext
 from perdure.sdk.context_signals import DurablePromise, Promises, Signals
 from perdure.sdk.context_state import ReadableState, WritableState
+from perdure.sdk.definitions import HandlerType
 from perdure.sdk.futures import DurableFuture, SleepFuture
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "DurableCallFuture",
     "DurableFuture",
     "DurablePromise",
+    "HandlerType",
+    "KeyValueStore",
     "ObjectContext",
     "ObjectSharedContext",
     "Request",
@@ -39,6 +42,7 @@ __all__ = [
     "current_context",
 ]
 
+KeyValueStore = WritableState
 RestateDurableFuture = DurableFuture
 RestateDurableCallFuture = DurableCallFuture
 RestateDurableSleepFuture = SleepFuture

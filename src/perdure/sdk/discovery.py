@@ -69,10 +69,15 @@ def _handler(handler: Handler) -> HandlerManifest:
         ty=_HANDLER_TYPES[handler.kind],
         input=_input(handler),
         output=_output(handler),
-        documentation=handler.options.description or inspect.getdoc(handler.fn),
+        documentation=handler.options.description or _docstring(handler),
         workflow_completion_retention=_milliseconds(handler.options.workflow_retention),
         **_options(handler.options),
     )
+
+
+def _docstring(handler: Handler) -> str | None:
+    # Objects that can be called would give the text of their class.
+    return inspect.getdoc(handler.fn) if inspect.isroutine(handler.fn) else None
 
 
 def _input(handler: Handler) -> InputPayload:

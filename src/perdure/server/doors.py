@@ -16,10 +16,11 @@ import errno
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -35,6 +36,10 @@ _KEEP_ALIVE_S: Final = 120
 _FAREWELL_S: Final = 1.0
 #: The head of a request: request line and headers.
 HEAD_BYTES_MAX: Final = 512 * 1024
+
+
+#: Headers that offer another protocol; the connection header names them too.
+_UPGRADE_HEADERS: Final = frozenset({b"upgrade", b"http2-settings"})
 
 
 class DoorError(Exception):
@@ -60,10 +65,10 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            reason = f"port {port} on {host} is taken by another process"
+            reason = f"port {port} on {host} is taken by another process; stop that one"
         else:
             reason = f"cannot listen on port {port} of {host}: {error.strerror or error}"
-        raise DoorError(f"{reason}; stop what uses it, or choose another with {option}") from error
+        raise DoorError(f"{reason}, or choose another with {option}") from error
 
 
 class Door:
@@ -134,24 +139,71 @@ class Door:
 
 
 class DoorProtocol(HttpToolsProtocol):
-    """One connection: bounds the head of a request, and speaks JSON when it is malformed."""
+    """One connection: uvicorn's, with a bound on heads, JSON errors, and no upgrades."""
 
     _head_bytes = 0
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a connection, which must say something before long."""
+        # uvloop's transports have the interface without being instances of the class.
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._expect_more()
+
     def data_received(self, data: bytes) -> None:
         """Take what has come, unless the head of a request grows beyond its bound."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("this is not a request of HTTP/1.1")
+        else:
+            self._bound_head(len(data))
+
+    def _expect_more(self) -> None:
+        """Close the connection unless more comes in time."""
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _bound_head(self, received: int) -> None:
         # The method is noted once the head is complete; before the first byte there is no scope.
-        if not self.scope or "method" in self.scope:
+        head: Mapping[str, object] | None = self.scope
+        if not head or "method" in head:
             self._head_bytes = 0
             return
-        self._head_bytes += len(data)
+        self._head_bytes += received
         if self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse(
-                b"431 Request Header Fields Too Large",
-                431,
-                f"the headers are longer than {HEAD_BYTES_MAX} bytes",
-            )
+            message = f"the headers are longer than {HEAD_BYTES_MAX} bytes"
+            self._refuse(b"431 Request Header Fields Too Large", 431, message)
+        else:
+            self._expect_more()
+
+    def _should_upgrade(self) -> bool:
+        """Claim every upgrade, so that nothing is answered before it is declined."""
+        return True
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Serve a request that offers an upgrade as if it did not (RFC 9110, 7.8).
+
+        The parser takes what follows the head for another protocol. Clients such as Java's offer
+        HTTP/2 and send the body in HTTP/1.1 all the same, so the request is read once more,
+        without the offer, by a parser that has not seen it.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("this server is no proxy")
+            return
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                lines.append(b"connection: " + _without_upgrade(value))
+            elif name not in _UPGRADE_HEADERS:
+                lines.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
@@ -164,3 +216,9 @@ class DoorProtocol(HttpToolsProtocol):
             b"connection: close\r\n\r\n%b" % (status_line, len(body), body)
         )
         self.transport.close()
+
+
+def _without_upgrade(connection: bytes) -> bytes:
+    """Take out of a connection header what belongs to the offer of an upgrade."""
+    tokens = (token.strip() for token in connection.split(b","))
+    return b", ".join(token for token in tokens if token.lower() not in _UPGRADE_HEADERS)

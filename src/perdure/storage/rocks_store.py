@@ -103,7 +103,7 @@ class RocksStore:
             cursor.seek(start or _FIRST_KEY)
         except Exception as error:
             raise _translated("read", error) from error
-        return _rows(cursor)
+        return _rows(cursor, end, bounds)
 
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
         """Put (or, with None, delete) rows in one atomic step that reaches ``lsn``.
@@ -153,6 +153,8 @@ class RocksStore:
 
     def close(self) -> None:
         """Flush what was written and release the files; a checkpoint under way is waited for.
+
+        Views, and scans that were not taken to their end, keep the files until they are gone.
 
         Raises:
             StoreFailedError: it could not be flushed.
@@ -216,10 +218,14 @@ class RocksView:
         return page
 
 
-def _rows(cursor: rocksdict.RdictIter) -> Iterator[tuple[bytes, bytes]]:
+def _rows(
+    cursor: rocksdict.RdictIter, end: bytes, _bounds: rocksdict.ReadOptions
+) -> Iterator[tuple[bytes, bytes]]:
+    # The library reads the bound from the options' memory, so that these must live as long as the
+    # cursor; and since a bound that is not met shows foreign rows, it is checked here once more.
     valid, key, value, advance = cursor.valid, cursor.key, cursor.value, cursor.next
-    while valid():
-        yield key(), value()
+    while valid() and (found := key()) < end:
+        yield found, value()
         advance()
     # The end of the rows and a damaged block look the same until one asks.
     try:
@@ -241,8 +247,13 @@ def _options() -> rocksdict.Options:
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(MEMTABLE_BYTES)
+    # One is filled while another is flushed; a third keeps writes from waiting for the disk.
+    options.set_max_write_buffer_number(3)
     options.set_max_background_jobs(2)
+    # Small pieces reach the disk early, so that the log's syncs do not queue behind large ones.
+    options.set_bytes_per_sync(MIB)
     options.set_keep_log_file_num(2)
+    options.set_stats_dump_period_sec(0)
     options.set_compression_type(rocksdict.DBCompressionType.lz4())
     tables = rocksdict.BlockBasedOptions()
     tables.set_bloom_filter(10, block_based=False)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from images import Image
 
-from perdure.core.machine.awaiting import Settled, settle_all
+from perdure.core.model.awaiting import Settled, settle_all
 from perdure.core.model.invocations import (
     Completed,
     Inboxed,

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,7 +116,5 @@ def test_what_is_written_is_read_back(milliseconds):
 
 @given(st.text(max_size=20))
 def test_every_text_is_read_or_refused(text):
-    try:
+    with contextlib.suppress(DurationError):
         assert parse_duration_ms(text) >= 0
-    except DurationError as error:
-        assert str(error)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perdure.core.attempt.checks import (
     Directory,
@@ -19,7 +20,7 @@ from perdure.core.attempt.checks import (
     check_command,
     resolve_callee,
 )
-from perdure.core.machine.awaiting import AWAITED_DEPTH_MAX, depth, is_empty
+from perdure.core.model.awaiting import AWAITED_DEPTH_MAX, Settled, depth, is_empty, settle
 from perdure.core.model.deployments import HandlerSchema
 from perdure.core.model.identities import CHANCE_BYTES
 from perdure.core.model.invocations import Pin, Problem
@@ -34,6 +35,7 @@ from perdure.protocol.messages import (
     End,
     Error,
     ErrorBehavior,
+    Future,
     Message,
     Notification,
     OneWayCall,
@@ -68,12 +70,12 @@ class Attempt:
 
     __slots__ = (
         "_acked_runs",
+        "_awaiting",
         "_chance",
         "_directory",
         "_has_output",
         "_known",
         "_pin",
-        "idle",
         "invocation_id",
         "number",
         "open",
@@ -101,9 +103,14 @@ class Attempt:
         self._known = 0
         self._has_output = False
         self._acked_runs: set[int] = set()
+        #: What the handler waits for, if that is all it does.
+        self._awaiting: Future | None = None
         self.open = True
-        #: Whether the SDK said that it waits for nothing but what the server will send.
-        self.idle = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether the handler waits for nothing but what the server has not sent yet."""
+        return self._awaiting is not None
 
     def opened(self, messages: Sequence[Message]) -> None:
         """Note what the replay holds."""
@@ -115,7 +122,7 @@ class Attempt:
         if not self.open or index < self._known:
             return None
         self._known = index + 1
-        self.idle = False
+        self._note_arrival(notification)
         if (
             isinstance(notification, Completion)
             and notification.kind is CompletionKind.RUN
@@ -131,7 +138,7 @@ class Attempt:
             return None
         batch = Batch([], [])
         ending: Ending | None = None
-        self.idle = False
+        self._awaiting = None
         for message in messages:
             take = _TAKE.get(type(message), Attempt.refuse)
             try:
@@ -146,9 +153,7 @@ class Attempt:
         """Give the record that says the attempt failed on its way."""
         if not self.open:
             return None
-        failed = self.failure(problem)
-        if retry_after_ms is not None:
-            failed = Failed(problem, failed.policy, failed.chance, next_retry_ms=retry_after_ms)
+        failed = replace(self.failure(problem), next_retry_ms=retry_after_ms)
         return self._progress(Batch([], []), failed)
 
     def failure(self, problem: Problem) -> Failed:
@@ -194,9 +199,11 @@ class Attempt:
         batch.callees.append(callee)
         batch.entries.append(command)
 
-    def on_awaiting(self, _awaiting: AwaitingOn, _batch: Batch) -> None:
-        """Learn that the handler waits for nothing but the server."""
-        self.idle = True
+    def on_awaiting(self, message: AwaitingOn, _batch: Batch) -> Ending | None:
+        """Learn what the handler waits for, while its attempt stays open."""
+        if not message.executing_side_effects:
+            self._awaiting = message.awaiting_on
+        return self._unawaitable(message.awaiting_on)
 
     def refuse(self, message: Message, _batch: Batch) -> Ending | None:
         """Refuse a message that only a server sends."""
@@ -212,18 +219,7 @@ class Attempt:
     def on_suspension(self, suspension: Suspension, _batch: Batch) -> Ending:
         """Suspend, if there is something to wait for."""
         awaiting = suspension.awaiting_on
-        if is_empty(awaiting):
-            raise RefusedError(571, "RT0012", "a suspension waits for nothing")
-        if depth(awaiting) > AWAITED_DEPTH_MAX:
-            problem = Problem(
-                500,
-                f"the awaited future is nested deeper than {AWAITED_DEPTH_MAX}",
-                doc_code="RT0025",
-            )
-            return Failed(
-                problem, self.schema.retry_policy, self._chance.number(), ErrorBehavior.PAUSE
-            )
-        return Suspended(awaiting, seen=self._known)
+        return self._unawaitable(awaiting) or Suspended(awaiting, seen=self._known)
 
     def on_error(self, error: Error, _batch: Batch) -> Ending:
         """Fail as the SDK says."""
@@ -244,6 +240,27 @@ class Attempt:
             error.behavior,
             error.next_retry_delay,
         )
+
+    def _unawaitable(self, awaiting: Future) -> Failed | None:
+        """Refuse a future that nothing can ever complete, or that is too deep to be stored."""
+        if is_empty(awaiting):
+            raise RefusedError(
+                571, "RT0012", "the handler waits for nothing: name what shall wake it"
+            )
+        if depth(awaiting) <= AWAITED_DEPTH_MAX:
+            return None
+        problem = Problem(
+            500,
+            f"the awaited future is nested deeper than {AWAITED_DEPTH_MAX}; flatten it",
+            doc_code="RT0025",
+        )
+        return replace(self.failure(problem), behavior=ErrorBehavior.PAUSE)
+
+    def _note_arrival(self, notification: Notification) -> None:
+        """Take out of what the handler waits for what it is about to be told."""
+        if self._awaiting is not None:
+            left = settle(self._awaiting, notification)
+            self._awaiting = None if isinstance(left, Settled) else left
 
 
 #: What an SDK may send, and who takes it.

@@ -18,6 +18,8 @@ from perdure.protocol import messages
 from perdure.protocol.ids import IdentifierError, parse_awakeable_id, parse_invocation_id
 from perdure.protocol.messages import Call, Command, InvocationTarget, OneWayCall
 
+_NO_SCOPES: Final = "scopes and limit keys are not enabled here; leave them out"
+
 
 class Directory(Protocol):
     """Knows the newest revision of every handler."""
@@ -65,10 +67,8 @@ def resolve_callee(
         raise RefusedError(500, "RT0017", f"{target} is a plain service and takes no key")
     if command.idempotency_key == "":
         raise RefusedError(500, "RT0017", f"call of {target}: the idempotency key is empty")
-    if command.scope is not None or command.limit_key is not None:
-        raise RefusedError(
-            500, "RT0024", f"call of {target}: scopes and limit keys are not enabled here"
-        )
+    if command.scope or command.limit_key:
+        raise RefusedError(500, "RT0024", f"call of {target}: {_NO_SCOPES}")
     callee = Target(command.service_name, command.handler_name, schema.kind, command.key)
     invocation_id = request_id(callee, command.idempotency_key, now, chance)
     idempotent = command.idempotency_key is not None
@@ -114,6 +114,8 @@ def _names_target(
 ) -> None:
     if isinstance(command.target, InvocationTarget):
         _parse(parse_invocation_id, command.target.invocation_id, "RT0017")
+    elif command.target.scope:
+        raise RefusedError(500, "RT0024", f"{type(command).__name__}: {_NO_SCOPES}")
 
 
 def _parse(parser: Callable[[str], object], text: str, doc_code: str) -> None:

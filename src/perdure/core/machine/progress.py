@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from perdure.core.machine.awaiting import Settled, settle_all
+from perdure.core.model.awaiting import Settled, settle_all
 from perdure.core.machine.endings import end
 from perdure.core.machine.entries.effects import EFFECTS, Work
 from perdure.core.machine.retrying import fail

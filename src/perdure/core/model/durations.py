@@ -114,9 +114,7 @@ def _add_up(parts: list[_Part]) -> int:
     previous = -1
     for index, part in enumerate(parts):
         if part.unit not in _UNIT_NS:
-            raise DurationError(
-                f"{part.unit} have no fixed length here; use units of days or smaller"
-            )
+            raise DurationError(f"{part.unit!r} is too large; use units of days or smaller")
         rank = _RANK[part.unit]
         if rank <= previous:
             raise DurationError("units go from large to small, each at most once, as in 1h 30m 5s")

@@ -1,0 +1,204 @@
+"""Awaited trees: what settles them, one notification at a time."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perdure.core.model.awaiting import (
+    Settled,
+    depth,
+    is_empty,
+    settle,
+    settle_all,
+)
+from perdure.protocol.messages import (
+    VOID,
+    Combinator,
+    Completion,
+    CompletionKind,
+    Failure,
+    Future,
+    Signal,
+    Value,
+)
+
+ANY = Combinator.FIRST_COMPLETED
+ALL = Combinator.ALL_COMPLETED
+ONE_GOOD = Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED
+ALL_GOOD = Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED
+UNKNOWN = Combinator.UNKNOWN
+
+
+def tree(combinator, *completions, signals=(), names=(), nested=()) -> Future:
+    return Future(tuple(completions), tuple(signals), tuple(names), tuple(nested), combinator)
+
+
+def good(id: int) -> Completion:
+    return Completion(CompletionKind.CALL, id, Value(b"v"))
+
+
+def bad(id: int) -> Completion:
+    return Completion(CompletionKind.CALL, id, Failure(500, "f"))
+
+
+LEAVES = [
+    (good(1), tree(ANY, 1), True),
+    (good(2), tree(ANY, 1), False),
+    (Signal(1, VOID), tree(ANY, signals=[1]), True),
+    (Signal(1, VOID), tree(ANY, 1), False),
+    (good(1), tree(ANY, signals=[1]), False),
+    (Signal("1", VOID), tree(ANY, signals=[1]), False),
+    (Signal("s", VOID), tree(ANY, names=["s"]), True),
+    (Signal("t", VOID), tree(ANY, names=["s"]), False),
+]
+
+
+@pytest.mark.parametrize(("notification", "future", "hit"), LEAVES)
+def test_a_leaf_is_hit_by_its_own_notification(notification, future, hit):
+    left = settle(future, notification)
+    assert isinstance(left, Settled) == hit
+    if not hit:
+        assert left == future
+
+
+#: Combinator over leaves 1 and 2, what came, and how it came out (None: not yet).
+FLAT = [
+    (ANY, [good(1)], Settled.SUCCEEDED),
+    (ANY, [bad(2)], Settled.FAILED),
+    (UNKNOWN, [good(1)], Settled.UNCLEAR),
+    (UNKNOWN, [bad(1)], Settled.UNCLEAR),
+    (ALL, [good(1)], None),
+    (ALL, [bad(1)], None),
+    (ALL, [good(1), bad(2)], Settled.SUCCEEDED),
+    (ONE_GOOD, [good(1)], Settled.SUCCEEDED),
+    (ONE_GOOD, [bad(1)], None),
+    (ONE_GOOD, [bad(1), good(2)], Settled.SUCCEEDED),
+    (ONE_GOOD, [bad(1), bad(2)], Settled.FAILED),
+    (ALL_GOOD, [good(1)], None),
+    (ALL_GOOD, [bad(1)], Settled.FAILED),
+    (ALL_GOOD, [good(1), bad(2)], Settled.FAILED),
+    (ALL_GOOD, [good(1), good(2)], Settled.SUCCEEDED),
+]
+
+
+@pytest.mark.parametrize(("combinator", "came", "expected"), FLAT)
+def test_each_combinator_over_leaves(combinator, came, expected):
+    left = settle_all(tree(combinator, 1, 2), came)
+    if expected is None:
+        assert left == tree(combinator, 2)
+    else:
+        assert left is expected
+
+
+@pytest.mark.parametrize(("combinator", "came", "expected"), FLAT)
+def test_each_combinator_over_nested_futures(combinator, came, expected):
+    nested = tree(combinator, nested=[tree(ANY, 1), tree(ANY, 2)])
+    left = settle_all(nested, came)
+    if expected is None:
+        assert left == tree(combinator, nested=[tree(ANY, 2)])
+    else:
+        assert left is expected
+
+
+@pytest.mark.parametrize(("combinator", "came", "expected"), FLAT)
+def test_each_combinator_beside_a_cancel_signal_as_sdks_write_it(combinator, came, expected):
+    awaited = tree(ANY, signals=[1], nested=[tree(combinator, 1, 2)])
+    left = settle_all(awaited, came)
+    assert left == tree(ANY, signals=[1], nested=[tree(combinator, 2)]) or left is expected
+    assert settle_all(awaited, [Signal(1, VOID)]) is Settled.SUCCEEDED
+
+
+@pytest.mark.parametrize("outer", [ANY, ONE_GOOD, ALL_GOOD])
+def test_a_child_that_cannot_tell_wakes(outer):
+    awaited = tree(outer, 9, nested=[tree(UNKNOWN, 1)])
+    assert settle(awaited, good(1)) is Settled.UNCLEAR
+
+
+def test_a_child_that_cannot_tell_counts_as_complete():
+    awaited = tree(ALL, 9, nested=[tree(UNKNOWN, 1)])
+    assert settle(awaited, good(1)) == tree(ALL, 9)
+
+
+def test_all_of_mixed_children_wants_every_one():
+    awaited = tree(ALL, 1, signals=[17], names=["s"], nested=[tree(ALL, 2, 3)])
+    came = [good(1), Signal(17, VOID), Signal("s", VOID), good(2), bad(3)]
+    for order in permutations(came):
+        assert not isinstance(settle_all(awaited, order[:-1]), Settled)
+        assert settle_all(awaited, order) is Settled.SUCCEEDED
+
+
+def test_a_deep_failure_travels_up():
+    awaited = tree(ALL_GOOD, 1, nested=[tree(ALL_GOOD, 2, nested=[tree(ONE_GOOD, 3, 4)])])
+    left = settle(awaited, bad(3))
+    assert not isinstance(left, Settled)
+    assert settle(left, bad(4)) is Settled.FAILED
+
+
+def test_one_notification_may_complete_several_leaves():
+    awaited = tree(ALL, 1, nested=[tree(ANY, 1, 2), tree(ALL, 1, 3)])
+    left = settle(awaited, good(1))
+    assert left == tree(ALL, nested=[tree(ALL, 3)])
+
+
+def test_what_settled_does_not_unsettle():
+    """Later notifications play no part once the tree is decided."""
+    assert settle_all(tree(ANY, 1, 2), [bad(1), good(2)]) is Settled.FAILED
+
+
+def test_depth_counts_levels():
+    assert depth(tree(ANY, 1)) == 1
+    assert depth(tree(ANY, nested=[tree(ANY, 1), tree(ALL, nested=[tree(ANY, 2)])])) == 3
+
+
+def test_empty_is_what_nothing_can_wake():
+    assert is_empty(Future())
+    assert is_empty(tree(ALL, nested=[Future(), tree(ANY, nested=[Future()])]))
+    assert not is_empty(tree(ALL, nested=[Future(), tree(ANY, nested=[tree(ANY, 1)])]))
+    assert not is_empty(tree(ANY, signals=[1]))
+    assert not is_empty(tree(ANY, names=["s"]))
+
+
+_combinators = st.sampled_from([ANY, ALL, ONE_GOOD, ALL_GOOD])
+_ids = st.lists(st.integers(1, 6), max_size=3, unique=True).map(tuple)
+_futures = st.recursive(
+    st.builds(Future, _ids.filter(bool), combinator=_combinators),
+    lambda inner: st.builds(
+        Future,
+        _ids,
+        nested=st.lists(inner, min_size=1, max_size=3).map(tuple),
+        combinator=_combinators,
+    ),
+    max_leaves=6,
+)
+
+
+def decided(future: Future, results: dict[int, bool]) -> bool | None:
+    """Say from all results at once how a future came out, None if it is open: the plain reading."""
+    children = [results.get(id) for id in future.completions]
+    children += [decided(child, results) for child in future.nested]
+    match future.combinator:
+        case Combinator.ALL_COMPLETED:
+            return None if None in children else True
+        case Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED:
+            return True if True in children else (None if None in children else False)
+        case Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED:
+            return False if False in children else (None if None in children else True)
+        case _:
+            done = [child for child in children if child is not None]
+            return done[0] if done else None
+
+
+@given(_futures, st.permutations(range(1, 7)), st.sets(st.integers(1, 6)))
+def test_a_tree_settles_with_the_first_notification_that_decides_it(future, order, failing):
+    left: Future | Settled = future
+    results: dict[int, bool] = {}
+    for id in order:
+        results[id] = id not in failing
+        left = settle(left, bad(id) if id in failing else good(id))
+        assert isinstance(left, Settled) == (decided(future, results) is not None)
+        if isinstance(left, Settled):
+            return

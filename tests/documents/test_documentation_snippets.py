@@ -1,0 +1,73 @@
+"""All Python of the documentation runs, but for what the catalogue skips, each with its reason."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import catalogue_develop
+import catalogue_foundations
+import catalogue_tours
+import pytest
+from plans import Plan, Skipped
+from playing import play
+from snippets import Snippet, extract
+
+DOCUMENTATION = Path(__file__).parents[3] / "shared" / "docs"
+
+pytestmark = pytest.mark.skipif(
+    not DOCUMENTATION.is_dir(), reason=f"the documentation is not there: {DOCUMENTATION}"
+)
+
+CATALOGUE = {
+    **catalogue_develop.CATALOGUE,
+    **catalogue_foundations.CATALOGUE,
+    **catalogue_tours.CATALOGUE,
+}
+PLANS = {name: entry for name, entry in CATALOGUE.items() if isinstance(entry, Plan)}
+SKIPPED = {name: entry for name, entry in CATALOGUE.items() if isinstance(entry, Skipped)}
+
+#: How many snippets are skipped, by reason: one more is a decision, not an accident.
+SKIPPED_BY_REASON = {
+    "a client on a fixed port, with the requests package": 1,
+    "mounts the application in FastAPI, over the network": 1,
+    "needs the openai package": 1,
+    "needs the openai-agents package": 13,
+    "starts the test harness, with a server in a container": 1,
+}
+
+
+def read_snippets() -> dict[str, Snippet]:
+    return {
+        snippet.name: snippet
+        for path in sorted(DOCUMENTATION.glob("*"))
+        if path.suffix in {".txt", ".md"}
+        for snippet in extract(path.read_text(), path.stem)
+    }
+
+
+@pytest.fixture(scope="module")
+def snippets() -> dict[str, Snippet]:
+    return read_snippets()
+
+
+def test_every_snippet_is_catalogued(snippets):
+    assert set(snippets) == set(CATALOGUE)
+
+
+def test_every_catalogued_snippet_is_the_one_that_was_read(snippets):
+    read = {name: snippet.digest for name, snippet in snippets.items()}
+    assert read == {name: entry.digest for name, entry in CATALOGUE.items()}
+
+
+def test_so_many_are_skipped_and_no_more(capsys):
+    reasons = Counter(entry.reason for entry in SKIPPED.values())
+    with capsys.disabled():
+        sys.stdout.write(f"\n{len(PLANS)} documented snippets run, {len(SKIPPED)} are skipped\n")
+    assert reasons == SKIPPED_BY_REASON
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_snippet(name, snippets):
+    play(snippets[name], PLANS[name])

@@ -1,0 +1,122 @@
+"""Which folders are taken for a data directory, and by whom."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from perdure.engine.ports import StorageError
+from perdure.storage.directory import (
+    DataDirectory,
+    DirectoryInUseError,
+    DirectoryUnusableError,
+    UnknownFormatError,
+)
+
+
+def test_a_new_folder_becomes_a_data_directory_and_stays_one(tmp_path):
+    path = tmp_path / "deep" / "data"
+    with DataDirectory.open(path) as directory:
+        assert directory.log_path == path / "log"
+        assert directory.store_path == path / "store"
+        assert directory.registry_path == path / "registry.json"
+    format_file = json.loads((path / "FORMAT").read_bytes())
+    assert format_file["format"] == 1
+    assert isinstance(format_file["created_by"], str)
+    (path / "log").mkdir()
+    directory = DataDirectory.open(path)
+    directory.close()
+    directory.close()
+
+
+def test_what_an_interrupted_first_start_left_is_taken(tmp_path):
+    (tmp_path / "LOCK").write_bytes(b"")
+    (tmp_path / "FORMAT.new").write_bytes(b'{"for')
+    (tmp_path / "lost+found").mkdir()
+    DataDirectory.open(tmp_path).close()
+    assert (tmp_path / "FORMAT").exists()
+
+
+def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("do not touch")
+    with pytest.raises(DirectoryUnusableError, match=r"holds 'thesis.txt'.*--data-dir"):
+        DataDirectory.open(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("below", ["", "data"])
+def test_a_file_is_refused(tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DirectoryUnusableError, match=r"cannot be used.*--data-dir"):
+        DataDirectory.open(tmp_path / "file" / below)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path):
+    (tmp_path / "sealed").mkdir(mode=0o500)
+    with pytest.raises(DirectoryUnusableError, match=r"Permission denied.*--data-dir"):
+        DataDirectory.open(tmp_path / "sealed")
+
+
+def test_a_lock_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "LOCK").symlink_to("/dev/full")
+    with pytest.raises(DirectoryUnusableError, match=r"cannot be used.*--data-dir"):
+        DataDirectory.open(tmp_path)
+
+
+def test_the_same_process_cannot_open_it_twice(tmp_path):
+    with (
+        DataDirectory.open(tmp_path),
+        pytest.raises(DirectoryInUseError, match=rf"process {os.getpid()}: stop it"),
+    ):
+        DataDirectory.open(tmp_path)
+    DataDirectory.open(tmp_path).close()
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from perdure.storage.directory import DataDirectory
+directory = DataDirectory.open(Path(sys.argv[1]))
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(DirectoryInUseError, match=rf"by the process {holder.pid}: stop it"):
+            DataDirectory.open(tmp_path)
+        holder.kill()
+    DataDirectory.open(tmp_path).close()
+
+
+@pytest.mark.parametrize(("version", "step"), [(2, "upgrade"), (0, "downgrade")])
+def test_another_format_is_refused_with_what_to_do(tmp_path, version, step):
+    (tmp_path / "FORMAT").write_text(json.dumps({"format": version, "created_by": "9.9", "x": 1}))
+    with pytest.raises(
+        UnknownFormatError,
+        match=rf"format {version} \(created by perdure 9.9\).*reads format 1: {step} perdure",
+    ):
+        DataDirectory.open(tmp_path)
+    (tmp_path / "FORMAT").write_text('{"format": 1}')
+    DataDirectory.open(tmp_path).close()
+
+
+def test_a_damaged_format_file_is_refused(tmp_path):
+    (tmp_path / "FORMAT").write_bytes(b"\x00\x00")
+    with pytest.raises(UnknownFormatError, match="FORMAT is damaged"):
+        DataDirectory.open(tmp_path)
+
+
+def test_every_refusal_is_a_storage_error():
+    for refusal in (DirectoryInUseError, DirectoryUnusableError, UnknownFormatError):
+        assert issubclass(refusal, StorageError)
