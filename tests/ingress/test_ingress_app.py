@@ -126,6 +126,29 @@ def test_a_request_that_the_server_cancels_is_told_so():
     assert engine.forgotten == list(engine.invocations)
 
 
+def test_a_request_that_is_cancelled_before_it_is_read_is_told_so():
+    async def scenario():
+        silence = asyncio.get_running_loop().create_future()
+        engine = MemoryEngine()
+
+        async def receive():
+            return await silence
+
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = scope_of("POST", "/Greeter/greet", TYPED)
+        waiting = asyncio.ensure_future(Ingress(engine)(scope, receive, send))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await waiting
+        return engine.invocations, sent[0]["status"]
+
+    assert asyncio.run(scenario()) == ({}, 503)
+
+
 def test_a_client_that_goes_away_within_its_body_invokes_nothing(engine):
     events = [
         {"type": "http.request", "body": b'"x', "more_body": True},

@@ -145,6 +145,10 @@ def test_a_send_can_be_delayed(engine, url):
     assert only_invocation(engine).execution_time == NOW_MS + 100
 
 
+def test_other_parameters_are_no_delay(engine):
+    assert "executionTime" not in post(engine, "/Greeter/slow/send?delaySec=10").json
+
+
 def test_a_delay_of_zero_is_a_delay(engine):
     assert "executionTime" in post(engine, "/Greeter/slow/send?delay=0").json
 

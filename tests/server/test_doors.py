@@ -176,6 +176,25 @@ def test_what_does_not_finish_is_cancelled_and_may_still_answer(run):
     assert run(scenario) == (True, b"cancelled")
 
 
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(run):
+    async def scenario():
+        answered = asyncio.Event()
+
+        async def flood(_scope, _receive, send):
+            await respond(send, b"x" * 50_000_000)
+            answered.set()
+
+        async with opened(flood) as door:
+            with socket.create_connection(("127.0.0.1", door.port)) as client:
+                client.sendall(GET)
+                await answered.wait()
+                began = time.monotonic()
+                await door.stop(DEADLINE_S)
+                return time.monotonic() - began
+
+    assert run(scenario) < DEADLINE_S / 2
+
+
 def test_an_idle_connection_does_not_hold_up_the_end(run):
     async def scenario():
         async with opened(Application()) as door:

@@ -69,10 +69,16 @@ class OpenAttempt:
         if not self._attempt.open:
             return
         self._last_word = self._now()
-        progress = self._attempt.receive(messages)
-        if progress is None:
+        try:
+            progress = self._attempt.receive(messages)
+            if progress is None:
+                return
+            self._propose(progress)
+        except Exception as error:  # what cannot be stored costs one attempt, no more
+            logger.exception("an attempt's words cannot be recorded")
+            self._propose(self._attempt.failed(_unspeakable(error)))
+            self._finish(abort=True)
             return
-        self._propose(progress)
         if progress.ending is not None:
             # Whoever ended the attempt itself is closed already; whoever was refused is not.
             self._finish(abort=not isinstance(messages[-1], _TERMINAL))
@@ -139,7 +145,7 @@ class OpenAttempt:
             call()
         except Exception as error:  # a defect in an SDK or transport costs one attempt, no more
             logger.exception("an attempt's session failed")
-            self.fail(Problem(500, f"the session failed: {error!r}", doc_code="RT0006"))
+            self.fail(broken_session(error))
 
     def _finish(self, *, abort: bool) -> None:
         session, self._session = self._session, None
@@ -149,3 +155,18 @@ class OpenAttempt:
             except Exception:  # the attempt is over either way
                 logger.exception("an attempt's session could not be aborted")
         self._ended(self)
+
+
+def broken_session(error: Exception) -> Problem:
+    """Describe the defect of an SDK or transport."""
+    return Problem(500, f"the session failed: {error!r}", doc_code="RT0006")
+
+
+def _unspeakable(error: Exception) -> Problem:
+    # The error's own text quotes what cannot be stored.
+    return Problem(
+        500,
+        f"what the handler said cannot be stored ({type(error).__name__}): texts must be valid "
+        "Unicode, numbers must fit into 64 bits",
+        doc_code="RT0012",
+    )

@@ -7,7 +7,6 @@ import random
 import time
 from typing import Final
 
-
 #: Random bytes fetched at a time: asking the system costs more than a whole record does.
 _POOL_BYTES: Final = 4096
 

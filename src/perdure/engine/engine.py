@@ -24,15 +24,14 @@ from perdure.core.model.records import TimerFired
 from perdure.engine.invoker import Invoker
 from perdure.engine.janitor import Janitor
 from perdure.engine.partition import Partition
-from perdure.engine.ports import Clock, Log, Store
+from perdure.engine.ports import Clock, Log, StorageError, Store
 from perdure.engine.registry import RegistryKeeper
 from perdure.engine.requests import Limits, Requests
 from perdure.engine.timers import Timers
 from perdure.engine.transports import Transports
 from perdure.protocol.ids import InvocationId
 
-#: Log growth, in records, after which the store is made durable and the log trimmed.
-CHECKPOINT_RECORDS: Final = 200_000
+#: How often the growth of the log is looked at, in seconds.
 CHECKPOINT_CHECK_S: Final = 5.0
 #: Ids read at a time when running invocations are found again.
 RECOVERY_PAGE: Final = 4096
@@ -48,6 +47,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     #: Attempts open at the same time.
     slots: int = 1000
     cleanup_interval_ms: int = 1_000
+    #: Log growth, in records, after which the store is made durable and the log trimmed.
+    checkpoint_records: int = 200_000
     limits: Limits = Limits()
 
 
@@ -71,6 +72,7 @@ class Engine:
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._world = world
+        self._options = options
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self.partition = Partition(world.log, world.store, world.clock)
@@ -148,16 +150,22 @@ class Engine:
         self.requests.abandon()
 
     async def close(self) -> None:
-        """Write what is known to the store and release the files."""
+        """Write what is known to the store and release the files.
+
+        Raises:
+            StorageError: the store cannot be written; the log has it all.
+        """
         if self._checkpoint is not None:
             self._checkpoint.cancel()
             await asyncio.gather(self._checkpoint, return_exceptions=True)
         store, log = self._world.store, self._world.log
-        if self.partition.failure is None:
-            self.partition.flush()
-            await asyncio.to_thread(store.checkpoint)
-        log.close()
-        store.close()
+        try:
+            if self.partition.failure is None:
+                self.partition.flush()
+                await asyncio.to_thread(store.checkpoint)
+        finally:
+            log.close()
+            store.close()
 
     def _act(self, action: Action) -> None:
         self._perform[type(action)](action)
@@ -204,8 +212,14 @@ class Engine:
         store, log = self._world.store, self._world.log
         while True:
             await asyncio.sleep(CHECKPOINT_CHECK_S)
-            if self.partition.applied_lsn - store.durable_lsn < CHECKPOINT_RECORDS:
+            if self.partition.failure is not None:
+                return  # the tables may hold half of a record
+            if self.partition.applied_lsn - store.durable_lsn < self._options.checkpoint_records:
                 continue
-            self.partition.flush()
-            await asyncio.to_thread(store.checkpoint)
-            log.trim(store.durable_lsn)
+            try:
+                self.partition.flush()
+                await asyncio.to_thread(store.checkpoint)
+            except StorageError as error:
+                logger.warning("the log grows until the store can be written again: %s", error)
+            else:
+                log.trim(store.durable_lsn)

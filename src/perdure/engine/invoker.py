@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from typing import Final
 
@@ -17,14 +18,13 @@ from perdure.core.attempt.opening import opening
 from perdure.core.model.deployments import Deployment, HandlerSchema, Registry, ServiceSchema
 from perdure.core.model.invocations import Invocation, Pin, Problem, Running
 from perdure.core.model.records import Failed, Progress
-from perdure.core.model.retries import RetryPolicy
 from perdure.core.tables.keys import object_key
 from perdure.core.tables.tables import Tables
-from perdure.engine.attempts import OpenAttempt
+from perdure.engine.attempts import OpenAttempt, broken_session
 from perdure.engine.partition import Partition
 from perdure.engine.ports import Clock
 from perdure.engine.transports import TransportError, Transports
-from perdure.protocol.ids import InvocationId
+from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.protocol.messages import Notification
 from perdure.protocol.versions import negotiate
 
@@ -32,6 +32,8 @@ from perdure.protocol.versions import negotiate
 SWEEP_S: Final = 1.0
 #: How often attempts that only wait are asked to make room while others wait for a slot.
 ROOM_S: Final = 0.05
+
+logger = logging.getLogger("perdure.engine")
 
 
 class UnservableError(Exception):
@@ -162,7 +164,7 @@ class Invoker:
         try:
             deployment, schema, pin = self._choose(row)
         except UnservableError as error:
-            policy = RetryPolicy()
+            policy = self.registry.defaults.retry_policy
             failed = Failed(error.problem, policy, self._clock.chance())
             self._propose(Progress(invocation_id, number, (), ending=failed))
             return
@@ -182,6 +184,10 @@ class Invoker:
             )
         except TransportError as error:
             shell.fail(Problem(500, str(error), doc_code=error.doc_code))
+            return
+        except Exception as error:  # a defect in a transport costs one attempt, no more
+            logger.exception("an attempt's session could not be opened")
+            shell.fail(broken_session(error))
             return
         self._open[attempt.invocation_id] = shell
         self._all_ended.clear()
@@ -221,6 +227,22 @@ class Invoker:
 
     def _propose(self, progress: Progress) -> None:
         self._partition.propose(progress)
+        if isinstance(progress.ending, Failed):
+            self._tell_failure(progress, progress.ending.problem)
+
+    def _tell_failure(self, progress: Progress, problem: Problem) -> None:
+        """Log what went wrong in one line, for whoever develops the handler."""
+        row = self._tables.invocations.get(progress.invocation_id)
+        if row is None or row.attempt != progress.attempt or not isinstance(row.status, Running):
+            return  # superseded meanwhile: nothing follows from it
+        logger.warning(
+            "%s %s: attempt %d failed: %s [%s]",
+            invocation_text(progress.invocation_id),
+            row.target,
+            row.status.failures + 1,
+            problem.message.partition("\n")[0],
+            problem.doc_code,
+        )
 
     def _ended(self, shell: OpenAttempt) -> None:
         invocation_id = shell.attempt.invocation_id

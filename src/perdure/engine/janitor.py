@@ -35,6 +35,7 @@ class Janitor:
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: int | None = None
+        self._stopped = False
 
     def load(self) -> None:
         """Look up what expires first."""
@@ -44,7 +45,7 @@ class Janitor:
 
     def watch(self, expires_at: int) -> None:
         """Sweep some time after this, in milliseconds since 1970, if nothing is due before."""
-        if self._alarm_at is not None and self._alarm_at <= expires_at:
+        if self._stopped or (self._alarm_at is not None and self._alarm_at <= expires_at):
             return
         if self._alarm is not None:
             self._alarm.cancel()
@@ -56,7 +57,8 @@ class Janitor:
         self._alarm = self._loop.call_later(wait_ms / 1000, self._sweep)
 
     def stop(self) -> None:
-        """Ask for nothing more."""
+        """Ask for nothing more, whatever is still to be watched."""
+        self._stopped = True
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

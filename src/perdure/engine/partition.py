@@ -24,7 +24,7 @@ from perdure.core.model.records import AnnounceLeader, Record, RecordBody
 from perdure.core.model.verdicts import Reply
 from perdure.core.tables.tables import Tables
 from perdure.engine.errors import UnavailableError
-from perdure.engine.ports import Clock, Log, LogFailedError, Store
+from perdure.engine.ports import Clock, Log, LogFailedError, StorageError, Store
 
 #: Changed rows that are written to the store in one go: enough to let rows that come and go cancel
 #: out, few enough to keep one write under a millisecond or two.
@@ -59,6 +59,8 @@ class Partition:
         self._in_flight: list[Proposal] = []
         self._commit_planned = False
         self._applied_lsn = store.applied_lsn
+        #: Epoch in which this process leads.
+        self._epoch = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._perform: Callable[[Action], None] | None = None
         self._on_failure: Callable[[BaseException], None] | None = None
@@ -81,14 +83,20 @@ class Partition:
 
         Raises:
             CorruptLogError: the log is damaged.
+            StorageError: the store cannot be written.
         """
         decode = msgspec.msgpack.Decoder(Record).decode
-        for lsn, encoded in self._log.read(self._applied_lsn + 1):
-            self.machine.apply(decode(encoded))
-            self._applied_lsn = lsn
-            if self.tables.changed >= FLUSH_ROWS:
-                self.flush()
-        self.flush()
+        try:
+            for lsn, encoded in self._log.read(self._applied_lsn + 1):
+                self.machine.apply(decode(encoded))
+                self._applied_lsn = lsn
+                if self.tables.changed >= FLUSH_ROWS:
+                    self.flush()
+            self.flush()
+        except Exception as error:
+            # Half of a record may be in the tables: they must not be written any more.
+            self.fail(error)
+            raise
 
     def lead(
         self,
@@ -106,8 +114,8 @@ class Partition:
         self._loop = asyncio.get_running_loop()
         self._perform = perform
         self._on_failure = on_failure
-        epoch = self.machine.epoch + 1
-        record = Record(epoch, self._clock.now_ms(), AnnounceLeader(epoch))
+        self._epoch = self.machine.epoch + 1
+        record = Record(self._epoch, self._clock.now_ms(), AnnounceLeader(self._epoch))
         self._gather(record, lambda _reply: announced())
 
     def propose(self, body: RecordBody, on_reply: OnReply | None = None) -> None:
@@ -122,7 +130,7 @@ class Partition:
             if on_reply is not None:
                 on_reply(_unavailable(self.failure))
             return
-        self._gather(Record(self.machine.epoch, self._clock.now_ms(), body), on_reply)
+        self._gather(Record(self._epoch, self._clock.now_ms(), body), on_reply)
 
     async def settle(self) -> None:
         """Wait until all that was proposed is applied, or never will be."""
@@ -132,17 +140,27 @@ class Partition:
             await settled
 
     def flush(self) -> None:
-        """Write the changes of all applied records to the store, without sync."""
-        changes = self.tables.flush()
-        if changes or self._store.applied_lsn < self._applied_lsn:
-            self._store.write(changes, self._applied_lsn)
+        """Write the changes of all applied records to the store, without sync.
 
-    def fail(self, error: BaseException) -> None:
+        Raises:
+            StorageError: they cannot be written; the partition stops, since they are in the log
+                alone now.
+        """
+        changes = self.tables.flush()
+        if not changes and self._store.applied_lsn >= self._applied_lsn:
+            return
+        try:
+            self._store.write(changes, self._applied_lsn)
+        except StorageError as error:
+            self.fail(error)
+            raise
+
+    def fail(self, error: BaseException, unapplied: Sequence[Proposal] = ()) -> None:
         """Stop: nothing more is taken, and whoever waits is told."""
         if self.failure is not None:
             return
         self.failure = error
-        abandoned = [*self._in_flight, *self._gathered]
+        abandoned = [*unapplied, *self._in_flight, *self._gathered]
         self._in_flight, self._gathered = [], []
         refusal = _unavailable(error)
         for proposal in abandoned:
@@ -177,11 +195,12 @@ class Partition:
         batch, self._in_flight = self._in_flight, []
         # The disk works on the next batch while this one is applied.
         self._commit()
+        applied = self._applied_lsn
         try:
             self._apply(batch)
         except Exception as failure:  # whatever it is, going on would corrupt the fold
             logger.exception("a durable record could not be applied; the partition stops")
-            self.fail(failure)
+            self.fail(failure, batch[self._applied_lsn - applied :])
         if self._settled and not self.waiting:
             self._tell_settled()
 

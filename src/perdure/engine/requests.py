@@ -38,6 +38,12 @@ from perdure.engine.partition import Partition
 from perdure.engine.ports import Clock
 from perdure.protocol.ids import DeploymentId, InvocationId
 from perdure.protocol.messages import Failure, Outcome, Value, Void
+from perdure.protocol.versions import negotiate
+
+#: Whoever would ask again without an idempotency key would run the handler twice.
+_GOES_ON: Final = (
+    "the server is stopping; if the invocation was accepted it goes on: attach to it by its id"
+)
 
 
 class Answer(Struct, frozen=True):
@@ -102,7 +108,7 @@ class Requests:
         self._loop = asyncio.get_running_loop()
         self._waiters: dict[InvocationId, list[asyncio.Future[Answer]]] = {}
         self._waiting = 0
-        self._closed: UnavailableError | None = None
+        self._closed: str | None = None
 
     @property
     def registry(self) -> Registry:
@@ -232,6 +238,8 @@ class Requests:
         """
         row = self.lookup(invocation_id)
         pin = None if row is None else self._other_pin(row, deployment)
+        if row is not None and pin == row.pin:
+            pin = None  # nothing changes
         return await self._verdict(Resume(invocation_id, pin))
 
     async def restart_as_new(
@@ -271,20 +279,20 @@ class Requests:
 
     def close(self, reason: str) -> None:
         """Take no more requests."""
-        self._closed = UnavailableError(reason)
+        self._closed = reason
 
     def abandon(self) -> None:
         """Tell everyone who still waits that the answer will not come from this process."""
         for waiting in list(self._waiters.values()):
             for future in waiting:
                 if not future.done():
-                    future.set_exception(UnavailableError("the server stops; ask again"))
+                    future.set_exception(UnavailableError(_GOES_ON))
 
     def _admit(self) -> None:
         """Refuse a request while a bound is reached; nothing came of it then."""
         limits = self._limits
         if self._closed is not None:
-            raise self._closed
+            raise UnavailableError(self._closed)
         if self._waiting >= limits.waiters:
             raise OverloadedError("too many requests wait for a result; try again later")
         if self._partition.waiting >= limits.records:
@@ -332,8 +340,10 @@ class Requests:
 
     def _other_pin(self, row: Invocation, deployment: str | None) -> Pin | None:
         """Find the pin to change to; None to keep the one there is."""
-        if deployment is None or deployment == "keep" or row.pin is None:
+        if deployment is None or deployment == "keep":
             return None
+        if row.pin is None and deployment == "latest":
+            return None  # that is where its next attempt goes anyway
         service = row.target.service
         if deployment == "latest":
             newest = self.registry.services.get(service)
@@ -346,6 +356,10 @@ class Requests:
                 f"deployment {deployment!r} does not serve {service}/{row.target.handler}"
             )
         manifest = self.registry.deployments[wanted].manifest
+        if row.pin is None:
+            version = negotiate(manifest.min_protocol_version, manifest.max_protocol_version)
+            assert version is not None, "such a deployment is not registered"
+            return Pin(wanted, version)
         version = row.pin.protocol_version
         if not manifest.min_protocol_version <= version <= manifest.max_protocol_version:
             raise UnknownDeploymentError(

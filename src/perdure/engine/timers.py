@@ -29,49 +29,58 @@ _END: Final = b"\xff" * 37
 class Timers:
     """Proposes that timers fired, when they are due and never before."""
 
-    def __init__(self, tables: Tables, clock: Clock, fire: Callable[[Timer], None]) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        clock: Clock,
+        fire: Callable[[Timer], None],
+        window: int = WINDOW,
+    ) -> None:
         self._tables = tables
         self._clock = clock
         self._fire = fire
+        self._window = window
         self._heap: list[Timer] = []
         #: No timer before this one is missing in the heap; None when none is missing at all.
         self._horizon: Timer | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
+        self._stopped = False
         self._loop = asyncio.get_running_loop()
 
     def load(self) -> None:
         """Read the nearest timers from the table, from where the window ended."""
         start = b"" if self._horizon is None else timer_key(self._horizon)
-        rows = self._tables.timers.scan(start, _END, WINDOW + 1)
+        window = self._window
+        rows = self._tables.timers.scan(start, _END, window + 1)
         timers = [parse_timer_key(key) for key, _ in rows]
-        self._horizon = timers[WINDOW] if len(timers) > WINDOW else None
+        self._horizon = timers[window] if len(timers) > window else None
         # A sorted list is a heap.
-        self._heap = timers[:WINDOW]
+        self._heap = timers[:window]
         self._set_alarm()
 
     def arm(self, timer: Timer) -> None:
         """Hold a timer that was just written to the table."""
-        if self._horizon is not None and timer >= self._horizon:
+        if self._stopped or (self._horizon is not None and timer >= self._horizon):
             return
         heapq.heappush(self._heap, timer)
-        if len(self._heap) > 2 * WINDOW:
+        if len(self._heap) > 2 * self._window:
             self._shrink()
         if self._heap[0] is timer:
             self._set_alarm()
 
     def stop(self) -> None:
-        """Propose nothing more."""
+        """Propose nothing more, whatever is still armed."""
+        self._stopped = True
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         self._heap = []
-        self._horizon = None
 
     def _shrink(self) -> None:
         self._heap.sort()
-        self._horizon = self._heap[WINDOW]
-        del self._heap[WINDOW:]
+        self._horizon = self._heap[self._window]
+        del self._heap[self._window :]
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:

@@ -55,10 +55,12 @@ class _Watch:
     __slots__ = ("_listener", "_receive", "_task", "_timer", "client_gone")
 
     def __init__(self, receive: Receive, unwatched_s: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a server runs each request in a task"
         loop = asyncio.get_running_loop()
         self.client_gone = False
         self._receive = receive
-        self._task = asyncio.current_task()
+        self._task = task
         self._listener: asyncio.Task[None] | None = None
         self._timer = loop.call_later(unwatched_s, self._start)
 
@@ -70,8 +72,7 @@ class _Watch:
 
     def settle(self) -> None:
         """Take back the cancellation, which has done what it was for."""
-        if self._task is not None:
-            self._task.uncancel()
+        self._task.uncancel()
 
     def _start(self) -> None:
         self._listener = asyncio.get_running_loop().create_task(self._listen())
@@ -80,6 +81,5 @@ class _Watch:
         # The whole body was read before, so that all that can come is the end of the connection.
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if self._task is not None:
-            self.client_gone = True
-            self._task.cancel()
+        self.client_gone = True
+        self._task.cancel()

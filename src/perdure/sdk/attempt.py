@@ -160,11 +160,13 @@ class Attempt:
             self._called_within = True  # The call that is under way goes on with it.
             return
         self._busy = True
+        self.loop.attend()
         try:
             while self._step():
                 pass
         finally:
             self._busy = False
+            self.loop.leave()
 
     def _step(self) -> bool:
         """Let the handler go as far as it can, give it one result; tell whether to go on."""

@@ -33,6 +33,10 @@ from perdure.sdk.real_io import RealLoopIO, Ts
 #: So many callbacks are run at a time: a handler that spins must not stop the process.
 CALLBACKS_MAX: Final = 10_000
 
+def _nobody(*_: object) -> None:
+    """Stand for an attempt that is over."""
+
+
 _logger = logging.getLogger(__name__)
 
 
@@ -126,6 +130,7 @@ class AttemptLoop(RealLoopIO):
         self._arm = arm
         self._ready: deque[asyncio.Handle] = deque()
         self._running = False
+        self._attended = False
         self._wake_is_due = False
         self._now = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -135,6 +140,16 @@ class AttemptLoop(RealLoopIO):
         self.numbers = count(1)
 
     # ------------------------------------------------------------------ running
+
+    def attend(self) -> None:
+        """Learn that the queue is being looked after: there is no need to ask for it."""
+        self._attended = True
+
+    def leave(self) -> None:
+        """Learn that whatever enters the queue from now on must be asked for."""
+        self._attended = False
+        if self._ready:
+            self._ask_to_be_run()
 
     def run_ready(self) -> bool:
         """Run callbacks until none is left; tell whether that was reached within the bound."""
@@ -157,8 +172,6 @@ class AttemptLoop(RealLoopIO):
             self._running = False
             sys.set_asyncgen_hooks(*hooks)
             _set_running_loop(outer)
-        if ready:
-            self._ask_to_be_run()
         return not ready
 
     def advance(self, when: float) -> None:
@@ -168,7 +181,7 @@ class AttemptLoop(RealLoopIO):
     def enqueue(self, handle: asyncio.Handle) -> None:
         """Add a callback to the queue."""
         self._ready.append(handle)
-        if not self._running:
+        if not self._attended:
             self._ask_to_be_run()
 
     def shut_down(self) -> None:
@@ -181,6 +194,10 @@ class AttemptLoop(RealLoopIO):
         for task in sorted(self._tasks, key=hash):
             task.cancel()
         self.run_ready()
+        if not self._tasks and (main is None or main.done()):
+            # Nobody is left to wake. Without these an attempt's objects are freed at once, where
+            # otherwise the garbage collector would have to find them.
+            self._wake, self._arm = _nobody, _nobody
 
     def _ask_to_be_run(self) -> None:
         if not self._wake_is_due:
@@ -195,7 +212,7 @@ class AttemptLoop(RealLoopIO):
         """Queue a callback."""
         handle = ReadyHandle(callback, args, self, context)
         self._ready.append(handle)
-        if not self._running and not self._wake_is_due:
+        if not self._attended:
             self._ask_to_be_run()
         return handle
 
@@ -268,7 +285,7 @@ class AttemptLoop(RealLoopIO):
         self._main = asyncio.Task(Driven(main, self, self.bridge), loop=self)
 
     def _finalize_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
-        if self._over:
+        if self._over or self.real.is_closed():
             return
         if _get_running_loop() is self:
             self.create_task(generator.aclose())

@@ -122,6 +122,7 @@ class Runs:
     def cancel(self) -> None:
         """Stop what is under way: the attempt is over."""
         self._due.clear()
+        self._progress = _nothing_more
         executing, self._executing = self._executing, {}
         for task in executing.values():
             if task is not None:
@@ -159,6 +160,10 @@ class Runs:
         else:
             failure = RunFailure(_RETRYABLE_CODE, repr(error), stacktrace, elapsed_ms)
         self._machine.fail_run(handle, failure, action.retries)
+
+
+def _nothing_more() -> None:
+    """Stand for the progress of an attempt that is over, so that no cycle holds it."""
 
 
 async def _outcome(action: Action, real: asyncio.AbstractEventLoop) -> Outcome:

@@ -12,6 +12,7 @@ cancellation, to which the application may still answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import socket
@@ -95,8 +96,16 @@ class Door:
         )
         self._config.load()
         self._state = ServerState()
+        #: Set when the last connection was lost.
+        self._deserted = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def address(self) -> tuple[Any, ...]:
+        """Address that the door is bound to: host, port, and more for IPv6."""
+        address: tuple[Any, ...] = self._listener.getsockname()
+        return address
 
     async def start(self) -> None:
         """Accept connections."""
@@ -116,8 +125,7 @@ class Door:
         for task in tuple(self._state.tasks):
             task.cancel()
         await self._settle(_FAREWELL_S)
-        for connection in tuple(self._state.connections):
-            connection.transport.close()
+        await self._disconnect()
         if self._clock is not None:
             self._clock.cancel()
         self._listener.close()
@@ -127,8 +135,20 @@ class Door:
         if tasks := tuple(self._state.tasks):
             await asyncio.wait(tasks, timeout=timeout_s)
 
+    async def _disconnect(self) -> None:
+        """Close what is still connected, and cut off whoever does not take the last answer."""
+        connections = self._state.connections
+        self._deserted.clear()
+        for connection in tuple(connections):
+            connection.transport.close()
+        if connections:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._deserted.wait(), _FAREWELL_S)
+        for connection in tuple(connections):
+            connection.transport.abort()
+
     def _connect(self) -> asyncio.Protocol:
-        return DoorProtocol(self._config, self._state, {})
+        return DoorProtocol(self._config, self._state, self._deserted)
 
     def _tick(self) -> None:
         """Write the date that responses carry, once a second."""
@@ -141,13 +161,23 @@ class Door:
 class DoorProtocol(HttpToolsProtocol):
     """One connection: uvicorn's, with a bound on heads, JSON errors, and no upgrades."""
 
-    _head_bytes = 0
+    def __init__(self, config: Config, state: ServerState, deserted: asyncio.Event) -> None:
+        super().__init__(config, state, {})
+        self._deserted = deserted
+        #: Size of a head that is not complete yet.
+        self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, which must say something before long."""
         # uvloop's transports have the interface without being instances of the class.
         super().connection_made(cast(asyncio.Transport, transport))
         self._expect_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        super().connection_lost(exc)
+        if not self.connections:
+            self._deserted.set()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, unless the head of a request grows beyond its bound."""

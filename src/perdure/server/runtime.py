@@ -20,7 +20,7 @@ from perdure.engine.requests import Requests
 from perdure.engine.transports import Transports
 from perdure.ingress.app import Ingress
 from perdure.protocol.session import ServiceHost
-from perdure.server.doors import Door
+from perdure.server.doors import Application, Door
 from perdure.server.settings import Settings
 from perdure.storage.directory import DataDirectory
 from perdure.storage.document import DocumentFile, MemoryDocument
@@ -87,7 +87,10 @@ class Runtime:
 
     async def open_doors(self, listeners: Mapping[str, socket.socket]) -> None:
         """Accept requests on sockets that are bound, by the name of the door."""
-        applications = {"ingress": self.ingress, "admin": create_admin(self._engine.requests)}
+        ingress = listeners.get("ingress")
+        ingress_url = None if ingress is None else _url_of(ingress.getsockname())
+        admin = create_admin(self._engine.requests, ingress_url)
+        applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
         for name, listener in listeners.items():
             self._doors[name] = Door(applications[name], listener)
             await self._doors[name].start()
@@ -108,7 +111,14 @@ class Runtime:
         door = self._doors.get(name)
         if door is None:
             raise LookupError(f"the {name} has no port of its own; give one to open it")
-        return f"http://127.0.0.1:{door.port}"
+        return _url_of(door.address)
+
+
+def _url_of(address: tuple[Any, ...]) -> str:
+    """Write a socket's address as clients on this machine use it."""
+    host, port = address[:2]
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only compared
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 class Failure:

@@ -87,14 +87,14 @@ class CallTo(NamedTuple):
     callee: Callee
 
 
-def call(callee: InvocationId, target: Target = GREET, *, id: int, retention: Retention = KEPT):
-    """Call; the callee's id completes ``id``, its result ``id + 1``."""
+def call(callee: InvocationId, target: Target = GREET, *, number: int, retention: Retention = KEPT):
+    """Call; the callee's id completes ``number``, its result ``number + 1``."""
     command = Call(
         target.service,
         target.handler,
         b"in",
-        invocation_id_notification_idx=id,
-        result_completion_id=id + 1,
+        invocation_id_notification_idx=number,
+        result_completion_id=number + 1,
         key=target.key,
     )
     return CallTo(command, Callee(callee, target.kind, retention))
@@ -104,35 +104,35 @@ def send(
     callee: InvocationId,
     target: Target = GREET,
     *,
-    id: int,
+    number: int,
     at: int = 0,
     retention: Retention = KEPT,
 ):
-    """Call one way; the callee's id completes ``id``."""
+    """Call one way; the callee's id completes ``number``."""
     command = OneWayCall(
         target.service,
         target.handler,
         b"in",
-        invocation_id_notification_idx=id,
+        invocation_id_notification_idx=number,
         invoke_time=at,
         key=target.key,
     )
     return CallTo(command, Callee(callee, target.kind, retention))
 
 
-def sleep(until: int, *, id: int) -> Sleep:
+def sleep(until: int, *, number: int) -> Sleep:
     """Sleep."""
-    return Sleep(until, result_completion_id=id)
+    return Sleep(until, result_completion_id=number)
 
 
-def run(id: int) -> Run:
+def run(number: int) -> Run:
     """Issue a run."""
-    return Run(result_completion_id=id)
+    return Run(result_completion_id=number)
 
 
-def ran(id: int, value: bytes = b"ran") -> ProposeRunCompletion:
+def ran(number: int, value: bytes = b"ran") -> ProposeRunCompletion:
     """Propose what a run came to."""
-    return ProposeRunCompletion(id, Value(value))
+    return ProposeRunCompletion(number, Value(value))
 
 
 def output(value: bytes = b"out") -> Output:
@@ -200,27 +200,27 @@ def failed(
 # What journals hold.
 
 
-def completion(kind: CompletionKind, id: int, result: Result = VOID) -> Completion:
+def completion(kind: CompletionKind, number: int, result: Result = VOID) -> Completion:
     """Write the answer to a command."""
-    return Completion(kind, id, result)
+    return Completion(kind, number, result)
 
 
-def slept(id: int) -> Completion:
+def slept(number: int) -> Completion:
     """Write the end of a sleep."""
-    return Completion(CompletionKind.SLEEP, id, VOID)
+    return Completion(CompletionKind.SLEEP, number, VOID)
 
 
-def has_run(id: int, value: bytes = b"ran") -> Completion:
+def has_run(number: int, value: bytes = b"ran") -> Completion:
     """Write the stored result of a run."""
-    return Completion(CompletionKind.RUN, id, Value(value))
+    return Completion(CompletionKind.RUN, number, Value(value))
 
 
-def called(id: int, callee: InvocationId) -> Completion:
+def called(number: int, callee: InvocationId) -> Completion:
     """Write the id that a call brought."""
     result = InvocationIdentity(invocation_text(callee))
-    return Completion(CompletionKind.CALL_INVOCATION_ID, id, result)
+    return Completion(CompletionKind.CALL_INVOCATION_ID, number, result)
 
 
-def returned(id: int, result: Value | Failure) -> Completion:
+def returned(number: int, result: Value | Failure) -> Completion:
     """Write the result of a call."""
-    return Completion(CompletionKind.CALL, id, result)
+    return Completion(CompletionKind.CALL, number, result)

@@ -169,59 +169,59 @@ class Program:
         """Draw an id that nobody had."""
         return ident(f"fresh{next(self._fresh):03}")
 
-    def next_completion(self, id: InvocationId) -> int:
+    def next_completion(self, who: InvocationId) -> int:
         """Give a completion id that the invocation has not used: commands use two at the most."""
-        return 2 * self.world.row(id).journal.commands + 1
+        return 2 * self.world.row(who).journal.commands + 1
 
-    def commands(self, id: InvocationId, choice: Choice) -> list:
+    def commands(self, who: InvocationId, choice: Choice) -> list:
         """Write one or two commands for an invocation."""
-        row, first = self.world.row(id), self.next_completion(id)
+        row, first = self.world.row(who), self.next_completion(who)
         made = [*self._command(row, first, choice.what, choice.how)]
         if choice.how % 3 == 0:
             made += self._command(row, first + 2, choice.how, choice.what)
         return made
 
-    def _command(self, row: Invocation, id: int, what: int, how: int) -> list:
+    def _command(self, row: Invocation, number: int, what: int, how: int) -> list:
         key, name = b"k%d" % (how % 3), f"p{how % 3}"
         other = self.anyone(how)
         options = [
-            lambda: [sleep(self.world.now + (how % 4) * MINUTE, id=id)],
-            lambda: [self._call(call, how, id)],
-            lambda: [self._call(send, how, id)],
-            lambda: [run(id), ran(id)],
-            lambda: [run(id)],
+            lambda: [sleep(self.world.now + (how % 4) * MINUTE, number=number)],
+            lambda: [self._call(call, how, number)],
+            lambda: [self._call(send, how, number)],
+            lambda: [run(number), ran(number)],
+            lambda: [run(number)],
             lambda: [cancel_of(other)],
             lambda: [SendSignal(invocation_text(other), how % 20, VOID)],
             lambda: [CompleteAwakeable(awakeable_text(other, 17), OUTCOMES[how % 2])],
-            lambda: [AttachInvocation(InvocationTarget(invocation_text(other)), id)],
-            lambda: [GetInvocationOutput(InvocationTarget(invocation_text(other)), id)],
+            lambda: [AttachInvocation(InvocationTarget(invocation_text(other)), number)],
+            lambda: [GetInvocationOutput(InvocationTarget(invocation_text(other)), number)],
         ]
         if row.target.kind.writes_state:
             options += [
                 lambda: [SetState(key, Value(b"v%d" % how))],
                 lambda: [ClearState(key)],
                 lambda: [ClearAllState()],
-                lambda: [GetLazyState(key, id)],
-                lambda: [GetLazyStateKeys(id)],
+                lambda: [GetLazyState(key, number)],
+                lambda: [GetLazyStateKeys(number)],
             ]
         if row.target.kind.has_promises:
             options += [
-                lambda: [GetPromise(name, id)],
-                lambda: [GetPromise(name, id)],
-                lambda: [PeekPromise(name, id)],
-                lambda: [CompletePromise(name, OUTCOMES[how % 2], id)],
+                lambda: [GetPromise(name, number)],
+                lambda: [GetPromise(name, number)],
+                lambda: [PeekPromise(name, number)],
+                lambda: [CompletePromise(name, OUTCOMES[how % 2], number)],
             ]
         return options[what % len(options)]()
 
-    def _call(self, make, how: int, id: int) -> CallTo:
+    def _call(self, make, how: int, number: int) -> CallTo:
         callee = self.fresh_id() if how % 3 else ROOTS[how % len(ROOTS)]
         options = {"at": self.world.now + MINUTE} if make is send and how % 4 == 1 else {}
         target, retention = TARGETS[how % len(TARGETS)], RETENTIONS[how % len(RETENTIONS)]
-        return make(callee, target, id=id, retention=retention, **options)
+        return make(callee, target, number=number, retention=retention, **options)
 
-    def awaited(self, id: InvocationId, choice: Choice, added: int) -> Future:
+    def awaited(self, who: InvocationId, choice: Choice, added: int) -> Future:
         """Write what an invocation may wait for: recent completions, and its cancellation."""
-        last = self.next_completion(id) + 2 * added
+        last = self.next_completion(who) + 2 * added
         recent = tuple(range(max(1, last - 1 - choice.what % 4), last))
         inner = Future(recent, combinator=Combinator(choice.how % 5))
         return Future(signals=(1, 17), nested=(inner,))
@@ -231,59 +231,59 @@ class Program:
 
     def invoke(self, choice: Choice) -> None:
         """Invoke, perhaps once more."""
-        id, target = ROOTS[choice.who % len(ROOTS)], TARGETS[choice.what % len(TARGETS)]
-        self.world.invoke(target, id, retention=RETENTIONS[choice.how % len(RETENTIONS)])
+        who, target = ROOTS[choice.who % len(ROOTS)], TARGETS[choice.what % len(TARGETS)]
+        self.world.invoke(target, who, retention=RETENTIONS[choice.how % len(RETENTIONS)])
 
     def invoke_later(self, choice: Choice) -> None:
         """Invoke with a delay."""
-        id, target = ROOTS[choice.who % len(ROOTS)], TARGETS[choice.what % len(TARGETS)]
-        self.world.invoke(target, id, at=self.world.now + choice.how * SECOND)
+        who, target = ROOTS[choice.who % len(ROOTS)], TARGETS[choice.what % len(TARGETS)]
+        self.world.invoke(target, who, at=self.world.now + choice.how * SECOND)
 
     def act(self, choice: Choice, *, wait: bool, end: bool) -> None:
         """Let an open attempt go on, and perhaps come to an ending."""
-        id = self.someone_open(choice.who)
-        if id is None:
+        who = self.someone_open(choice.who)
+        if who is None:
             return
-        did = self.commands(id, choice)
+        did = self.commands(who, choice)
         ending: Ending | None = None
         if wait:
-            ending = Suspended(self.awaited(id, choice, added=len(did)))
+            ending = Suspended(self.awaited(who, choice, added=len(did)))
         if end:
             did.append(Output(OUTCOMES[choice.how % 2]))
             ending = Ended()
         pin = Pin(DeploymentId("dp_1"), 6) if choice.how % 2 else None
-        self.world.progress(id, *did, ending=ending, pin=pin)
+        self.world.progress(who, *did, ending=ending, pin=pin)
 
     def wait(self, choice: Choice) -> None:
         """Let an open attempt suspend."""
-        id = self.someone_open(choice.who)
-        if id is not None:
-            self.world.progress(id, ending=Suspended(self.awaited(id, choice, added=0)))
+        who = self.someone_open(choice.who)
+        if who is not None:
+            self.world.progress(who, ending=Suspended(self.awaited(who, choice, added=0)))
 
     def fail(self, choice: Choice) -> None:
         """Let an open attempt fail."""
-        id = self.someone_open(choice.who)
-        if id is None:
+        who = self.someone_open(choice.who)
+        if who is None:
             return
         policy = (FEW_RETRIES, FEW_RETRIES_THEN_KILL)[choice.how % 2]
         behavior = (ErrorBehavior.RETRY, *ErrorBehavior)[choice.what % 4]
         override = (None, None, 0, HOUR)[choice.how % 4]
         chance = choice.what / 31
         ending = failed(policy, chance=chance, behavior=behavior, next_retry_ms=override)
-        self.world.progress(id, ending=ending)
+        self.world.progress(who, ending=ending)
 
     def end(self, choice: Choice) -> None:
         """Let an open attempt end."""
-        id = self.someone_open(choice.who)
-        if id is not None:
-            self.world.end(id, b"out%d" % choice.what)
+        who = self.someone_open(choice.who)
+        if who is not None:
+            self.world.end(who, b"out%d" % choice.what)
 
     def stale_word(self, choice: Choice) -> None:
         """Let an attempt speak that was superseded or never was."""
-        id = self.anyone(choice.who)
-        number = self.world.attempts.get(id, 0) - 1 - choice.what
+        who = self.anyone(choice.who)
+        number = self.world.attempts.get(who, 0) - 1 - choice.what
         ending = (None, Ended(), failed(problem=BROKEN))[choice.how % 3]
-        self.world.progress(id, Output(Value(b"stale")), ending=ending, attempt=number)
+        self.world.progress(who, Output(Value(b"stale")), ending=ending, attempt=number)
 
     def signal(self, choice: Choice) -> None:
         """Send a signal."""
@@ -308,15 +308,15 @@ class Program:
 
     def attach(self, choice: Choice) -> None:
         """Wait for, or read, a result on behalf of an open attempt."""
-        id = self.someone_open(choice.who)
-        if id is None:
+        who = self.someone_open(choice.who)
+        if who is None:
             return
-        row = self.world.row(id)
+        row = self.world.row(who)
         body, kind = (
             (Attach, CompletionKind.ATTACH_INVOCATION),
             (ReadOutput, CompletionKind.GET_INVOCATION_OUTPUT),
         )[choice.how % 2]
-        caller = Caller(id, 10_000 + choice.what, kind, row.created_at)
+        caller = Caller(who, 10_000 + choice.what, kind, row.created_at)
         self.world.apply(body(self.anyone(choice.what), caller))
 
     def stale_leader(self, choice: Choice) -> None:

@@ -96,7 +96,7 @@ def test_a_repetition_finds_the_first_one_and_changes_nothing(world, status):
 def test_a_handler_that_repeats_a_call_gets_what_the_first_one_came_to(world, status):
     SITUATIONS[status](world)
     world.invoke(GREET, C)
-    world.progress(C, call(A, world.row(A).target, id=1))
+    world.progress(C, call(A, world.row(A).target, number=1))
     world.resume(A)
     if B in world.attempts:
         world.end(B)
@@ -108,7 +108,7 @@ def test_a_handler_that_repeats_a_call_gets_what_the_first_one_came_to(world, st
 
 def test_a_caller_that_asks_twice_is_answered_once(world):
     world.invoke(GREET, C)
-    world.progress(C, call(A, id=1))
+    world.progress(C, call(A, number=1))
     (caller,) = world.row(A).callers
     world.invoke(GREET, A, caller=caller)
     assert world.row(A).callers == (caller,)
@@ -144,7 +144,7 @@ def test_a_workflow_runs_once(world):
     world.invoke(signup(), A)
     for _ in ("while it runs", "after it ended"):
         world.invoke(GREET, B, retention=NOT_KEPT)
-        world.progress(B, call(A, signup(), id=1))
+        world.progress(B, call(A, signup(), number=1))
         assert world.journal(B)[-1] == returned(2, ALREADY_INVOKED)
         world.end(B)
         if world.status(A) is Running:
@@ -156,7 +156,7 @@ def test_one_way_calls_of_a_workflow_that_ran_are_dropped(world):
     world.invoke(signup(), A)
     world.end(A)
     world.invoke(GREET, B)
-    world.progress(B, send(A, signup(), id=1))
+    world.progress(B, send(A, signup(), number=1))
     assert world.journal(B)[1:] == [called(1, A)]
     assert world.status(A) is Completed
 
@@ -172,11 +172,11 @@ def test_a_workflow_runs_again_after_its_retention(world):
 def test_an_id_that_is_used_again_hears_nothing_of_its_former_self(world):
     world.invoke(signup(), A, retention=NOT_KEPT)
     first_attempt = world.attempts[A]
-    world.progress(A, call(B, id=1))
+    world.progress(A, call(B, number=1))
     world.end(A)
     world.now += 1
     world.invoke(signup(), A)
-    world.progress(A, sleep(world.now + DAY, id=2), ending=waits(2))
+    world.progress(A, sleep(world.now + DAY, number=2), ending=waits(2))
     world.end(B)
     assert world.status(A) is Suspended, "the callee of the former run answers nobody"
     world.resume(A)

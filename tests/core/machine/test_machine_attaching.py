@@ -34,16 +34,16 @@ from perdure.protocol.messages import (
 )
 
 
-def to(id):
-    return InvocationTarget(invocation_text(id))
+def to(who):
+    return InvocationTarget(invocation_text(who))
 
 
-def attached(id: int, result):
-    return completion(CompletionKind.ATTACH_INVOCATION, id, result)
+def attached(number: int, result):
+    return completion(CompletionKind.ATTACH_INVOCATION, number, result)
 
 
-def had(id: int, result):
-    return completion(CompletionKind.GET_INVOCATION_OUTPUT, id, result)
+def had(number: int, result):
+    return completion(CompletionKind.GET_INVOCATION_OUTPUT, number, result)
 
 
 def test_attaching_waits_for_the_end(world):
@@ -79,8 +79,8 @@ def test_what_has_ended_answers_at_once(world):
 
 @pytest.mark.parametrize("how", ["never was", "kept nothing", "purged", "past its retention"])
 def test_what_is_gone_is_not_found(world, how):
-    id = NOBODY if how == "never was" else A
-    if id is A:
+    who = NOBODY if how == "never was" else A
+    if who is A:
         world.invoke(GREET, A, **({"retention": NOT_KEPT} if how == "kept nothing" else {}))
         world.end(A)
     if how == "purged":
@@ -88,7 +88,7 @@ def test_what_is_gone_is_not_found(world, how):
     if how == "past its retention":
         world.advance(DAY)
     world.invoke(GREET, B)
-    world.progress(B, AttachInvocation(to(id), 1), GetInvocationOutput(to(id), 2))
+    world.progress(B, AttachInvocation(to(who), 1), GetInvocationOutput(to(who), 2))
     assert world.forwarded == [attached(1, NOT_FOUND), had(2, NOT_FOUND)]
 
 
@@ -122,13 +122,13 @@ def test_a_workflow_is_found_by_its_key(world):
 @pytest.mark.parametrize("key", [None, "k"])
 def test_a_request_is_found_by_its_idempotency_key(world, key):
     target = GREET if key is None else add(key)
-    id = idempotent_id(target.service, target.handler, "ik", key)
-    world.invoke(target, id, key="ik")
+    who = idempotent_id(target.service, target.handler, "ik", key)
+    world.invoke(target, who, key="ik")
     world.invoke(GREET, B)
     named = IdempotentRequestTarget(target.service, target.handler, "ik", key)
     world.progress(B, GetInvocationOutput(named, 1), AttachInvocation(named, 2))
     assert world.forwarded == [had(1, VOID)]
-    world.end(id)
+    world.end(who)
     assert world.forwarded == [attached(2, output().result)]
 
 

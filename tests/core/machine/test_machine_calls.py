@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from machine_values import (
     ENDED,
     GREET,
@@ -19,7 +21,7 @@ from machine_values import (
     waits,
 )
 
-from perdure.core.machine.actions import Finish, Notify, StartAttempt
+from perdure.core.machine.actions import Finish, StartAttempt, WatchExpiry
 from perdure.core.model.invocations import (
     Completed,
     Inboxed,
@@ -33,7 +35,7 @@ from perdure.protocol.messages import Failure, Input, Value
 
 def test_a_call_tells_the_callees_id_then_its_result(world):
     world.invoke(GREET, A)
-    it = call(B, add(), id=1)
+    it = call(B, add(), number=1)
     world.progress(A, it)
     assert world.journal(A) == [it.command, called(1, B)]
     assert world.started == [B]
@@ -43,7 +45,7 @@ def test_a_call_tells_the_callees_id_then_its_result(world):
 
 def test_the_callee_gets_the_parameter_and_knows_its_parent(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, add("a"), id=1))
+    world.progress(A, call(B, add("a"), number=1))
     assert world.tables.journals.rows(B)[0][1].message == Input(Value(b"in"))
     assert world.row(B).target == add("a")
     assert world.row(B).origin == Origin(parent=A, parent_target="Greeter/greet")
@@ -51,24 +53,23 @@ def test_the_callee_gets_the_parameter_and_knows_its_parent(world):
 
 def test_a_suspended_caller_wakes_in_the_step_that_ends_the_callee(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, id=1), ending=waits(2, signals=[1]))
+    world.progress(A, call(B, number=1), ending=waits(2, signals=[1]))
     assert world.status(A) is Suspended
     followed = world.end(B)
-    assert [type(action) for action in followed] == [Finish, type(followed[1]), StartAttempt]
+    assert [type(action) for action in followed] == [Finish, WatchExpiry, StartAttempt]
     assert world.started == [A]
 
 
 def test_an_open_caller_is_told(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, id=1))
+    world.progress(A, call(B, number=1))
     world.end(B)
-    assert [type(action) for action in world.actions if isinstance(action, Notify)] == [Notify]
     assert world.forwarded == [returned(2, output().result)]
 
 
 def test_a_failure_of_the_callee_is_the_callers_to_handle(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, id=1))
+    world.progress(A, call(B, number=1))
     world.end_badly(B, Failure(418, "teapot", (("k", "v"),)))
     assert world.journal(A)[-1] == returned(2, Failure(418, "teapot", (("k", "v"),)))
     assert world.status(A) is Running
@@ -76,7 +77,7 @@ def test_a_failure_of_the_callee_is_the_callers_to_handle(world):
 
 def test_a_one_way_call_is_heard_of_no_more(world):
     world.invoke(GREET, A)
-    it = send(B, id=1)
+    it = send(B, number=1)
     world.progress(A, it)
     world.end(B)
     assert world.journal(A) == [it.command, called(1, B)]
@@ -84,7 +85,7 @@ def test_a_one_way_call_is_heard_of_no_more(world):
 
 def test_a_delayed_call_waits_for_its_time(world):
     world.invoke(GREET, A)
-    world.progress(A, send(B, id=1, at=world.now + HOUR), send(C, id=2, at=world.now))
+    world.progress(A, send(B, number=1, at=world.now + HOUR), send(C, number=2, at=world.now))
     assert world.status(B) is Scheduled
     assert world.status(C) is Running
     world.end(A)
@@ -94,7 +95,7 @@ def test_a_delayed_call_waits_for_its_time(world):
 
 def test_a_caller_that_ended_hears_nothing(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, id=1), output(), ending=ENDED)
+    world.progress(A, call(B, number=1), output(), ending=ENDED)
     journal = world.journal(A)
     assert world.started == [B]
     world.end(B)
@@ -104,29 +105,29 @@ def test_a_caller_that_ended_hears_nothing(world):
 
 def test_a_caller_that_is_forgotten_hears_nothing(world):
     world.invoke(GREET, A, retention=NOT_KEPT)
-    world.progress(A, call(B, id=1), output(), ending=ENDED)
+    world.progress(A, call(B, number=1), output(), ending=ENDED)
     world.end(B)
     assert world.status(A) is None
 
 
 def test_calls_of_one_record_start_in_order(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, add(), id=1), call(C, add(), id=3))
+    world.progress(A, call(B, add(), number=1), call(C, add(), number=3))
     assert (world.status(B), world.status(C)) == (Running, Inboxed)
     assert world.started == [B]
 
 
 def test_the_end_of_an_invocation_frees_its_key_for_what_it_called(world):
     world.invoke(add(), A)
-    world.progress(A, call(B, add(), id=1), output(), ending=ENDED)
+    world.progress(A, call(B, add(), number=1), output(), ending=ENDED)
     assert world.started == [B]
 
 
 def test_two_callers_of_one_invocation_both_hear(world):
     world.invoke(GREET, A)
     world.invoke(GREET, C)
-    world.progress(A, call(B, id=1))
-    world.progress(C, call(B, id=1), ending=waits(2))
+    world.progress(A, call(B, number=1))
+    world.progress(C, call(B, number=1), ending=waits(2))
     world.end(B)
     assert world.journal(A)[-1] == world.journal(C)[-1] == returned(2, output().result)
     assert world.started == [C]
@@ -134,7 +135,7 @@ def test_two_callers_of_one_invocation_both_hear(world):
 
 def test_a_call_of_itself_never_ends_by_itself(world):
     world.invoke(GREET, A)
-    world.progress(A, call(A, id=1), ending=waits(2, signals=[1]))
+    world.progress(A, call(A, number=1), ending=waits(2, signals=[1]))
     assert world.status(A) is Suspended
     world.cancel(A)
     world.end(A)
@@ -144,10 +145,10 @@ def test_a_call_of_itself_never_ends_by_itself(world):
 def test_a_chain_unwinds_in_one_step_each(world):
     names = [A, B, C]
     world.invoke(GREET, A)
-    for caller, callee in zip(names, names[1:], strict=False):
-        world.progress(caller, call(callee, add(callee.decode()), id=1), ending=waits(2))
+    for caller, callee in pairwise(names):
+        world.progress(caller, call(callee, add(callee.decode()), number=1), ending=waits(2))
         world.restart()
-    for callee, caller in zip(reversed(names), [B, A], strict=False):
+    for callee, caller in ((C, B), (B, A)):
         world.end(callee)
         assert world.started == [caller]
         world.restart()

@@ -46,7 +46,7 @@ def test_a_line_grows_while_it_shrinks(world):
     world.invoke(add(), A)
     order = [ident(f"n{number:02}") for number in range(12)]
     waiting, served = list(order), []
-    for name in order[:4]:
+    for _ in order[:4]:
         world.invoke(add(), waiting.pop(0))
     world.end(A)
     while world.attempts:
@@ -160,7 +160,7 @@ def test_a_key_is_handed_on_when_retries_end_with_a_kill(world):
 
 def test_a_call_to_the_own_key_waits_for_ever(world):
     world.invoke(add(), A)
-    world.progress(A, call(B, add(), id=1))
+    world.progress(A, call(B, add(), number=1))
     world.suspend(A, 2)
     assert (world.status(A), world.status(B)) == (Suspended, Inboxed)
     world.cancel(A)
@@ -170,7 +170,7 @@ def test_a_call_to_the_own_key_waits_for_ever(world):
 
 def test_killing_such_a_call_kills_both_and_frees_the_key(world):
     world.invoke(add(), A)
-    world.progress(A, call(B, add(), id=1))
+    world.progress(A, call(B, add(), number=1))
     world.invoke(add(), C)
     world.kill(A)
     assert world.status(B) is Completed
@@ -179,7 +179,7 @@ def test_killing_such_a_call_kills_both_and_frees_the_key(world):
 
 def test_the_next_in_line_starts_in_the_step_that_answers_the_caller(world):
     world.invoke(GREET, D)
-    world.progress(D, call(A, add(), id=1))
+    world.progress(D, call(A, add(), number=1))
     world.invoke(add(), B)
     world.end(A)
     assert world.started == [B]

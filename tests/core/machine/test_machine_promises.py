@@ -34,16 +34,16 @@ from perdure.protocol.messages import (
 YES, NO = Value(b"yes"), Failure(403, "no")
 
 
-def got(id: int, outcome):
-    return completion(CompletionKind.GET_PROMISE, id, outcome)
+def got(number: int, outcome):
+    return completion(CompletionKind.GET_PROMISE, number, outcome)
 
 
-def peeked(id: int, result):
-    return completion(CompletionKind.PEEK_PROMISE, id, result)
+def peeked(number: int, result):
+    return completion(CompletionKind.PEEK_PROMISE, number, result)
 
 
-def completed(id: int, result=VOID):
-    return completion(CompletionKind.COMPLETE_PROMISE, id, result)
+def completed(number: int, result=VOID):
+    return completion(CompletionKind.COMPLETE_PROMISE, number, result)
 
 
 @pytest.mark.parametrize("outcome", [YES, NO])
@@ -118,9 +118,7 @@ def test_a_shared_handler_may_complete_before_the_run_starts(world):
 
 def test_a_workflow_may_answer_itself(world):
     world.invoke(signup(), A)
-    world.progress(
-        A, GetPromise("mail", 1), CompletePromise("mail", YES, 2), ending=waits(1)
-    )
+    world.progress(A, GetPromise("mail", 1), CompletePromise("mail", YES, 2), ending=waits(1))
     assert world.started == [A]
     assert world.journal(A)[-2:] == [completed(2), got(1, YES)]
 
@@ -135,7 +133,7 @@ def test_whoever_ends_is_no_longer_waited_for(world, end):
         GetPromise("mail", 1),
         GetPromise("mail", 2),
         GetPromise("phone", 3),
-        sleep(world.now + SECOND, id=4),
+        sleep(world.now + SECOND, number=4),
     )
     world.restart()
     getattr(world, end)(B)

@@ -69,9 +69,7 @@ def test_delays_grow_until_the_attempts_are_used_up(world):
     assert not world.image.timers
 
 
-@pytest.mark.parametrize(
-    ("chance", "jitter"), [(0.0, 3), (0.001, 3), (0.5, 150), (1.0, 300)]
-)
+@pytest.mark.parametrize(("chance", "jitter"), [(0.0, 3), (0.001, 3), (0.5, 150), (1.0, 300)])
 def test_chance_places_the_jitter(world, chance, jitter):
     world.invoke(GREET, A)
     world.fail(A, failed(chance=chance))
@@ -80,7 +78,7 @@ def test_chance_places_the_jitter(world, chance, jitter):
 
 def test_exhausted_retries_may_end_the_invocation(world):
     world.invoke(GREET, B)
-    world.progress(B, call(A, id=1))
+    world.progress(B, call(A, number=1))
     for _ in range(3):
         world.fail(A, failed(FEW_RETRIES_THEN_KILL))
         world.advance(HOUR)
@@ -91,7 +89,7 @@ def test_exhausted_retries_may_end_the_invocation(world):
 
 def test_an_end_by_exhaustion_spares_the_children(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, id=1))
+    world.progress(A, call(B, number=1))
     once = replace(FEW_RETRIES_THEN_KILL, max_attempts=1)
     world.fail(A, failed(once))
     assert world.status(A) is Completed
@@ -130,8 +128,8 @@ def test_an_override_beyond_all_time_is_never(world):
 def test_progress_does_not_start_the_count_anew(world):
     world.invoke(GREET, A)
     for number in range(3):
-        id = number + 1
-        world.progress(A, run(id), ran(id), ending=failed())
+        first = number + 1
+        world.progress(A, run(first), ran(first), ending=failed())
         world.advance(HOUR)
     world.progress(A, run(9), ran(9), ending=failed())
     assert world.status(A) is Paused

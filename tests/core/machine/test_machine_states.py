@@ -38,13 +38,13 @@ def put(key: bytes, value: bytes) -> SetState:
     return SetState(key, Value(value))
 
 
-def read(id: int, value: bytes | None):
+def read(number: int, value: bytes | None):
     result = VOID if value is None else Value(value)
-    return completion(CompletionKind.GET_LAZY_STATE, id, result)
+    return completion(CompletionKind.GET_LAZY_STATE, number, result)
 
 
-def keys(id: int, *names: bytes):
-    return completion(CompletionKind.GET_LAZY_STATE_KEYS, id, StateKeys(names))
+def keys(number: int, *names: bytes):
+    return completion(CompletionKind.GET_LAZY_STATE_KEYS, number, StateKeys(names))
 
 
 def test_what_is_set_stays_after_the_invocation(world):

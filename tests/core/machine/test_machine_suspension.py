@@ -38,7 +38,7 @@ def beside_cancel(future):
 
 def test_all_of_two_sleeps_wakes_once_with_the_later(world):
     world.invoke(GREET, A)
-    sleeps = [sleep(world.now + SECOND, id=1), sleep(world.now + MINUTE, id=2)]
+    sleeps = [sleep(world.now + SECOND, number=1), sleep(world.now + MINUTE, number=2)]
     world.progress(A, *sleeps, ending=beside_cancel(tree(ALL, 1, 2)))
     world.advance(SECOND)
     assert world.status(A) is Suspended
@@ -78,7 +78,7 @@ def test_whoever_does_not_await_its_cancellation_sleeps_on(world):
 def test_results_of_calls_wake_when_they_decide(world, combinator, first_fails, woken_by):
     world.invoke(GREET, A)
     awaited = tree(combinator, 2, 4)
-    world.progress(A, call(B, id=1), call(C, id=3), ending=beside_cancel(awaited))
+    world.progress(A, call(B, number=1), call(C, number=3), ending=beside_cancel(awaited))
     if first_fails:
         world.end_badly(B, Failure(500, "f"))
     else:
@@ -90,7 +90,7 @@ def test_results_of_calls_wake_when_they_decide(world, combinator, first_fails, 
 
 def test_what_came_before_is_taken_into_account(world):
     world.invoke(GREET, A)
-    world.progress(A, call(B, id=1), call(C, id=3))
+    world.progress(A, call(B, number=1), call(C, number=3))
     world.end(B)
     world.progress(A, ending=beside_cancel(tree(ALL, 2, 4)))
     assert world.row(A).status.awaiting.nested == (tree(ALL, 4),)
@@ -110,7 +110,7 @@ def test_what_the_attempt_was_sent_does_not_wake_it_again(world):
     """A cancellation that was dealt with stays in the journal, and every await lists its signal."""
     world.invoke(GREET, A)
     world.cancel(A)
-    world.progress(A, sleep(world.now + MINUTE, id=1))
+    world.progress(A, sleep(world.now + MINUTE, number=1))
     world.progress(A, ending=waits(1, signals=[SIGNAL_CANCEL], seen=2))
     assert world.status(A) is Suspended
     world.restart()
@@ -150,7 +150,7 @@ def test_a_tree_as_deep_as_allowed_is_stored_and_settled(world):
         awaited = tree(ALL, nested=[awaited])
     assert depth(awaited) == AWAITED_DEPTH_MAX
     world.invoke(GREET, A)
-    world.progress(A, sleep(world.now + SECOND, id=1), ending=waits_for(awaited))
+    world.progress(A, sleep(world.now + SECOND, number=1), ending=waits_for(awaited))
     world.signal(A, 17)
     world.restart()
     assert world.row(A).status.awaiting == awaited

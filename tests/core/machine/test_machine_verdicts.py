@@ -256,8 +256,8 @@ def test_an_answer_is_taken_by_whoever_can_still_use_it(world, status):
         assert world.image.held == before
 
 
-def make_caller(id, created_at, completion=5):
-    return Caller(id, completion, CompletionKind.CALL, created_at)
+def make_caller(who, created_at, completion=5):
+    return Caller(who, completion, CompletionKind.CALL, created_at)
 
 
 def asks(world):

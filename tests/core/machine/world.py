@@ -178,7 +178,7 @@ class World:
     def invoke(
         self,
         target: Target,
-        id: InvocationId,
+        who: InvocationId,
         *,
         at: int | None = None,
         retention: Retention = KEPT,
@@ -187,7 +187,7 @@ class World:
     ) -> Reply:
         """Ask for an invocation."""
         body = Invoke(
-            id,
+            who,
             target,
             Input(Value(b"in")),
             retention,
@@ -199,7 +199,7 @@ class World:
 
     def progress(
         self,
-        id: InvocationId,
+        who: InvocationId,
         *did: JournalMessage | CallTo,
         ending: Ending | None = None,
         pin: Pin | None = None,
@@ -208,59 +208,59 @@ class World:
         """Say what the open attempt did; give what followed."""
         entries = tuple(one.command if isinstance(one, CallTo) else one for one in did)
         callees = tuple(one.callee for one in did if isinstance(one, CallTo))
-        number = self.attempts.get(id, 0) if attempt is None else attempt
-        self.apply(Progress(id, number, entries, callees, pin, ending))
+        number = self.attempts.get(who, 0) if attempt is None else attempt
+        self.apply(Progress(who, number, entries, callees, pin, ending))
         return self.actions
 
-    def end(self, id: InvocationId, value: bytes = b"out") -> list[Action]:
+    def end(self, who: InvocationId, value: bytes = b"out") -> list[Action]:
         """Let the handler return."""
-        return self.progress(id, Output(Value(value)), ending=Ended())
+        return self.progress(who, Output(Value(value)), ending=Ended())
 
-    def end_badly(self, id: InvocationId, failure: Failure) -> list[Action]:
+    def end_badly(self, who: InvocationId, failure: Failure) -> list[Action]:
         """Let the handler fail for good."""
-        return self.progress(id, Output(failure), ending=Ended())
+        return self.progress(who, Output(failure), ending=Ended())
 
-    def fail(self, id: InvocationId, failed: Failed) -> list[Action]:
+    def fail(self, who: InvocationId, failed: Failed) -> list[Action]:
         """Let the attempt fail."""
-        return self.progress(id, ending=failed)
+        return self.progress(who, ending=failed)
 
-    def suspend(self, id: InvocationId, *completions: int, signals=(1,)) -> list[Action]:
+    def suspend(self, who: InvocationId, *completions: int, signals=(1,)) -> list[Action]:
         """Let the handler wait for any of these, and for its cancellation, as SDKs do."""
-        return self.progress(id, ending=waits(*completions, signals=signals))
+        return self.progress(who, ending=waits(*completions, signals=signals))
 
     def signal(
-        self, id: InvocationId, signal: int | str, result: Void | Value | Failure = VOID
+        self, who: InvocationId, signal: int | str, result: Void | Value | Failure = VOID
     ) -> Reply:
         """Send a signal from outside."""
-        return self.apply(SignalReceived(id, signal, result))
+        return self.apply(SignalReceived(who, signal, result))
 
-    def cancel(self, id: InvocationId) -> Reply:
+    def cancel(self, who: InvocationId) -> Reply:
         """Cancel."""
-        return self.apply(Cancel(id))
+        return self.apply(Cancel(who))
 
-    def kill(self, id: InvocationId) -> Reply:
+    def kill(self, who: InvocationId) -> Reply:
         """Kill."""
-        return self.apply(Kill(id))
+        return self.apply(Kill(who))
 
-    def pause(self, id: InvocationId) -> Reply:
+    def pause(self, who: InvocationId) -> Reply:
         """Pause."""
-        return self.apply(Pause(id))
+        return self.apply(Pause(who))
 
-    def resume(self, id: InvocationId, pin: Pin | None = None) -> Reply:
+    def resume(self, who: InvocationId, pin: Pin | None = None) -> Reply:
         """Resume."""
-        return self.apply(Resume(id, pin))
+        return self.apply(Resume(who, pin))
 
-    def purge(self, id: InvocationId) -> Reply:
+    def purge(self, who: InvocationId) -> Reply:
         """Purge."""
-        return self.apply(Purge(id))
+        return self.apply(Purge(who))
 
-    def purge_journal(self, id: InvocationId) -> Reply:
+    def purge_journal(self, who: InvocationId) -> Reply:
         """Purge the journal only."""
-        return self.apply(PurgeJournal(id))
+        return self.apply(PurgeJournal(who))
 
-    def restart_as_new(self, id: InvocationId, new_id: InvocationId, upto: int = 0) -> Reply:
+    def restart_as_new(self, who: InvocationId, new_id: InvocationId, upto: int = 0) -> Reply:
         """Restart as new."""
-        return self.apply(RestartAsNew(id, new_id, upto))
+        return self.apply(RestartAsNew(who, new_id, upto))
 
     def expire(self, limit: int = 100) -> list[Action]:
         """Sweep; give what followed."""
@@ -322,26 +322,26 @@ class World:
         """The tables."""
         return Image(stored_bytes(self.tables, self.store.held))
 
-    def row(self, id: InvocationId) -> Invocation:
+    def row(self, who: InvocationId) -> Invocation:
         """Give the row of an invocation that has one."""
-        row = self.tables.invocations.get(id)
-        assert row is not None, f"{id!r} has no row"
+        row = self.tables.invocations.get(who)
+        assert row is not None, f"{who!r} has no row"
         return row
 
-    def status(self, id: InvocationId) -> type | None:
+    def status(self, who: InvocationId) -> type | None:
         """Give the status of an invocation, None if it is free."""
-        row = self.tables.invocations.get(id)
+        row = self.tables.invocations.get(who)
         return None if row is None else type(row.status)
 
-    def outcome(self, id: InvocationId) -> Outcome:
+    def outcome(self, who: InvocationId) -> Outcome:
         """Give the result that is kept."""
-        status = self.row(id).status
+        status = self.row(who).status
         assert isinstance(status, Completed)
         return status.outcome
 
-    def journal(self, id: InvocationId) -> list[JournalMessage]:
+    def journal(self, who: InvocationId) -> list[JournalMessage]:
         """Give the journal after the input."""
-        return [entry.message for _, entry in self.tables.journals.rows(id)][1:]
+        return [entry.message for _, entry in self.tables.journals.rows(who)][1:]
 
     def state(self, target: Target) -> Mapping[bytes, bytes]:
         """Give the state of an object or workflow."""

@@ -37,12 +37,12 @@ def tree(combinator, *completions, signals=(), names=(), nested=()) -> Future:
     return Future(tuple(completions), tuple(signals), tuple(names), tuple(nested), combinator)
 
 
-def good(id: int) -> Completion:
-    return Completion(CompletionKind.CALL, id, Value(b"v"))
+def good(number: int) -> Completion:
+    return Completion(CompletionKind.CALL, number, Value(b"v"))
 
 
-def bad(id: int) -> Completion:
-    return Completion(CompletionKind.CALL, id, Failure(500, "f"))
+def bad(number: int) -> Completion:
+    return Completion(CompletionKind.CALL, number, Failure(500, "f"))
 
 
 LEAVES = [
@@ -178,7 +178,7 @@ _futures = st.recursive(
 
 def decided(future: Future, results: dict[int, bool]) -> bool | None:
     """Say from all results at once how a future came out, None if it is open: the plain reading."""
-    children = [results.get(id) for id in future.completions]
+    children = [results.get(number) for number in future.completions]
     children += [decided(child, results) for child in future.nested]
     match future.combinator:
         case Combinator.ALL_COMPLETED:
@@ -196,9 +196,9 @@ def decided(future: Future, results: dict[int, bool]) -> bool | None:
 def test_a_tree_settles_with_the_first_notification_that_decides_it(future, order, failing):
     left: Future | Settled = future
     results: dict[int, bool] = {}
-    for id in order:
-        results[id] = id not in failing
-        left = settle(left, bad(id) if id in failing else good(id))
+    for number in order:
+        results[number] = number not in failing
+        left = settle(left, bad(number) if number in failing else good(number))
         assert isinstance(left, Settled) == (decided(future, results) is not None)
         if isinstance(left, Settled):
             return

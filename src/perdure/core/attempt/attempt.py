@@ -150,11 +150,14 @@ class Attempt:
         return self._progress(batch, ending)
 
     def lost(self, problem: Problem, retry_after_ms: int | None = None) -> Progress | None:
-        """Give the record that says the attempt failed on its way."""
-        if not self.open:
-            return None
+        """Give the record that says the attempt failed on its way, unless it is over."""
+        return self.failed(problem, retry_after_ms) if self.open else None
+
+    def failed(self, problem: Problem, retry_after_ms: int | None = None) -> Progress:
+        """Give the record that says the attempt failed, in place of all it said last."""
+        self.open = False
         failed = replace(self.failure(problem), next_retry_ms=retry_after_ms)
-        return self._progress(Batch([], []), failed)
+        return self._record(Batch([], []), failed)
 
     def failure(self, problem: Problem) -> Failed:
         """Describe a failure under this handler's retry policy."""
@@ -165,6 +168,9 @@ class Attempt:
             self.open = False
         elif not batch.entries:
             return None
+        return self._record(batch, ending)
+
+    def _record(self, batch: Batch, ending: Ending | None) -> Progress:
         return Progress(
             self.invocation_id,
             self.number,

@@ -19,7 +19,7 @@ from perdure.core.model.promises import Pending
 from perdure.core.model.records import Respond
 from perdure.core.model.targets import HandlerKind
 from perdure.core.model.timers import Timer, TimerKind
-from perdure.core.tables.keys import expiry_key, object_key, timer_key
+from perdure.core.tables.keys import INSTANT_MAX, expiry_key, object_key, timer_key
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Failure, GetPromise, Outcome, Sleep
 
@@ -82,32 +82,41 @@ def keep_until(
     step: Step, invocation_id: InvocationId, retention_ms: int, *, journal_only: bool
 ) -> None:
     """Note when the invocation, or only its journal, is to be forgotten."""
-    expires_at = step.now + retention_ms
-    step.tables.expiries.insert(
-        expiry_key(expires_at, invocation_id, journal_only=journal_only), b""
-    )
-    step.act(WatchExpiry(expires_at))
+    until = kept_until(step.now, retention_ms)
+    step.tables.expiries.insert(expiry_key(until, invocation_id, journal_only=journal_only), b"")
+    step.act(WatchExpiry(until))
+
+
+def kept_until(completed_at: int, retention_ms: int) -> int:
+    """Say when a retention is over, in milliseconds since 1970; the longest never is."""
+    return min(completed_at + retention_ms, INSTANT_MAX)
 
 
 def expires_at(row: Invocation) -> int | None:
     """Say when an ended invocation is forgotten, in milliseconds since 1970."""
     if not isinstance(row.status, Completed):
         return None
-    return row.status.completed_at + row.retention.completion_ms
+    return kept_until(row.status.completed_at, row.retention.completion_ms)
 
 
 def purge(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     """Forget an ended invocation, and a workflow's state and promises with its run."""
     assert isinstance(row.status, Completed)
-    tables, retention, completed_at = step.tables, row.retention, row.status.completed_at
-    for retention_ms, journal_only in (
-        (retention.journal_ms, True),
-        (retention.completion_ms, False),
-    ):
-        key = expiry_key(completed_at + retention_ms, invocation_id, journal_only=journal_only)
-        if tables.expiries.get(key) is not None:
-            tables.expiries.delete(key)
+    forget_journal_expiry(step, invocation_id, row, row.status)
+    until = kept_until(row.status.completed_at, row.retention.completion_ms)
+    step.tables.expiries.delete(expiry_key(until, invocation_id, journal_only=False))
     free(step, invocation_id, row)
+
+
+def forget_journal_expiry(
+    step: Step, invocation_id: InvocationId, row: Invocation, status: Completed
+) -> None:
+    """Take back the note of when the journal goes, if it has a time of its own."""
+    retention = row.retention
+    if status.journal_purged or retention.journal_ms >= retention.completion_ms:
+        return
+    until = kept_until(status.completed_at, retention.journal_ms)
+    step.tables.expiries.delete(expiry_key(until, invocation_id, journal_only=True))
 
 
 def free(step: Step, invocation_id: InvocationId, row: Invocation) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from perdure.core.model.awaiting import Settled, settle
 from perdure.core.machine.endings import NOT_FOUND, expires_at, wait_for
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
+from perdure.core.model.awaiting import Settled, settle
 from perdure.core.model.invocations import (
     Completed,
     Inboxed,

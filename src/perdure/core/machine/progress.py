@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from perdure.core.model.awaiting import Settled, settle_all
 from perdure.core.machine.endings import end
 from perdure.core.machine.entries.effects import EFFECTS, Work
 from perdure.core.machine.retrying import fail
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
+from perdure.core.model.awaiting import Settled, settle_all
 from perdure.core.model.invocations import Invocation, Problem, Running, Suspended
 from perdure.core.model.journals import JournalSize
 from perdure.core.model.records import Ended, Failed, Progress

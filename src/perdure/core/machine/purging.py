@@ -7,12 +7,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import WatchExpiry
+from perdure.core.machine.endings import forget_journal_expiry
 from perdure.core.machine.endings import purge as purge_row
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Completed, Invocation
 from perdure.core.model.records import Expire, Purge, PurgeJournal
 from perdure.core.model.verdicts import Verdict
-from perdure.core.tables.keys import expiry_key, parse_expiry_key
+from perdure.core.tables.keys import parse_expiry_key
 from perdure.protocol.ids import InvocationId
 
 _FOREVER: Final = (2**64 - 1).to_bytes(8, "big")
@@ -37,9 +38,6 @@ def purge_journal(step: Step, body: PurgeJournal) -> Verdict:
     if not isinstance(row.status, Completed):
         return Verdict.NOT_COMPLETED
     if not row.status.journal_purged:
-        expires_at = row.status.completed_at + row.retention.journal_ms
-        key = expiry_key(expires_at, body.invocation_id, journal_only=True)
-        step.tables.expiries.delete(key)
         drop_journal(step, body.invocation_id, row, row.status)
     return Verdict.DONE
 
@@ -47,8 +45,9 @@ def purge_journal(step: Step, body: PurgeJournal) -> Verdict:
 def drop_journal(
     step: Step, invocation_id: InvocationId, row: Invocation, status: Completed
 ) -> None:
-    """Remove the journal's entries and note that they are gone."""
+    """Remove the journal's entries, and note that they are gone."""
     assert not status.journal_purged, "a journal that is gone does not expire"
+    forget_journal_expiry(step, invocation_id, row, status)
     step.tables.journals.drop(invocation_id)
     emptied = replace(row, status=replace(status, journal_purged=True), modified_at=step.now)
     step.tables.invocations.put(invocation_id, emptied)
@@ -65,7 +64,6 @@ def expire(step: Step, body: Expire) -> None:
         assert row is not None, "what expires has a row, and its purge takes the expiry away"
         assert isinstance(row.status, Completed), "only what has ended expires"
         if journal_only:
-            tables.expiries.delete(key)
             drop_journal(step, invocation_id, row, row.status)
         else:
             purge_row(step, invocation_id, row)

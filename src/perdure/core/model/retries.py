@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from math import inf
+from sys import float_info
 from typing import Final
 
 from msgspec import Struct
@@ -45,4 +45,4 @@ class RetryPolicy(Struct, frozen=True, array_like=True, gc=False):
         try:
             return self.exponentiation_factor**steps
         except OverflowError:
-            return inf
+            return float_info.max

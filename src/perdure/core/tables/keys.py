@@ -56,7 +56,7 @@ def parse_timer_key(key: bytes) -> Timer:
 
 def expiry_key(expires_at: int, invocation_id: InvocationId, *, journal_only: bool) -> bytes:
     """Write when what expires: time (8) | invocation id (24) | 0 for all, 1 for the journal."""
-    return _EXPIRY.pack(min(expires_at, INSTANT_MAX), invocation_id, journal_only)
+    return _EXPIRY.pack(expires_at, invocation_id, journal_only)
 
 
 def parse_expiry_key(key: bytes) -> tuple[int, InvocationId, bool]:

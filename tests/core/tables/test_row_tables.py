@@ -1,0 +1,197 @@
+"""Tables against a plain dictionary, whatever is done to them and whenever they are flushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from perdure.core.tables.changes import GroupTable, RowTable, after_prefix
+
+_KEYS = st.sampled_from([b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"])
+_GROUPS = st.sampled_from([b"g1", b"g2", b"\xff\xff"])
+_VALUES = st.binary(max_size=2)
+
+
+class Store:
+    """Ordered bytes that count how often they are asked."""
+
+    def __init__(self) -> None:
+        self.held: dict[bytes, bytes] = {b"s": b"before", b"u": b"behind"}
+        self.written: list[tuple[bytes, bytes | None]] = []
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.held.get(key)
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for key in sorted(self.held):
+            if start <= key < end:
+                yield key, self.held[key]
+
+    def write(self, changes: list[tuple[bytes, bytes | None]]) -> None:
+        self.written = changes
+        for key, value in changes:
+            if value is None:
+                self.held.pop(key, None)
+            else:
+                self.held[key] = value
+
+
+class RowsAgainstADictionary(RuleBasedStateMachine):
+    """Rows under single keys."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = Store()
+        self.table: RowTable[bytes] = RowTable(self.store, b"t", bytes, bytes)
+        self.model: dict[bytes, bytes] = {}
+
+    @rule(key=_KEYS, value=_VALUES)
+    def put(self, key, value) -> None:
+        self.table.put(key, value)
+        self.model[key] = value
+
+    @rule(key=_KEYS, value=_VALUES)
+    def insert(self, key, value) -> None:
+        if key not in self.model:
+            self.table.insert(key, value)
+            self.model[key] = value
+
+    @rule(key=_KEYS)
+    def delete(self, key) -> None:
+        self.table.delete(key)
+        self.model.pop(key, None)
+
+    @rule()
+    def flush(self) -> None:
+        changes = []
+        self.table.drain(changes)
+        self.store.write(changes)
+
+    @precondition(lambda self: not self.table.changed)
+    @rule()
+    def restart(self) -> None:
+        self.table = RowTable(self.store, b"t", bytes, bytes)
+
+    @rule(start=_KEYS, end=_KEYS, limit=st.integers(1, 4))
+    def scan(self, start, end, limit) -> None:
+        rows = sorted((key, row) for key, row in self.model.items() if start <= key < end)
+        assert self.table.scan(start, end, limit) == rows[:limit]
+
+    @invariant()
+    def every_row_is_there(self) -> None:
+        for key in (b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"):
+            assert self.table.get(key) == self.model.get(key)
+
+    @invariant()
+    def other_tables_are_left_alone(self) -> None:
+        assert (self.store.held[b"s"], self.store.held[b"u"]) == (b"before", b"behind")
+
+
+class GroupsAgainstADictionary(RuleBasedStateMachine):
+    """Rows in groups."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = Store()
+        self.table: GroupTable[bytes] = GroupTable(self.store, b"t", bytes, bytes)
+        self.model: dict[bytes, dict[bytes, bytes]] = {b"g1": {}, b"g2": {}, b"\xff\xff": {}}
+
+    @rule(group=_GROUPS, key=_KEYS, value=_VALUES)
+    def put(self, group, key, value) -> None:
+        self.table.put(group, key, value)
+        self.model[group][key] = value
+
+    @rule(group=_GROUPS, key=_KEYS)
+    def delete(self, group, key) -> None:
+        self.table.delete(group, key)
+        self.model[group].pop(key, None)
+
+    @rule(group=_GROUPS)
+    def drop(self, group) -> None:
+        self.table.drop(group)
+        self.model[group] = {}
+
+    @rule()
+    def flush(self) -> None:
+        changes = []
+        self.table.drain(changes)
+        self.store.write(changes)
+        assert self.table.count == 0
+
+    @rule(group=_GROUPS, start=_KEYS)
+    def rows_from(self, group, start) -> None:
+        expected = sorted(item for item in self.model[group].items() if item[0] >= start)
+        assert self.table.rows(group, start) == expected
+
+    @invariant()
+    def every_row_is_there(self) -> None:
+        for group, rows in self.model.items():
+            assert self.table.rows(group) == sorted(rows.items())
+            for key in (b"", b"a", b"ab", b"\xff"):
+                assert self.table.get(group, key) == rows.get(key)
+
+
+_LAW = settings(max_examples=60, stateful_step_count=30, deadline=None)
+RowsAgainstADictionary.TestCase.settings = _LAW
+GroupsAgainstADictionary.TestCase.settings = _LAW
+TestRows = RowsAgainstADictionary.TestCase
+TestGroups = GroupsAgainstADictionary.TestCase
+
+
+def new_table() -> tuple[Store, RowTable[bytes]]:
+    store = Store()
+    return store, RowTable(store, b"t", bytes, bytes)
+
+
+def drained(table) -> list:
+    changes = []
+    table.drain(changes)
+    return changes
+
+
+def test_a_row_that_comes_and_goes_is_never_written():
+    _, table = new_table()
+    table.insert(b"k", b"1")
+    table.put(b"k", b"2")
+    table.delete(b"k")
+    assert drained(table) == []
+
+
+def test_a_row_that_was_written_is_removed_for_good_when_it_comes_back_and_goes():
+    store, table = new_table()
+    table.insert(b"k", b"1")
+    store.write(drained(table))
+    table.delete(b"k")
+    table.insert(b"k", b"2")
+    table.delete(b"k")
+    assert drained(table) == [(b"tk", None)]
+
+
+def test_what_was_just_written_is_read_without_the_store():
+    store, table = new_table()
+    table.put(b"k", b"1")
+    store.write(drained(table))
+    store.held[b"tk"] = b"not read"
+    assert table.get(b"k") == b"1"
+    drained(table)
+    assert table.get(b"k") == b"not read"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "after"),
+    [
+        (b"a", b"b"),
+        (b"ab", b"ac"),
+        (b"a\xff", b"b"),
+        (b"a\xff\xff", b"b"),
+        (b"a\xfe\xff", b"a\xff"),
+    ],
+)
+def test_after_a_prefix_comes_the_least_key_beyond_it(prefix, after):
+    assert after_prefix(prefix) == after
+    assert prefix < after
+    assert prefix + b"\xff" * 9 < after

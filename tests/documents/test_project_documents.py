@@ -1,0 +1,76 @@
+"""What README and docs say is what the code does."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from perdure.core.model.durations import parse_duration_ms
+from perdure.engine.engine import EngineOptions
+from perdure.ingress.bodies import BODY_BYTES_MAX
+from perdure.ingress.routes import URI_BYTES_MAX
+from perdure.server.doors import HEAD_BYTES_MAX
+from perdure.server.settings import KEYS, Settings
+from perdure.storage.segmented import SEGMENT_BYTES
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_lines_of_the_readme_are_an_example_that_is_served():
+    block = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    example = (ROOT / "examples" / "greeter.py").read_text()
+    assert example.endswith(block)
+    assert ast.get_docstring(ast.parse(example))
+
+
+def test_the_curl_line_of_the_readme_is_the_one_of_the_example():
+    line = next(line for line in README.splitlines() if line.startswith("curl"))
+    assert line in (ROOT / "examples" / "greeter.py").read_text()
+
+
+@pytest.mark.parametrize("target", ["run", "test"])
+def test_the_commands_of_the_readme_exist(target):
+    assert f"make {target} " in README
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_within_the_project_lead_somewhere(path):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_setting_is_documented_with_its_default():
+    section = OPERATIONS.partition("## Settings")[2]
+    rows = dict(re.findall(r"^\| `([a-z.-]+)` \| `([^`]+)`", section, re.MULTILINE))
+    assert set(rows) == set(KEYS)
+    defaults = Settings()
+    for key, text in rows.items():
+        assert KEYS[key].parse(text) == getattr(defaults, KEYS[key].field), key
+
+
+def test_bounds_are_documented_as_they_are():
+    limits = EngineOptions().limits
+    for said in (
+        f"| request body | {BODY_BYTES_MAX // 2**20} MiB |",
+        f"| path and query | {URI_BYTES_MAX:,} bytes |",
+        f"| request headers | {HEAD_BYTES_MAX // 2**10} KiB |",
+        f"| requests waiting for a result | {limits.waiters:,} |",
+        f"| records not yet durable | {limits.records:,} |",
+        f"| attempts open at the same time | {EngineOptions().slots:,} ",
+        f"| attempts waiting for a slot | {limits.queued_attempts:,} |",
+        f"in segments of {SEGMENT_BYTES // 2**20} MiB",
+    ):
+        assert said in OPERATIONS, said
+
+
+def test_durations_are_documented_as_they_are_read():
+    examples = re.search(r"Durations are written as (.*)\.$", OPERATIONS, re.MULTILINE)[1]
+    assert {parse_duration_ms(text) for text in re.findall(r"`([^`]+)`", examples)} == {
+        10_000,
+        90_000,
+    }

@@ -1,0 +1,413 @@
+"""The loop of a partition: what is durable when, what is applied when, and what stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+import pytest
+from engine_world import A, B, C, ident, invoke, records_of, rows_of, settled
+from virtual_time import VirtualClock
+
+from perdure.core.machine.actions import Finish, StartAttempt
+from perdure.core.model.records import (
+    AnnounceLeader,
+    Cancel,
+    Ended,
+    Kill,
+    Progress,
+    Record,
+)
+from perdure.core.model.verdicts import Admission, Verdict
+from perdure.engine.errors import UnavailableError
+from perdure.engine.partition import BATCH_RECORDS_MAX, FLUSH_ROWS, Partition
+from perdure.engine.ports import CorruptLogError, LogFailedError, StorageError
+from perdure.protocol.messages import Output, Value
+from perdure.storage.memory_log import MemoryLog, MemoryRecords
+from perdure.storage.memory_store import MemoryStore
+
+
+class Led:
+    """A partition whose disk writes when the test says so."""
+
+    def __init__(self, records=None, store=None) -> None:
+        self.records = MemoryRecords() if records is None else records
+        self.store = MemoryStore() if store is None else store
+        self.log = MemoryLog(records=self.records)
+        self.partition = Partition(self.log, self.store, VirtualClock())
+        #: What came out, in order: replies by name, and actions.
+        self.came: list[object] = []
+        self.failures: list[BaseException] = []
+
+    async def lead(self) -> None:
+        self.partition.recover()
+        self.partition.lead(self.came.append, self.failures.append, lambda: None)
+        await self.write()
+        assert self.came == []
+
+    async def write(self) -> None:
+        """Write what has gathered, until nothing is left."""
+        await settled()
+        while self.log.waiting:
+            self.log.commit()
+            await settled()
+
+    def propose(self, body, name="reply") -> None:
+        self.partition.propose(body, lambda reply: self.came.append((name, reply)))
+
+
+def ended(invocation_id=A, attempt=1):
+    return Progress(invocation_id, attempt, (Output(Value(b"out")),), ending=Ended())
+
+
+@pytest.fixture
+def led():
+    """Give a partition to lead; made within the test's own loop."""
+    return Led
+
+
+# -- Durable before visible
+
+
+async def test_nothing_is_applied_or_answered_before_it_is_durable(led):
+    here = led()
+    await here.lead()
+    here.propose(invoke())
+    await settled()
+    assert here.log.waiting == 1
+    assert here.came == []
+    assert here.partition.tables.invocations.get(A) is None
+
+    here.log.commit()
+    assert here.came == [("reply", Admission(None)), StartAttempt(A, 1)]
+    assert here.partition.tables.invocations.get(A) is not None
+
+
+async def test_a_reply_comes_before_the_actions_of_its_record_and_after_those_before_it(led):
+    here = led()
+    await here.lead()
+    here.propose(invoke(A), "A")
+    here.propose(invoke(B), "B")
+    here.propose(Kill(A), "kill")
+    await here.write()
+    kinds = [came[0] if isinstance(came, tuple) else type(came).__name__ for came in here.came]
+    assert kinds == ["A", "StartAttempt", "B", "StartAttempt", "kill", "StopAttempt", "Finish"]
+
+
+async def test_leading_is_announced_once_that_is_durable():
+    here = Led()
+    announced = []
+    here.partition.lead(here.came.append, here.failures.append, lambda: announced.append(True))
+    await settled()
+    assert announced == []
+    here.log.commit()
+    assert announced == [True]
+
+
+async def test_what_is_proposed_before_the_announcement_is_durable_counts_all_the_same(led):
+    here = led()
+    here.partition.lead(here.came.append, here.failures.append, lambda: None)
+    here.propose(invoke())
+    await here.write()
+    assert ("reply", Admission(None)) in here.came
+
+
+# -- Batches
+
+
+async def test_what_one_turn_of_the_loop_brings_is_one_batch(led):
+    here = led()
+    await here.lead()
+    syncs = here.log.counters.syncs
+    for name in "ABC":
+        here.propose(invoke(ident(name)))
+    assert here.partition.waiting == 3
+    await here.write()
+    assert here.log.counters.syncs == syncs + 1
+    assert here.partition.waiting == 0
+
+
+async def test_the_next_batch_gathers_while_one_is_on_its_way(led):
+    here = led()
+    await here.lead()
+    here.propose(invoke(A), "A")
+    await settled()
+    here.propose(invoke(B), "B")
+    await settled()
+    here.propose(invoke(C), "C")
+    await settled()
+    assert here.log.waiting == 1, "one batch at a time is with the disk"
+
+    here.log.commit()
+    assert [came for came in here.came if isinstance(came, tuple)] == [("A", Admission(None))]
+    assert here.log.waiting == 1, "both others are one batch"
+    assert [type(body).__name__ for body in records_of(here.records)] == [
+        "AnnounceLeader",
+        "Invoke",
+    ]
+    here.log.commit()
+    assert [came[0] for came in here.came if isinstance(came, tuple)] == ["A", "B", "C"]
+    assert here.log.waiting == 0
+
+
+async def test_the_disk_works_on_the_next_batch_while_one_is_applied(led):
+    here = led()
+    await here.lead()
+    busy = []
+    here.propose(invoke(A))
+    await settled()
+    here.partition.propose(invoke(B))
+    here.partition._perform = lambda _action: busy.append(here.log.waiting)
+    here.log.commit()
+    assert busy == [1]
+
+
+async def test_a_batch_has_a_bound(led):
+    here = led()
+    await here.lead()
+    syncs = here.log.counters.syncs
+    for number in range(2 * BATCH_RECORDS_MAX + 1):
+        here.propose(Cancel(ident(str(number))), number)
+    await here.write()
+    assert here.log.counters.syncs == syncs + 3
+    assert [name for name, _ in here.came] == list(range(2 * BATCH_RECORDS_MAX + 1))
+
+
+async def test_actions_may_propose(led):
+    here = led()
+    await here.lead()
+    here.partition._perform = lambda action: (
+        here.propose(ended(action.invocation_id, action.attempt), "ended")
+        if isinstance(action, StartAttempt)
+        else here.came.append(action)
+    )
+    here.propose(invoke())
+    await here.write()
+    assert here.came == [
+        ("reply", Admission(None)),
+        ("ended", None),
+        *[came for came in here.came[2:] if isinstance(came, Finish) or came is not None],
+    ]
+    assert Finish(A, Value(b"out")) in here.came
+
+
+async def test_settling_waits_for_all_that_was_proposed(led):
+    here = led()
+    await here.lead()
+    await here.partition.settle()
+    here.propose(invoke(A))
+    here.propose(invoke(B))
+    waiting = asyncio.ensure_future(here.partition.settle())
+    await settled()
+    assert not waiting.done()
+    await here.write()
+    await waiting
+
+
+# -- Failure
+
+
+async def test_a_log_that_fails_refuses_all_that_is_pending_and_all_that_comes(led):
+    here = led()
+    await here.lead()
+    here.propose(invoke(A), "in flight")
+    await settled()
+    here.propose(invoke(B), "gathered")
+    here.records.fail("disk full")
+    here.log.commit()
+    await settled()
+    here.propose(invoke(C), "late")
+
+    names, replies = zip(*here.came, strict=True)
+    assert names == ("in flight", "gathered", "late")
+    for reply in replies:
+        assert isinstance(reply, UnavailableError)
+        assert "disk full" in str(reply)
+    assert [type(error) for error in here.failures] == [LogFailedError]
+    assert here.partition.failure is here.failures[0]
+    assert here.partition.tables.invocations.get(A) is None
+    assert here.log.waiting == 0
+
+
+async def test_a_log_that_fails_lets_go_of_who_waits_for_it_to_settle(led):
+    here = led()
+    await here.lead()
+    here.propose(invoke())
+    waiting = asyncio.ensure_future(here.partition.settle())
+    await settled()
+    here.records.fail("disk full")
+    here.log.commit()
+    await waiting
+
+
+class Broken(Exception):
+    """A defect that nobody foresaw."""
+
+
+def break_for(partition, broken):
+    """Let the machine fail on one invocation."""
+    apply = partition.machine.apply
+
+    def breaking(record):
+        if getattr(record.body, "invocation_id", None) == broken:
+            partition.tables.invocations.put(broken, None)
+            raise Broken
+        return apply(record)
+
+    partition.machine.apply = breaking
+
+
+async def test_a_record_that_cannot_be_applied_stops_the_partition(led, caplog):
+    here = led()
+    await here.lead()
+    break_for(here.partition, B)
+    for name in "ABC":
+        here.propose(invoke(ident(name)), name)
+    await settled()
+    here.propose(Cancel(A), "next batch")
+    with caplog.at_level(logging.CRITICAL, "perdure.engine"):
+        await here.write()
+
+    assert here.came[:2] == [("A", Admission(None)), StartAttempt(A, 1)]
+    refused = {name: type(reply) for name, reply in here.came[2:]}
+    assert refused == dict.fromkeys(["B", "C", "next batch"], UnavailableError)
+    assert [type(error) for error in here.failures] == [Broken]
+
+
+async def test_a_record_that_cannot_be_applied_is_met_again_by_recovery(led):
+    """What it left half done is not stored."""
+    here = led()
+    await here.lead()
+    here.propose(invoke(A))
+    here.propose(invoke(B))
+    await here.write()
+    again = led(here.records, here.store)
+    break_for(again.partition, B)
+    with pytest.raises(Broken):
+        again.partition.recover()
+    assert isinstance(again.partition.failure, Broken)
+    assert again.store.applied_lsn == 0
+
+    mended = led(here.records, here.store)
+    mended.partition.recover()
+    assert mended.partition.tables.invocations.get(B) is not None
+
+
+async def test_a_store_that_cannot_be_written_stops_the_partition(led):
+    class FullStore(MemoryStore):
+        def write(self, changes, lsn):
+            raise StorageError("no space left")
+
+    here = led(store=FullStore())
+    await here.lead()
+    here.propose(invoke())
+    await here.write()
+    with pytest.raises(StorageError, match="no space left"):
+        here.partition.flush()
+    assert [str(error) for error in here.failures] == ["no space left"]
+
+
+# -- Recovery
+
+
+async def worked(here: Led, count: int = 40) -> None:
+    """Leave all kinds of rows behind."""
+    await here.lead()
+    for number in range(count):
+        here.propose(invoke(ident(f"i{number}")))
+        if number % 3 == 0:
+            here.propose(ended(ident(f"i{number}"), number + 1))
+        if number % 7 == 0:
+            here.propose(Cancel(ident(f"i{number}")))
+        if number % 5 == 0:
+            await here.write()
+    await here.write()
+
+
+async def test_the_log_alone_gives_the_same_tables(led):
+    here = led()
+    await worked(here)
+    here.partition.flush()
+    again = led(here.records)
+    again.partition.recover()
+    assert rows_of(again.store) == rows_of(here.store)
+    assert again.store.applied_lsn == here.store.applied_lsn == here.log.tail - 1
+    assert again.partition.applied_lsn == here.partition.applied_lsn
+
+
+@pytest.mark.parametrize("upto", [1, 7, 30])
+async def test_a_store_that_is_behind_gives_the_same_tables(led, upto):
+    here = led()
+    await worked(here)
+    here.partition.flush()
+    behind = led(prefix(here.records, upto))
+    behind.partition.recover()
+    assert behind.store.applied_lsn == upto
+
+    again = led(here.records, behind.store)
+    again.partition.recover()
+    assert rows_of(again.store) == rows_of(here.store)
+
+
+def prefix(records: MemoryRecords, upto: int) -> MemoryRecords:
+    first = MemoryRecords()
+    first.append([encoded for lsn, encoded in records.read(1) if lsn <= upto])
+    return first
+
+
+async def test_recovery_flushes_on_its_way(led):
+    here = led()
+    await here.lead()
+    for number in range(FLUSH_ROWS):
+        here.propose(invoke(ident(str(number))))
+    await here.write()
+
+    writes = []
+
+    class WatchedStore(MemoryStore):
+        def write(self, changes, lsn):
+            writes.append(lsn)
+            super().write(changes, lsn)
+
+    again = led(here.records, WatchedStore())
+    again.partition.recover()
+    assert len(writes) >= 2
+    assert writes[-1] == here.log.tail - 1
+
+
+async def test_a_log_that_is_shorter_than_the_store_is_refused(led):
+    here = led()
+    await worked(here)
+    here.partition.flush()
+    with pytest.raises(CorruptLogError):
+        led(prefix(here.records, 5), here.store).partition.recover()
+
+
+# -- Epochs
+
+
+async def test_each_leader_has_an_epoch_of_its_own(led):
+    here = led()
+    await here.lead()
+    again = led(here.records, here.store)
+    await again.lead()
+    announced = [body for body in records_of(here.records) if isinstance(body, AnnounceLeader)]
+    assert announced == [AnnounceLeader(1), AnnounceLeader(2)]
+
+
+async def test_what_an_older_leader_wrote_late_is_dropped(led):
+    here = led()
+    await here.lead()
+    late = Record(0, 1, invoke(B))
+    here.propose(invoke(A))
+    await here.write()
+    here.records.append([msgspec.msgpack.encode(late)])
+
+    again = led(here.records)
+    await again.lead()
+    assert again.partition.tables.invocations.get(A) is not None
+    assert again.partition.tables.invocations.get(B) is None
+    again.propose(Cancel(B))
+    await again.write()
+    assert again.came == [("reply", Verdict.NOT_FOUND)]
