@@ -65,7 +65,7 @@ def rows_of(store: MemoryStore) -> list[tuple[bytes, bytes]]:
 async def until(condition: Callable[[], object], deadline_s: float = 3600) -> None:
     """Let (virtual) time pass until a condition holds."""
     async with asyncio.timeout(deadline_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - of many things, that no event tells
             await asyncio.sleep(0.001)
 
 
