@@ -140,7 +140,7 @@ def definitions(modules: Iterable[ModuleType]) -> list[Any]:
 
 async def _serve(services: list[Any], calls: Iterable[Call], world: World) -> None:
     async with (
-        perdure.embedded(perdure.app(services), ingress_port=0, admin_port=0) as runtime,
+        perdure.embedded(perdure.app(services)) as runtime,
         httpx.AsyncClient(timeout=20) as client,
     ):
         world.ingress_url = runtime.ingress_url

@@ -6,9 +6,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import catalogue_agents
 import catalogue_develop
 import catalogue_foundations
-import catalogue_tours
+import catalogue_microservices
+import catalogue_workflows
 import pytest
 from plans import Plan, Skipped
 from playing import play
@@ -21,9 +23,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 CATALOGUE = {
+    **catalogue_agents.CATALOGUE,
     **catalogue_develop.CATALOGUE,
     **catalogue_foundations.CATALOGUE,
-    **catalogue_tours.CATALOGUE,
+    **catalogue_microservices.CATALOGUE,
+    **catalogue_workflows.CATALOGUE,
 }
 PLANS = {name: entry for name, entry in CATALOGUE.items() if isinstance(entry, Plan)}
 SKIPPED = {name: entry for name, entry in CATALOGUE.items() if isinstance(entry, Skipped)}

@@ -78,7 +78,7 @@ class VirtualClock:
 
     def random_bytes(self, count: int) -> bytes:
         self._drawn += 1
-        return self._drawn.to_bytes(count, "big")
+        return self._drawn.to_bytes(count, "little")
 
 
 def run_virtually(scenario: Coroutine[Any, Any, None]) -> None:

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 import perdure
 
-#: Outages are retried half a second later, then one, then two: this is for the unlucky.
-DEADLINE_S = 60
+DEADLINE_S = 30
+#: The outages of the examples are many; nobody wants to wait for them here.
+SETTINGS = {"default-retry-policy.initial-interval": "10ms"}
+#: So few that whatever waits is suspended, and replayed when it goes on.
+ONE_SLOT = {"worker.invoker.concurrent-invocations-limit": "1"}
 
 
 @asynccontextmanager
-async def serving(app: Any, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    app: Any, data_dir: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[httpx.AsyncClient]:
     """Serve an application, and give a client of its ingress."""
     async with (
-        perdure.embedded(app, data_dir=data_dir, ingress_port=0, admin_port=0) as runtime,
+        perdure.embedded(app, data_dir=data_dir, settings={**SETTINGS, **settings}) as runtime,
         httpx.AsyncClient(base_url=runtime.ingress_url, timeout=DEADLINE_S) as client,
     ):
         yield client
 
 
 def play(
-    app: Any, data_dir: Path, scenario: Callable[[httpx.AsyncClient], Awaitable[None]]
+    app: Any,
+    data_dir: Path,
+    scenario: Callable[[httpx.AsyncClient], Awaitable[None]],
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Run a scenario against an application."""
 
     async def run() -> None:
-        async with serving(app, data_dir) as client:
+        async with serving(app, data_dir, settings) as client:
             await scenario(client)
 
     asyncio.run(run())

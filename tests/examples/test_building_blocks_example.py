@@ -1,10 +1,11 @@
 import time
 
 import pytest
-from example_support import ask, play, until
+from example_support import ONE_SLOT, ask, play, until
 from examples.building_blocks import app
 
 
+@pytest.mark.parametrize("settings", [{}, ONE_SLOT], ids=["many slots", "one slot"])
 @pytest.mark.parametrize(
     ("handler", "result"),
     [
@@ -18,11 +19,11 @@ from examples.building_blocks import app
         ("signals", "nudged"),
     ],
 )
-def test_a_block_does_what_its_docstring_says(tmp_path, handler, result):
+def test_a_block_does_what_its_docstring_says(tmp_path, handler, result, settings):
     async def scenario(client):
         assert await ask(client, f"/Tour/{handler}") == result
 
-    play(app, tmp_path, scenario)
+    play(app, tmp_path, scenario, settings)
 
 
 def test_chance_and_time(tmp_path):

@@ -7,6 +7,7 @@ process does; what takes time (sleeps, calls, awakeables) is answered by the tes
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,9 +18,9 @@ from perdure.protocol.messages import (
     AwaitingOn,
     Call,
     Command,
+    CompletePromise,
     Completion,
     CompletionKind,
-    CompletePromise,
     End,
     Error,
     Future,
@@ -87,6 +88,17 @@ def workflow(handler: Callable[..., Any]) -> Host:
     definition = Workflow("S")
     definition.main("run")(handler)
     return host_of(definition)
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
+    """Give the real loop turns until something has happened.
+
+    Raises:
+        TimeoutError: it has not.
+    """
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for is of another loop
+            await asyncio.sleep(0.0001)
 
 
 class Server:
@@ -198,9 +210,7 @@ class Server:
     def complete(self, command: type, nth: int, result: Result = VOID) -> None:
         """Answer the n-th command of a type, counted from 0 over the whole journal."""
         commands = [entry for entry in self.journal if isinstance(entry, command)]
-        self.notify(
-            Completion(ANSWERED_BY[command], commands[nth].result_completion_id, result)
-        )
+        self.notify(Completion(ANSWERED_BY[command], commands[nth].result_completion_id, result))
 
     def signal(self, signal: int | str, result: Any = VOID) -> None:
         """Send a signal."""
@@ -209,9 +219,7 @@ class Server:
     def acknowledge(self, nth: int = 0) -> None:
         """Store the n-th of the proposals that still wait for it."""
         proposal = self.unacknowledged.pop(nth)
-        completion = Completion(
-            CompletionKind.RUN, proposal.result_completion_id, proposal.result
-        )
+        completion = Completion(CompletionKind.RUN, proposal.result_completion_id, proposal.result)
         if not proposal.ack:
             self.notify(completion)
             return

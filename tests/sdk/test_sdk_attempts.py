@@ -1,10 +1,11 @@
 """Messages in, user code, messages out: what handlers do, and what the server hears of it."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
-from scripted_server import NOW_MS, Server, service, virtual_object, workflow
+from scripted_server import NOW_MS, Server, service, until, virtual_object, workflow
 
 from perdure.protocol.messages import (
     VOID,
@@ -39,6 +40,7 @@ from perdure.protocol.messages import (
     Suspension,
     Value,
 )
+from perdure.sdk.combinators import gather
 from perdure.sdk.context import Context, ObjectContext, RunOptions, WorkflowContext
 from perdure.sdk.errors import ContextMisuseError, RetryableError, TerminalError
 from perdure.sdk.services import Service
@@ -80,10 +82,7 @@ async def test_a_terminal_error_is_the_result():
 
 async def test_a_terminal_error_counts_when_it_was_wrapped():
     async def run(_ctx: Context) -> None:
-        try:
-            raise TerminalError("no", 418)
-        except TerminalError as error:
-            raise ValueError("wrapped") from error
+        raise ValueError("wrapped") from TerminalError("no", 418)
 
     assert Server(service(run)).run().outcome == Failure(418, "no")
 
@@ -130,15 +129,12 @@ class TestRuns:
         assert server.outcome == b"1"
 
     async def test_an_ordinary_function_runs_in_a_thread(self):
-        import threading
-
         async def run(ctx: Context) -> bool:
             name = await ctx.run("thread", lambda: threading.current_thread().name)
             return name == threading.main_thread().name
 
         server = Server(service(run)).run()
-        while not server.said_of(End):
-            await asyncio.sleep(0.001)
+        await until(lambda: server.ended)
         assert server.outcome == b"false"
 
     async def test_a_function_may_return_a_coroutine(self):
@@ -147,11 +143,10 @@ class TestRuns:
             return 3
 
         async def run(ctx: Context) -> int:
-            return await ctx.run("lambda", lambda: fetch())
+            return await ctx.run("lambda", lambda: fetch())  # noqa: PLW0108
 
         server = Server(service(run)).run()
-        while not server.said_of(End):
-            await asyncio.sleep(0.001)
+        await until(lambda: server.ended)
         assert server.outcome == b"3"
 
     async def test_runs_that_wait_are_executed_together(self):
@@ -171,8 +166,7 @@ class TestRuns:
             return [await first, await second]
 
         server = Server(service(run)).run()
-        while not server.said_of(End):
-            await asyncio.sleep(0)
+        await until(lambda: server.ended)
         assert server.outcome == b"[1,2]"
 
     async def test_a_failing_run_ends_the_attempt_and_is_named(self):
@@ -219,6 +213,39 @@ class TestRuns:
             return "paid"
 
         assert Server(service(run)).run().outcome == b'"402 refused"'
+
+    async def test_the_older_way_has_its_options_too(self):
+        async def fail(_what: str) -> None:
+            raise ValueError("broken")
+
+        async def run(ctx: Context) -> None:
+            await ctx.run("charge", fail, max_attempts=1, type_hint=int, args=("x",))
+
+        assert Server(service(run)).run().outcome == Failure(500, "ValueError('broken')")
+
+    async def test_nothing_more_starts_once_a_run_has_failed(self):
+        started: list[int] = []
+
+        async def fail(number: int) -> None:
+            started.append(number)
+            raise ValueError("broken")
+
+        async def run(ctx: Context) -> None:
+            await asyncio.gather(
+                *(ctx.run_typed("charge", fail, number=number) for number in range(3))
+            )
+
+        assert Server(service(run)).run().error
+        assert started == [0]
+
+    async def test_metadata_of_a_failed_run_needs_version_6(self):
+        async def fail() -> None:
+            raise TerminalError("no", metadata={"a": "b"})
+
+        async def run(ctx: Context) -> None:
+            await ctx.run_typed("charge", fail)
+
+        assert Server(service(run), version=5).run().error.code == 573
 
     async def test_a_run_asks_for_its_own_delay(self):
         async def fail() -> None:
@@ -302,8 +329,7 @@ class TestRuns:
         server = Server(service(run), acknowledges=False).run(request_response=True)
         assert server.said == [Run(1, "wait")]
         go_on.set()
-        while not server.suspended_on:
-            await asyncio.sleep(0)
+        await until(lambda: server.suspended_on)
         assert server.said[1:] == [
             ProposeRunCompletion(1, Value(b"1"), ack=True),
             Suspension(Future((1,), (1,))),
@@ -590,8 +616,6 @@ class TestSignalsAndPromises:
 
 class TestSuspension:
     async def test_all_of_a_group_are_waited_for(self):
-        from perdure.sdk.combinators import gather
-
         async def run(ctx: Context) -> None:
             await gather(ctx.sleep(DAY), ctx.sleep(DAY), ctx.sleep(DAY))
 
@@ -601,8 +625,6 @@ class TestSuspension:
         assert server.close_input().suspended_on == Future((), (1,), nested=(group,))
 
     async def test_before_version_7_any_of_them_wakes(self):
-        from perdure.sdk.combinators import gather
-
         async def run(ctx: Context) -> None:
             await gather(ctx.sleep(DAY), ctx.sleep(DAY))
 
@@ -628,8 +650,7 @@ class TestSuspension:
         server = Server(service(run)).run(request_response=True)
         assert server.said == [Sleep(NOW_MS + 86_400_000, 1)]
         go_on.set()
-        while not server.suspended_on:
-            await asyncio.sleep(0)
+        await until(lambda: server.suspended_on)
         assert server.suspended_on == Future((1,), (1,))
 
     async def test_the_handler_cleans_up_without_its_context(self):
@@ -666,6 +687,40 @@ class TestSuspension:
         assert ended[0].is_set()
 
 
+class TestChangedCode:
+    async def test_waiting_where_the_journal_goes_on_is_told(self):
+        async def run(ctx: Context) -> None:
+            await ctx.sleep(DAY)
+            await ctx.run_typed("later", greet)
+
+        error = Server(service(run), journal=[Sleep(1, 1), Run(2, "later")]).run().error
+        assert error.code == 570
+        assert "command 2 of the journal is Run 'later'" in error.message
+        assert "waits" in error.message
+
+    async def test_doing_something_else_ends_the_attempt_for_good(self):
+        async def run(ctx: Context) -> str:
+            try:
+                ctx.sleep(DAY)
+            except Exception:  # noqa: BLE001 - too late to be caught
+                return "caught"
+            return "no"
+
+        server = Server(service(run), journal=[Run(1, "charge")]).run()
+        assert [each.code for each in server.said] == [570]
+
+    async def test_a_cancellation_that_is_not_passed_on_is_told(self):
+        async def run(ctx: Context) -> None:
+            await ctx.generic_call("X", "y", b"")
+
+        server = Server(service(run)).run()
+        server.signal(1)
+        server.journal = [
+            ClearAllState() if isinstance(each, SendSignal) else each for each in server.journal
+        ]
+        assert server.run().error.code == 570
+
+
 class TestCancellation:
     async def test_the_handler_is_told_where_it_waits(self):
         async def run(ctx: Context) -> str:
@@ -689,8 +744,6 @@ class TestCancellation:
 
     @pytest.mark.parametrize("how", ["gather", "wait", "group", "combined"])
     async def test_every_way_of_waiting_hears_of_it(self, how: str):
-        from perdure.sdk.combinators import gather
-
         async def run(ctx: Context) -> None:
             futures = [ctx.sleep(DAY), ctx.sleep(DAY)]
             match how:
@@ -757,8 +810,7 @@ class TestCancellation:
         server.signal(1)
         assert not server.said
         go_on.set_result(None)
-        while not server.ended:
-            await asyncio.sleep(0)
+        await until(lambda: server.ended)
         assert server.outcome == b'"told"'
 
 
@@ -804,22 +856,21 @@ class TestMisuse:
         done = []
 
         async def run(_ctx: Context) -> str:
-            while not done:
+            while not done:  # noqa: ASYNC110 - the spinning is what is tested
                 await asyncio.sleep(0)
             return "done"
 
         server = Server(service(run)).run()
         await asyncio.sleep(0)
         done.append(1)
-        while not server.ended:
-            await asyncio.sleep(0)
+        await until(lambda: server.ended)
         assert server.outcome == b'"done"'
 
     async def test_an_error_of_the_sdk_cannot_be_kept(self):
         async def run(ctx: Context) -> str:
             try:
                 await ctx.scope("s").service_call(greet, "")
-            except BaseException:  # what no handler should write
+            except BaseException:  # noqa: BLE001 - what no handler should write
                 return "kept"
             return ""
 

@@ -21,7 +21,6 @@ from perdure.protocol.messages import (
     Completion,
     CompletionKind,
     End,
-    ProposeRunCompletionAck,
     Signal,
     Sleep,
     Suspension,
@@ -199,9 +198,11 @@ def due(server: Server) -> list[tuple[str, Any]]:
     """List everything that the outside may do next."""
     answered = {e.completion_id for e in server.journal if isinstance(e, Completion)}
     choices: list[tuple[str, Any]] = [("acknowledge", 0)] if server.unacknowledged else []
-    for entry in server.journal:
-        if isinstance(entry, Sleep | Call) and entry.result_completion_id not in answered:
-            choices.append(("complete", entry))
+    choices.extend(
+        ("complete", entry)
+        for entry in server.journal
+        if isinstance(entry, Sleep | Call) and entry.result_completion_id not in answered
+    )
     signals = [e.signal for e in server.journal if isinstance(e, Signal)]
     choices.extend(("signal", index) for index in AWAKEABLES if index not in signals)
     return choices

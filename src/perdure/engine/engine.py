@@ -150,7 +150,7 @@ class Engine:
         self.requests.abandon()
 
     async def close(self) -> None:
-        """Write what is known to the store and release the files.
+        """Write what is known to the store; log and store are closed by who opened them.
 
         Raises:
             StorageError: the store cannot be written; the log has it all.
@@ -158,14 +158,9 @@ class Engine:
         if self._checkpoint is not None:
             self._checkpoint.cancel()
             await asyncio.gather(self._checkpoint, return_exceptions=True)
-        store, log = self._world.store, self._world.log
-        try:
-            if self.partition.failure is None:
-                self.partition.flush()
-                await asyncio.to_thread(store.checkpoint)
-        finally:
-            log.close()
-            store.close()
+        if self.partition.failure is None:
+            self.partition.flush()
+            await asyncio.to_thread(self._world.store.checkpoint)
 
     def _act(self, action: Action) -> None:
         self._perform[type(action)](action)

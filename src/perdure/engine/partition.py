@@ -116,7 +116,12 @@ class Partition:
         self._on_failure = on_failure
         self._epoch = self.machine.epoch + 1
         record = Record(self._epoch, self._clock.now_ms(), AnnounceLeader(self._epoch))
-        self._gather(record, lambda _reply: announced())
+
+        def on_reply(reply: Reply | UnavailableError) -> None:
+            if not isinstance(reply, UnavailableError):
+                announced()
+
+        self._gather(record, on_reply)
 
     def propose(self, body: RecordBody, on_reply: OnReply | None = None) -> None:
         """Append a record with the next batch.

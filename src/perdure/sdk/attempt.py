@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from math import ceil
 from typing import Final
 
@@ -38,6 +39,9 @@ from perdure.sdk.machine.syscalls import Machine
 from perdure.sdk.running import Runs
 
 _CANCELLED_CODE: Final = 409
+#: The server may know what an open attempt waits for, but need not. Telling it again after each
+#: of very many results would take the square of their number.
+ANNOUNCED_MAX: Final = 100
 
 
 class Finished:
@@ -82,7 +86,7 @@ class Attempt:
     __slots__ = (
         "_busy",
         "_called_within",
-        "_cancel_due",
+        "_cancels_due",
         "_handle",
         "_sink",
         "finished",
@@ -111,7 +115,7 @@ class Attempt:
         self._sink = sink
         self._busy = False
         self._called_within = False
-        self._cancel_due = False
+        self._cancels_due = 0
 
     # ------------------------------------------------------------------ for the server
 
@@ -181,7 +185,8 @@ class Attempt:
             self._close()
             return False
         self.runs.handler_waits()
-        return (self._cancel_due and self._cancel()) or self._deliver() or self._wait()
+        cancelled = self._cancels_due > 0 and self._cancel()
+        return cancelled or self._deliver() or self._wait()
 
     def _deliver(self) -> bool:
         """Hand over the next result; tell whether there was one."""
@@ -190,7 +195,7 @@ class Attempt:
             return False
         handle, result = delivery
         if handle == CANCEL:
-            self._cancel_due = True
+            self._cancels_due += 1
         else:
             self.runs.settled(handle)
             self.waits.settle(handle, result)
@@ -198,14 +203,12 @@ class Attempt:
 
     def _cancel(self) -> bool:
         """Cancel the handler where it waits, if it does; tell whether that has happened."""
-        if not self.waits.any_awaited() or self.machine.unknown_children():
+        if self.machine.unknown_children() or not self.waits.interrupt(_cancelled):
             return False
-        self._cancel_due = False
-        try:
+        self._cancels_due -= 1
+        # If the journal says otherwise, the machine has told so and closed.
+        with suppress(SdkInternalBaseException):
             self.machine.cancel_children()
-        except SdkInternalBaseException:
-            return True  # The journal says otherwise, as the machine has told the server.
-        self.waits.interrupt(lambda: TerminalError("cancelled", _CANCELLED_CODE))
         return True
 
     def _wait(self) -> bool:
@@ -222,15 +225,16 @@ class Attempt:
         machine = self.machine
         if not machine.processing:
             machine.get_stuck()
+        elif not self.waits.any_awaited():
+            pass  # Nothing that the server could tell would make the handler go on.
         elif machine.input_closed:
-            if self.waits.any_awaited():
-                machine.suspend(self._awaited())
-        elif not machine.has_proposals and self.waits.any_awaited():
+            machine.suspend(self._awaited())
+        elif not machine.has_proposals and self.waits.watched <= ANNOUNCED_MAX:
             # Once a proposal is acknowledged the handler goes on: until then, nothing to tell.
             machine.announce(self._awaited())
 
     def _awaited(self) -> Future:
-        return self.waits.awaited(self.machine.unknown_children() if self._cancel_due else ())
+        return self.waits.awaited(self.machine.unknown_children() if self._cancels_due else ())
 
     def _flush(self) -> None:
         output = self.machine.take_output()
@@ -239,8 +243,10 @@ class Attempt:
 
     def _close(self) -> None:
         """Say the last words, and end what is still under way."""
+        if self.finished.is_set():
+            return
         self._flush()
-        self.waits.close(self.machine.over())
+        self.waits.close(self.machine.over)
         self.runs.cancel()
         self.loop.shut_down()
         self.finished.set()
@@ -251,3 +257,7 @@ class Attempt:
         handle = self.machine.sleep(wake_up_time)
         self.waits.add(handle, timer)
         self.waits.note(handle, timer)
+
+
+def _cancelled() -> TerminalError:
+    return TerminalError("cancelled", _CANCELLED_CODE)

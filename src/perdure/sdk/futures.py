@@ -43,7 +43,7 @@ class Wait(Protocol):
         """Take the result."""
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
-        """Fail whatever waits for it right now; tell whether it is over with that."""
+        """Fail whatever waits for it right now; tell whether something was told."""
 
 
 class AllOf:
@@ -92,13 +92,7 @@ class DurableFuture(asyncio.Future[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self.done():
-            loop = self._waits.loop
-            if _get_running_loop() is not loop:
-                raise ContextMisuseError(
-                    "A durable future is awaited outside of its handler: await it in the handler, "
-                    "and pass the result on"
-                )
-            waiter: asyncio.Future[None] = asyncio.Future(loop=loop)
+            waiter: asyncio.Future[None] = asyncio.Future(loop=self._waits.loop)
             self.watch(waiter)
             yield from waiter
         return self.result()
@@ -123,8 +117,14 @@ class DurableFuture(asyncio.Future[T]):
         """Wake a waiter when this is done; alone, or together with others.
 
         Raises:
+            ContextMisuseError: it is not the handler that waits.
             SdkInternalBaseException: the attempt is over, so this will never be done.
         """
+        if _get_running_loop() is not self._waits.loop:
+            raise ContextMisuseError(
+                "A durable future is awaited outside of its handler: await it in the handler, and "
+                "pass the result on"
+            )
         self._waits.note(self._handle, self)
         if isinstance(waiter, AllOf):
             self._together.append(waiter)
@@ -165,14 +165,15 @@ class DurableFuture(asyncio.Future[T]):
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
         """Fail whatever waits for it; the future itself stays, unless asyncio waits for it."""
+        if not self.awaited:
+            return False
         for group in self.awaited_together:
             group.waiter.set_exception(error())
         for waiter in self._alone:
             if not waiter.done():
                 waiter.set_exception(error())
-        if not self._callbacks:
-            return False
-        self._fail(error())
+        if self._callbacks:
+            self._fail(error())
         return True
 
     def _fail(self, error: Exception) -> None:
@@ -231,7 +232,7 @@ class Waits:
         self._watched: dict[Handle, Wait] = {}
         #: Results of what the handler has not asked for yet.
         self._early: dict[Handle, Result] = {}
-        self._over: SdkInternalBaseException | None = None
+        self._over: Callable[[], SdkInternalBaseException] | None = None
 
     def add(self, handle: Handle, wait: Wait) -> None:
         """Register something pending; it may have been answered before it was asked for."""
@@ -250,7 +251,7 @@ class Waits:
         if handle in self._pending:
             self._watched[handle] = wait
         elif self._over is not None:
-            raise self._over
+            raise self._over()
 
     def settle(self, handle: Handle, result: Result) -> None:
         """Hand a result over to who waits for it, or keep it."""
@@ -262,12 +263,15 @@ class Waits:
         self._watched.pop(handle, None)
         wait.settle(result)
 
-    def interrupt(self, error: Callable[[], TerminalError]) -> None:
-        """Fail everything that is awaited right now."""
-        for handle, wait in list(self._watched.items()):
-            if wait.interrupt(error):
-                del self._watched[handle]
-                del self._pending[handle]
+    def interrupt(self, error: Callable[[], TerminalError]) -> bool:
+        """Fail everything that is awaited right now; tell whether there was anything to fail."""
+        told = [wait.interrupt(error) for wait in self._watched.values()]
+        return any(told)
+
+    @property
+    def watched(self) -> int:
+        """How much of it is awaited, at most."""
+        return len(self._watched)
 
     def any_awaited(self) -> bool:
         """Tell whether anything pending is awaited right now."""
@@ -289,7 +293,7 @@ class Waits:
                     groups.setdefault(group, []).append(handle)
         return awaited(alone, groups.values())
 
-    def close(self, over: SdkInternalBaseException) -> None:
+    def close(self, over: Callable[[], SdkInternalBaseException]) -> None:
         """Let go of everything: the attempt is over, as whoever still waits will be told."""
         self._over = over
         self._pending.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -23,7 +22,7 @@ from perdure.sdk.context import (
 )
 from perdure.sdk.definitions import Handler, HandlerKind, ServiceDefinition
 from perdure.sdk.durations import milliseconds
-from perdure.sdk.errors import RetryableError, SdkInternalBaseException, TerminalError
+from perdure.sdk.errors import RetryableError, TerminalError
 from perdure.sdk.hints import ResultHints
 from perdure.sdk.machine.syscalls import Machine
 from perdure.sdk.replay_state import IS_REPLAYING
@@ -137,16 +136,13 @@ async def _handle(
         if isinstance(outcome, Value):
             attempt.runs.check_all_awaited()
         machine.finish(outcome)
-    except SdkInternalBaseException:
-        pass  # The machine is closed already, and has told the server why.
-    except asyncio.CancelledError as error:
-        if machine.closed:
-            raise
-        _fail(machine, error)
-    except Exception as error:  # noqa: BLE001 - told to the server, which retries
-        _fail(machine, error)
-    if not machine.closed:
-        machine.fail_with(_RETRYABLE_CODE, "The handler raised an exception of the SDK", "")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - told to the server, which retries
+        # If the attempt is over already (suspended, aborted, failed), this is but how the handler
+        # came to know of it.
+        if not machine.closed:
+            _fail(machine, error)
 
 
 async def _outcome(handler: Handler, context: Context, content: bytes) -> Outcome:

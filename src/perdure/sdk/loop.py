@@ -33,6 +33,7 @@ from perdure.sdk.real_io import RealLoopIO, Ts
 #: So many callbacks are run at a time: a handler that spins must not stop the process.
 CALLBACKS_MAX: Final = 10_000
 
+
 def _nobody(*_: object) -> None:
     """Stand for an attempt that is over."""
 
@@ -90,7 +91,7 @@ class DurableTimer(asyncio.TimerHandle):
         return not self._cancelled
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
-        """Fail the future that the callback would complete, if there is one."""
+        """Fail the future that the callback would complete; there is none behind a timeout."""
         waiter = self._args[0] if self._args else None
         if self._cancelled or not isinstance(waiter, asyncio.Future) or waiter.done():
             return False

@@ -14,6 +14,7 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from time import monotonic
@@ -23,7 +24,12 @@ from msgspec import Struct
 
 from perdure.protocol.messages import Failure, Outcome, Value
 from perdure.sdk.eager import begin
-from perdure.sdk.errors import ContextMisuseError, RetryableError, TerminalError
+from perdure.sdk.errors import (
+    ContextMisuseError,
+    RetryableError,
+    SdkInternalBaseException,
+    TerminalError,
+)
 from perdure.sdk.machine.handles import Handle
 from perdure.sdk.machine.retries import RunFailure, RunRetries
 from perdure.sdk.machine.syscalls import Machine
@@ -138,7 +144,9 @@ class Runs:
         except Exception as error:  # noqa: BLE001 - told to the server, which retries
             self._fail(handle, action, began, error)
         else:
-            self._machine.propose(handle, outcome)
+            # The machine refuses, and closes, if the protocol version cannot carry the outcome.
+            with suppress(SdkInternalBaseException):
+                self._machine.propose(handle, outcome)
         finally:
             under_way = self._executing.pop(handle, self) is not self
             if under_way and not self._starting:

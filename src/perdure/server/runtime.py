@@ -82,8 +82,9 @@ class Runtime:
             StorageError: the registration could not be made durable.
         """
         endpoint = endpoint_of(name)
+        deployment = self._keeper.register(endpoint, host.manifest())
         self._in_process.add(endpoint, host)
-        return self._keeper.register(endpoint, host.manifest())
+        return deployment
 
     async def open_doors(self, listeners: Mapping[str, socket.socket]) -> None:
         """Accept requests on sockets that are bound, by the name of the door."""
@@ -175,6 +176,10 @@ async def open_runtime(
 def open_storage(data_dir: Path | None, stack: contextlib.ExitStack) -> tuple[Log, Store, Document]:
     """Open log, store and registry document in a data directory, or in memory.
 
+    Args:
+        data_dir: the directory; None for memory.
+        stack: closes what was opened.
+
     Raises:
         StorageError: the directory is in use, damaged, of another format, or not writable.
     """
@@ -183,5 +188,7 @@ def open_storage(data_dir: Path | None, stack: contextlib.ExitStack) -> tuple[Lo
         return MemoryLog(call_soon=loop.call_soon), MemoryStore(), MemoryDocument()
     directory = stack.enter_context(DataDirectory.open(data_dir))
     log = LocalLog.open(directory.log_path, loop)
+    stack.callback(log.close)
     store = RocksStore.open(directory.store_path)
+    stack.callback(store.close)
     return log, store, DocumentFile(directory.registry_path)

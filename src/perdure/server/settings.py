@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from perdure.core.model.deployments import DAY_MS, Defaults
-from perdure.core.model.durations import DurationError, parse_duration_ms
+from perdure.core.model.durations import parse_duration_ms
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.engine.engine import EngineOptions
 
@@ -82,6 +82,13 @@ def parse_address(text: str) -> Address:
     return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by ":port"
 
 
+def parse_folder(text: str) -> Path:
+    """Read the path of a folder."""
+    if not text:
+        raise ValueError("write the path of a folder, such as ./perdure-data")
+    return Path(text)
+
+
 def parse_count(text: str) -> int:
     """Read a whole number from 1."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -91,7 +98,12 @@ def parse_count(text: str) -> int:
 
 def parse_attempts(text: str) -> int | None:
     """Read a number of attempts, or ``unlimited``."""
-    return None if text.strip().lower() == "unlimited" else parse_count(text)
+    if text.strip().lower() == "unlimited":
+        return None
+    try:
+        return parse_count(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or unlimited") from None
 
 
 def parse_factor(text: str) -> float:
@@ -123,7 +135,7 @@ class Setting(NamedTuple):
 KEYS: Final[Mapping[str, Setting]] = {
     "ingress.bind-address": Setting("ingress", parse_address),
     "admin.bind-address": Setting("admin", parse_address),
-    "base-dir": Setting("data_dir", Path),
+    "base-dir": Setting("data_dir", parse_folder),
     "shutdown-timeout": Setting("shutdown_timeout_ms", parse_duration_ms),
     "default-journal-retention": Setting("journal_retention_ms", parse_duration_ms),
     "default-retry-policy.initial-interval": Setting(
@@ -165,7 +177,7 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             raise SettingsError(f"environment variable {name} is no setting of Perdure{hint}")
         try:
             values[setting.field] = setting.parse(text)
-        except (ValueError, DurationError) as error:
+        except ValueError as error:
             raise SettingsError(
                 f"environment variable {name}: {text!r} is not understood: {error}"
             ) from error

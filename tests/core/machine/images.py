@@ -72,8 +72,8 @@ def _read_journal(image, key, value):
 
 
 def _split_object_key(key):
-    service, name = int.from_bytes(key[8:10], "big"), int.from_bytes(key[10:14], "big")
-    size = 14 + service + name
+    service, name = int.from_bytes(key[8:12], "big"), int.from_bytes(key[12:16], "big")
+    size = 16 + service + name
     return key[:size], key[size:]
 
 

@@ -6,12 +6,13 @@ statuses' changes, and of what the leader was asked to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 from images import Image, stored_bytes
 from invariants import check_all
 from machine_values import KEPT, CallTo, waits
+from watched_tables import MemoryStore, WatchedTables
 
 from perdure.core.machine.actions import (
     Action,
@@ -24,7 +25,6 @@ from perdure.core.machine.actions import (
 )
 from perdure.core.machine.apply import Machine
 from perdure.core.model.invocations import (
-    LEGAL,
     Caller,
     Completed,
     Invocation,
@@ -56,7 +56,6 @@ from perdure.core.model.records import Suspended as AttemptSuspended
 from perdure.core.model.targets import Target
 from perdure.core.model.timers import Timer
 from perdure.core.model.verdicts import Reply
-from perdure.core.tables.changes import Change, RowTable
 from perdure.core.tables.keys import object_key
 from perdure.core.tables.tables import Tables
 from perdure.protocol.ids import InvocationId
@@ -73,63 +72,6 @@ from perdure.protocol.messages import (
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(Record).decode
-
-
-class MemoryStore:
-    """Ordered bytes."""
-
-    def __init__(self) -> None:
-        self.held: dict[bytes, bytes] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.held.get(key)
-
-    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        keys = sorted(key for key in self.held if start <= key < end)
-        return ((key, self.held[key]) for key in keys)
-
-    def write(self, changes: Sequence[Change]) -> None:
-        for key, value in changes:
-            if value is None:
-                self.held.pop(key, None)
-            else:
-                self.held[key] = value
-
-
-class WatchedRows(RowTable[Invocation]):
-    """The table of invocations, which sees to it that statuses change only as they may."""
-
-    __slots__ = ()
-
-    def put(self, key: bytes, row: Invocation) -> None:
-        self._check(key, row)
-        super().put(key, row)
-
-    def insert(self, key: bytes, row: Invocation) -> None:
-        self._check(key, row)
-        super().insert(key, row)
-
-    def delete(self, key: bytes) -> None:
-        self._check(key, None)
-        super().delete(key)
-
-    def _check(self, key: bytes, row: Invocation | None) -> None:
-        before = self.get(key)
-        old = None if before is None else before.status
-        new = None if row is None else row.status
-        old_type = None if old is None else type(old)
-        new_type = None if new is None else type(new)
-        assert old == new or new_type in LEGAL[old_type], f"{old} may not become {new}"
-
-
-class WatchedTables(Tables):
-    """Tables whose invocations are watched."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        super().__init__(store)
-        plain = self.invocations
-        self.invocations = WatchedRows(store, plain.tag, plain._encode, plain._decode)
-        self._rows = tuple(self.invocations if table is plain else table for table in self._rows)
 
 
 class World:
@@ -392,6 +334,10 @@ class World:
         }
         assert self.attempts == due, "an attempt is open exactly for what runs"
         assert image.timers <= self.armed, "a timer in the table was never armed"
+        for invocation_id in due:
+            journals, size = self.tables.journals, image.invocations[invocation_id].journal
+            whole = journals.counted(invocation_id, size.entries)
+            assert whole == journals.rows(invocation_id), "an attempt would miss entries"
         if image.expiries:
             first = min(expires_at for expires_at, _, _ in image.expiries)
             assert self.watched is not None, "nobody was told to look at expiries"

@@ -65,3 +65,8 @@ def test_an_object_key_begins_with_its_partition_key():
 def test_indexes_and_places_sort_by_number(number):
     assert index_key(number) < index_key(number + 1)
     assert place_key(b"group", number) < place_key(b"group", number + 1)
+
+
+def test_names_may_be_longer_than_anyone_would_write():
+    """A name comes from outside; none may stop the partition that stores it."""
+    assert len(object_group("s" * 70_000, "k" * 70_000)) == 140_016

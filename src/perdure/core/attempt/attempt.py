@@ -76,6 +76,7 @@ class Attempt:
         "_has_output",
         "_known",
         "_pin",
+        "_replayed",
         "invocation_id",
         "number",
         "open",
@@ -101,6 +102,8 @@ class Attempt:
         self._chance = chance
         #: Journal entries that the SDK has, or that are on their way to it.
         self._known = 0
+        #: Those that it had before the handler began.
+        self._replayed = 0
         self._has_output = False
         self._acked_runs: set[int] = set()
         #: What the handler waits for, if that is all it does.
@@ -114,7 +117,7 @@ class Attempt:
 
     def opened(self, messages: Sequence[Message]) -> None:
         """Note what the replay holds."""
-        self._known = len(messages) - 1
+        self._known = self._replayed = len(messages) - 1
         self._has_output = any(isinstance(message, Output) for message in messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
@@ -223,9 +226,13 @@ class Attempt:
         return Ended()
 
     def on_suspension(self, suspension: Suspension, _batch: Batch) -> Ending:
-        """Suspend, if there is something to wait for."""
+        """Suspend, if there is something to wait for.
+
+        What was sent after the replay may have crossed the suspension on its way: counted as seen
+        it would never wake the handler, counted as unseen it costs an attempt at the most.
+        """
         awaiting = suspension.awaiting_on
-        return self._unawaitable(awaiting) or Suspended(awaiting, seen=self._known)
+        return self._unawaitable(awaiting) or Suspended(awaiting, seen=self._replayed)
 
     def on_error(self, error: Error, _batch: Batch) -> Ending:
         """Fail as the SDK says."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from perdure.core.machine.actions import Finish, StopAttempt, WatchExpiry
-from perdure.core.machine.starts import next_attempt, release
+from perdure.core.machine.actions import Finish, WatchExpiry
+from perdure.core.machine.loose_ends import disarm_retry, disarm_sleeps, stop_listening
+from perdure.core.machine.starts import release
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import (
     Caller,
@@ -21,7 +22,7 @@ from perdure.core.model.targets import HandlerKind
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import INSTANT_MAX, expiry_key, object_key, timer_key
 from perdure.protocol.ids import InvocationId
-from perdure.protocol.messages import Failure, GetPromise, Outcome, Sleep
+from perdure.protocol.messages import Failure, Outcome
 
 NOT_FOUND = Failure(404, "not found")
 
@@ -152,47 +153,3 @@ def withdraw(step: Step, invocation_id: InvocationId, row: Invocation, outcome: 
             raise AssertionError(f"{row.status} has started")
     answer(step, invocation_id, row, outcome)
     forget(step, invocation_id, row)
-
-
-def stop(step: Step, invocation_id: InvocationId, row: Invocation) -> Invocation:
-    """Make sure that nothing more is heard of the open attempt, and give the row without it."""
-    if not isinstance(row.status, Running):
-        return row
-    disarm_retry(step, invocation_id, row)
-    step.act(StopAttempt(invocation_id))
-    return replace(row, attempt=next_attempt(step))
-
-
-def disarm_retry(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
-    """Take back the timer of an invocation that backs off."""
-    if isinstance(row.status, Running) and row.status.retry_at is not None:
-        timer = Timer(row.status.retry_at, TimerKind.RETRY, invocation_id)
-        step.tables.timers.delete(timer_key(timer))
-
-
-def disarm_sleeps(step: Step, invocation_id: InvocationId) -> None:
-    """Take back the timers of sleeps that did not end."""
-    timers = step.tables.timers
-    for _, entry in step.tables.journals.rows(invocation_id):
-        if isinstance(entry.message, Sleep):
-            due_at, number = entry.message.wake_up_time, entry.message.result_completion_id
-            key = timer_key(Timer(due_at, TimerKind.SLEEP, invocation_id, number))
-            if timers.get(key) is not None:
-                timers.delete(key)
-
-
-def stop_listening(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
-    """Take the invocation off the lists of promises that were not completed."""
-    promises, group = step.tables.promises, object_key(row.target)
-    for _, entry in step.tables.journals.rows(invocation_id):
-        if not isinstance(entry.message, GetPromise):
-            continue
-        name = entry.message.key.encode()
-        promise = promises.get(group, name)
-        if not isinstance(promise, Pending):
-            continue
-        left = tuple(one for one in promise.listeners if one.invocation_id != invocation_id)
-        if left:
-            promises.put(group, name, Pending(left))
-        else:
-            promises.delete(group, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from perdure.core.machine.endings import stop
+from perdure.core.machine.loose_ends import stop
 from perdure.core.machine.retrying import pause as park
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Step

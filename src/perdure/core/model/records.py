@@ -70,7 +70,7 @@ class Ended(Struct, frozen=True, array_like=True, gc=False, tag=0):
 class Suspended(Struct, frozen=True, array_like=True, tag=1):
     """The handler waits for what it has not got.
 
-    ``seen`` counts the journal entries that had been sent to it: it waits in spite of what they
+    ``seen`` counts the journal entries that it certainly knew: it waits in spite of what they
     hold. A cancel signal that the handler dealt with long ago must not wake it again.
     """
 

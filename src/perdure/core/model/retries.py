@@ -45,4 +45,5 @@ class RetryPolicy(Struct, frozen=True, array_like=True, gc=False):
         try:
             return self.exponentiation_factor**steps
         except OverflowError:
+            # A policy without limit outgrows every number; the longest interval bounds it anyway.
             return float_info.max

@@ -78,7 +78,6 @@ class RowTable(Generic[R]):
         if key in self.fresh:
             self.fresh.discard(key)
             del self.changed[key]
-            self.recent.pop(key, None)
         else:
             self.changed[key] = None
 

@@ -12,7 +12,7 @@ from perdure.protocol.ids import InvocationId, keyed_partition_key
 #: The last millisecond a key can tell; what is due later is due then, which is never.
 INSTANT_MAX: Final = 2**64 - 1
 
-_LENGTHS: Final = Layout(">HI")
+_LENGTHS: Final = Layout(">II")
 _TIMER: Final = Layout(">QB24sI")
 _EXPIRY: Final = Layout(">Q24sB")
 
@@ -22,7 +22,7 @@ def object_key(target: Target) -> bytes:
 
     ::
 
-        partition key (8) | length of service (2) | length of key (4) | service | key
+        partition key (8) | length of service (4) | length of key (4) | service | key
     """
     return object_group(target.service, target.key)
 

@@ -1,0 +1,115 @@
+"""Frames: how messages are cut out of a stream of bytes (service protocol, section 3).
+
+A frame is a header of eight bytes, all numbers big-endian, and the message's payload::
+
+    0       2       4               8
+    | type  | flags | payload bytes | payload ...
+
+Streams carry frames back to back: chunks of the network may end anywhere.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final, NamedTuple
+
+#: Payloads as long as this, or longer, are refused.
+PAYLOAD_BYTES_LIMIT: Final = 32 * 1024 * 1024
+
+#: Flag of a message that asks for an acknowledgement.
+FLAG_ACK: Final = 0x8000
+
+_HEADER: Final = Struct(">HHI")
+_HEADER_BYTES: Final = _HEADER.size
+
+
+class WireError(Exception):
+    """The peer sent bytes that are not the protocol; the attempt cannot go on."""
+
+
+class MessageTooLargeError(WireError):
+    """A message is longer than what is accepted here."""
+
+
+class TruncatedStreamError(WireError):
+    """The stream ended in the middle of a message."""
+
+
+class Frame(NamedTuple):
+    """A message as it travels: what it is, its flags and its encoded fields."""
+
+    type: int
+    flags: int
+    payload: bytes
+
+
+class FrameDecoder:
+    """Cuts frames out of chunks of bytes.
+
+    Args:
+        payload_bytes_limit: Payloads as long as this, or longer, are refused before they come.
+    """
+
+    __slots__ = ("_limit", "_missing", "_pending")
+
+    def __init__(self, payload_bytes_limit: int = PAYLOAD_BYTES_LIMIT) -> None:
+        self._limit = payload_bytes_limit
+        self._pending = bytearray()
+        #: Bytes that must be pending before looking at them again is of use.
+        self._missing = _HEADER_BYTES
+
+    def receive_data(self, data: bytes) -> list[Frame]:
+        """Take a chunk; give the frames that it completes.
+
+        Raises:
+            MessageTooLargeError: a header announces more than is accepted.
+        """
+        pending = self._pending
+        if not pending:
+            # The usual chunk holds whole frames: they are cut out of it without another copy.
+            frames, used = self._cut(data)
+            pending += memoryview(data)[used:]
+            return frames
+        pending += data
+        if len(pending) < self._missing:
+            return []
+        frames, used = self._cut(bytes(pending))
+        del pending[:used]
+        return frames
+
+    def receive_eof(self) -> None:
+        """Learn that the stream has ended.
+
+        Raises:
+            TruncatedStreamError: it ended within a message.
+        """
+        if self._pending:
+            raise TruncatedStreamError(
+                f"the stream ended within a message: {len(self._pending)} bytes of "
+                f"{self._missing} had come"
+            )
+
+    def _cut(self, data: bytes) -> tuple[list[Frame], int]:
+        """Cut the whole frames at the beginning; tell how many bytes they took."""
+        frames: list[Frame] = []
+        start = 0
+        while (body := start + _HEADER_BYTES) <= len(data):
+            kind, flags, length = _HEADER.unpack_from(data, start)
+            if length >= self._limit:
+                raise MessageTooLargeError(
+                    f"a message of type {kind:#06x} has {length} bytes, and fewer than "
+                    f"{self._limit} are accepted: make its value smaller, or raise the limit"
+                )
+            end = body + length
+            if end > len(data):
+                self._missing = end - start
+                return frames, start
+            frames.append(Frame(kind, flags, data[body:end]))
+            start = end
+        self._missing = _HEADER_BYTES
+        return frames, start
+
+
+def frame(kind: int, flags: int, payload: bytes) -> bytes:
+    """Put a header before a payload."""
+    return _HEADER.pack(kind, flags, len(payload)) + payload

@@ -1,0 +1,193 @@
+"""One request with its response, before, while and after a connection carries it.
+
+A sender may speak before there is a connection: what it says waits here. Until the first byte of a
+response everything said is kept, so that a request that its server never looked at can be said
+again on another connection. Both versions of HTTP share this; a connection only adds how bytes
+travel.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+#: Bytes kept for saying them again; a request that has said more is not repeated by itself.
+KEPT_BYTES_MAX: Final = 1024 * 1024
+#: What is said is cut into pieces of this size at once, so that cutting costs one copy.
+PIECE_BYTES: Final = 16 * 1024
+#: Connections that one request may be tried on.
+TRIES_MAX: Final = 3
+
+
+class Request(Struct, frozen=True):
+    """The head of a request."""
+
+    method: str
+    #: Path with query, as on the wire.
+    path: str
+    #: Lower-case names and values; connection headers and the host are the connection's business.
+    headers: tuple[tuple[str, str], ...]
+
+
+class Listener(Protocol):
+    """Hears the response; each method is called from the event loop."""
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take status and headers (lower-case names; repeated ones joined with commas)."""
+
+    def data(self, data: bytes) -> None:
+        """Take a piece of the body."""
+
+    def end(self) -> None:
+        """Learn that the response is complete."""
+
+    def lost(self, reason: str) -> None:
+        """Learn that there will be no complete response; the last call there is."""
+
+
+class Carrier(Protocol):
+    """What a connection holds of an exchange."""
+
+    def wake(self) -> None:
+        """There is something to send."""
+
+    def cancel(self) -> None:
+        """Nothing that was said or will be answered matters any more."""
+
+
+class Exchange:
+    """One request with its response."""
+
+    __slots__ = (
+        "_answered",
+        "_carrier",
+        "_ended",
+        "_kept",
+        "_kept_bytes",
+        "_listener",
+        "_outgoing",
+        "_over",
+        "_tries",
+        "request",
+    )
+
+    def __init__(self, request: Request, listener: Listener) -> None:
+        self.request = request
+        self._listener = listener
+        self._carrier: Carrier | None = None
+        self._outgoing: deque[bytes] = deque()
+        #: What was sent since the request began; None once it cannot be said again.
+        self._kept: list[bytes] | None = []
+        self._kept_bytes = 0
+        self._tries = 0
+        self._ended = False
+        self._answered = False
+        self._over = False
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody listens any more."""
+        return self._over
+
+    @property
+    def ended(self) -> bool:
+        """Whether the sender has said all it has to say."""
+        return self._ended
+
+    @property
+    def drained(self) -> bool:
+        """Whether all that was said so far was taken."""
+        return not self._outgoing
+
+    def send(self, data: bytes) -> None:
+        """Say a piece of the body."""
+        if self._ended or self._over or not data:
+            return
+        if len(data) <= PIECE_BYTES:
+            self._outgoing.append(data)
+        else:
+            starts = range(0, len(data), PIECE_BYTES)
+            self._outgoing.extend(data[start : start + PIECE_BYTES] for start in starts)
+        if self._carrier is not None:
+            self._carrier.wake()
+
+    def end(self) -> None:
+        """Say that the body is complete."""
+        if self._ended or self._over:
+            return
+        self._ended = True
+        if self._carrier is not None:
+            self._carrier.wake()
+
+    def cancel(self) -> None:
+        """Give up: the listener hears nothing more."""
+        if self._over:
+            return
+        carrier = self._carrier
+        self._close()
+        if carrier is not None:
+            carrier.cancel()
+
+    def carry(self, carrier: Carrier) -> None:
+        """Begin on a connection."""
+        self._carrier = carrier
+        self._tries += 1
+
+    def take(self, limit: int) -> bytes:
+        """Take the next bytes to send, at most so many."""
+        data = self._outgoing.popleft()
+        if len(data) > limit:
+            self._outgoing.appendleft(data[limit:])
+            data = data[:limit]
+        if self._kept is not None:
+            self._keep(data)
+        return data
+
+    def rewind(self) -> bool:
+        """Get ready to be carried by another connection; False if that is no longer possible."""
+        self._carrier = None
+        if self._over or self._answered or self._kept is None or self._tries >= TRIES_MAX:
+            return False
+        self._outgoing.extendleft(reversed(self._kept))
+        self._kept, self._kept_bytes = [], 0
+        return True
+
+    def hear_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Pass on the head of the response."""
+        self._answered, self._kept = True, None
+        if not self._over:
+            self._listener.head(status, headers)
+
+    def hear_data(self, data: bytes) -> None:
+        """Pass on a piece of the body."""
+        if not self._over:
+            self._listener.data(data)
+
+    def hear_end(self) -> None:
+        """Pass on that the response is complete."""
+        if not self._over:
+            self._listener.end()
+
+    def lose(self, reason: str) -> None:
+        """Pass on that no more will come."""
+        if self._over:
+            return
+        self._close()
+        self._listener.lost(reason)
+
+    def _keep(self, data: bytes) -> None:
+        assert self._kept is not None
+        self._kept_bytes += len(data)
+        if self._kept_bytes > KEPT_BYTES_MAX:
+            self._kept = None
+        else:
+            self._kept.append(data)
+
+    def _close(self) -> None:
+        self._over = True
+        self._outgoing.clear()
+        self._kept = None
+        self._carrier = None

@@ -1,0 +1,169 @@
+"""One HTTP/2 connection on a socket: the machine, its timers, and the transport's back pressure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final, Protocol, cast
+
+from perdure.transport.exchanges import Exchange
+from perdure.transport.http2 import Http2
+from perdure.transport.http2_frames import ErrorCode, PeerError
+from perdure.transport.network import NetworkOptions, Origin
+
+logger = logging.getLogger("perdure.transport")
+
+_PING: Final = b"perdure\x00"
+#: Bytes with the transport above which nothing more is framed.
+_HIGH_WATER: Final = 128 * 1024
+
+
+class Pool(Protocol):
+    """Who hands exchanges to connections."""
+
+    def changed(self, connection: Http2Connection) -> None:
+        """A connection has more room, or none any more."""
+
+    def again(self, exchange: Exchange, reason: str) -> None:
+        """An exchange needs another connection."""
+
+
+class Http2Connection(asyncio.Protocol):
+    """A connection of a pool."""
+
+    def __init__(self, origin: Origin, pool: Pool, options: NetworkOptions) -> None:
+        self._pool = pool
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._machine = Http2(origin.scheme, origin.authority, self)
+        self._transport: asyncio.Transport | None = None
+        self._flush_planned = False
+        self._blocked = False
+        #: When the peer last said anything, and when the last exchange ended.
+        self._heard = self._quiet_since = self._loop.time()
+        self._pinged: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reason = "the connection to the service was closed"
+        #: Done once the peer has said what it takes, or the connection is gone.
+        self.greeted: asyncio.Future[bool] = self._loop.create_future()
+
+    @property
+    def room(self) -> int:
+        """How many more exchanges the connection takes now."""
+        return self._machine.room if self._machine.greeted else 0
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection takes no more exchanges, ever."""
+        return self._machine.leaving
+
+    def open(self, exchange: Exchange) -> None:
+        """Carry an exchange; there must be room."""
+        self._machine.open(exchange)
+
+    def close(self) -> None:
+        """Close the connection; what it carries is lost."""
+        self._end(ErrorCode.NO_ERROR, "this server stops")
+
+    # -----------------------------------------------------------------------------------------
+    # Called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to speak."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(_HIGH_WATER)
+        self._flush()
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the peer sent."""
+        self._heard, self._pinged = self._loop.time(), None
+        try:
+            self._machine.receive(data)
+        except PeerError as error:
+            self._end(error.code, f"the service broke the rules of HTTP/2: {error}")
+            return
+        if self._machine.greeted and not self.greeted.done():
+            self.greeted.set_result(True)
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up what was under way."""
+        if exc is not None:
+            self._reason = f"the connection to the service broke: {exc}"
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.greeted.done():
+            self.greeted.set_result(False)
+        for exchange in self._machine.lose():
+            # Whether the service has begun is not known; saying it again is what a retry does.
+            self._pool.again(exchange, self._reason)
+        self._pool.changed(self)
+
+    def pause_writing(self) -> None:
+        """Frame nothing more until the peer has taken what there is."""
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._blocked = False
+        self._flush()
+
+    # -----------------------------------------------------------------------------------------
+    # Called by the machine
+
+    def wanted(self) -> None:
+        """Send what there is, together with what else this turn of the loop brings."""
+        if not self._flush_planned and not self._blocked:
+            self._flush_planned = True
+            self._loop.call_soon(self._flush)
+
+    def freed(self) -> None:
+        """Make room known."""
+        self._quiet_since = self._loop.time()
+        if self._machine.leaving and not self._machine.streams and self._transport is not None:
+            self._transport.close()
+        self._pool.changed(self)
+
+    def refused(self, exchange: Exchange, reason: str) -> None:
+        """Try an exchange elsewhere."""
+        self._pool.again(exchange, reason)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        while not self._blocked and self._transport is not None:
+            output = self._machine.output()
+            if not output:
+                return
+            self._transport.write(output)
+
+    def _end(self, code: ErrorCode, reason: str) -> None:
+        if self._transport is None:
+            return
+        self._reason = reason
+        self._machine.leave(code)
+        self._blocked = False
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _watch(self) -> None:
+        """Ask silent peers for a sign of life; close what nobody has used for long."""
+        options, now = self._options, self._loop.time()
+        if self._transport is None:
+            return
+        if self._pinged is not None and now - self._pinged >= options.ping_timeout_s:
+            self._reason = f"the service gave no sign of life for {options.ping_timeout_s:g} s"
+            self._transport.abort()
+            return
+        if not self._machine.streams and now - self._quiet_since >= options.idle_timeout_s:
+            self._end(ErrorCode.NO_ERROR, "the connection was idle")
+            return
+        if self._pinged is None and now - self._heard >= options.ping_interval_s:
+            self._pinged = now
+            self._machine.ping(_PING)
+        period = min(options.ping_interval_s, options.ping_timeout_s) / 4
+        self._timer = self._loop.call_later(period, self._watch)

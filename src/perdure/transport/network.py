@@ -1,0 +1,146 @@
+"""Connecting to services: names to addresses, refused destinations, TLS.
+
+Whoever may register a deployment chooses where this server connects to. Link-local addresses, where
+clouds keep the credentials of their machines, are therefore refused unless the settings allow them.
+The check is made on the address that is connected to, so that no name can get around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+#: Where clouds answer questions about a machine, beside the link-local addresses.
+_METADATA: Final = frozenset(
+    {ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")}
+)
+
+
+class UnreachableError(Exception):
+    """There is no connection to a service; the message says why."""
+
+
+class RefusedAddressError(UnreachableError):
+    """This server does not connect to such an address."""
+
+
+class NetworkOptions(Struct, frozen=True, kw_only=True):
+    """How to connect; durations in seconds."""
+
+    connect_timeout_s: float = 10.0
+    #: How often a silent connection is asked for a sign of life, and how long it may take.
+    ping_interval_s: float = 40.0
+    ping_timeout_s: float = 20.0
+    #: How long a connection that carries nothing is kept.
+    idle_timeout_s: float = 300.0
+    allow_link_local: bool = False
+    #: Certificates to trust in place of the system's.
+    ca_file: Path | None = None
+
+
+class Origin(Struct, frozen=True):
+    """A server: where requests go, and in which protocol."""
+
+    scheme: str
+    host: str
+    port: int
+    #: Whether to speak HTTP/2 or HTTP/1.1.
+    http2: bool = True
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as requests name them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Network:
+    """Opens connections."""
+
+    def __init__(self, options: NetworkOptions) -> None:
+        self.options = options
+        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+
+    async def connect(
+        self, origin: Origin, factory: Callable[[], P], alpn: tuple[str, ...]
+    ) -> tuple[P, str | None]:
+        """Connect; give the protocol, and what TLS agreed to speak.
+
+        Raises:
+            UnreachableError: no address took the connection in time.
+        """
+        timeout_s = self.options.connect_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._connect(origin, factory, alpn)
+        except TimeoutError as error:
+            raise UnreachableError(f"no connection within {timeout_s:g} s") from error
+
+    async def _connect(
+        self, origin: Origin, factory: Callable[[], P], alpn: tuple[str, ...]
+    ) -> tuple[P, str | None]:
+        loop = asyncio.get_running_loop()
+        secure = self._context(alpn) if origin.scheme == "https" else None
+        failure: Exception | None = None
+        for address in await self._resolve(origin):
+            try:
+                transport, protocol = await loop.create_connection(
+                    factory,
+                    address,
+                    origin.port,
+                    ssl=secure,
+                    server_hostname=origin.host if secure else None,
+                )
+            except OSError as error:  # TLS errors are of this kind, too
+                failure = error
+                continue
+            tls = transport.get_extra_info("ssl_object")
+            return protocol, tls.selected_alpn_protocol() if tls is not None else None
+        raise UnreachableError(str(failure)) from failure
+
+    async def _resolve(self, origin: Origin) -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise UnreachableError(f"the name {origin.host!r} is not known: {error}") from error
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        if not self.options.allow_link_local:
+            for address in addresses:
+                check_address(address)
+        return addresses
+
+    def _context(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
+        context = self._contexts.get(alpn)
+        if context is None:
+            context = ssl.create_default_context(cafile=self.options.ca_file)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.set_alpn_protocols(list(alpn))
+            self._contexts[alpn] = context
+        return context
+
+
+def check_address(text: str) -> None:
+    """Refuse addresses that no service has, but a cloud's metadata.
+
+    Raises:
+        RefusedAddressError: the address is link-local or one of a cloud's metadata service.
+    """
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None:
+        address = mapped
+    if address.is_link_local or address in _METADATA:
+        raise RefusedAddressError(
+            f"{text} is a link-local or metadata address, which services are not reached at; set "
+            "admin.allow-link-local-deployments if one really is"
+        )

@@ -1,0 +1,152 @@
+"""The simulated machine's storage: a disk that dies with its process, a log, and a store.
+
+What was acknowledged must be found again by the next process; :class:`Truth` remembers it, and what
+every record comes to, without any of the code that is put to the test reading or writing files.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import msgspec
+from images import Image, stored_bytes
+from simulated_disk import PowerCut, SimulatedDisk
+
+from perdure.core.machine.apply import Machine
+from perdure.core.model.records import AnnounceLeader, Record
+from perdure.core.tables.tables import Tables
+from perdure.engine.ports import LogFailedError, StorageError
+from perdure.storage.direct_log import DirectLog
+from perdure.storage.memory_store import MemoryStore, Rows
+from perdure.storage.segmented import SegmentedRecords
+
+from simworld.violations import Violation
+
+decode_record = msgspec.msgpack.Decoder(Record).decode
+encode_record = msgspec.msgpack.Encoder().encode
+
+
+class Disk(SimulatedDisk):
+    """A disk as one process sees it; each of its steps may be the last."""
+
+    def __init__(self, found: SimulatedDisk, point: Callable[[str], bool]) -> None:
+        super().__init__(found.seen_names)
+        self.safe_names = dict(found.safe_names)
+        self.waiting_names = list(found.waiting_names)
+        self._point = point
+        #: What the next steps fail with: how many steps from now, and the error's number.
+        self.failing: tuple[int, int] | None = None
+
+    def step(self) -> None:
+        if not self._point("disk"):
+            raise PowerCut
+        if self.failing is None:
+            return
+        left, code = self.failing
+        self.failing = (left - 1, code)
+        if left <= 0:
+            self.failing = None
+            raise OSError(code, errno.errorcode[code])
+
+
+class Truth:
+    """All records that became durable, and the tables they come to."""
+
+    def __init__(self) -> None:
+        self.records: list[bytes] = []
+        self.stale: set[int] = set()
+        self._store = MemoryStore()
+        self.machine = Machine(Tables(self._store))
+        self.epoch = 0
+
+    def durable(self, encoded: bytes, *, stale: bool = False) -> None:
+        """Take a record that the log acknowledged."""
+        self.records.append(encoded)
+        if stale:
+            self.stale.add(len(self.records))
+            return
+        record = decode_record(encoded)
+        if isinstance(record.body, AnnounceLeader):
+            self.epoch = record.body.epoch
+        self.machine.apply(record)
+
+    def check_log(self, records: SegmentedRecords) -> None:
+        """Compare a log that was opened with what was acknowledged; take what it holds beyond."""
+        known = len(self.records)
+        if records.tail <= known:
+            raise Violation("lost records", f"{known} were durable, the log ends at {records.tail}")
+        first = records._first_lsns[0]
+        for lsn, encoded in records.read(first):
+            if lsn > known:
+                self.durable(encoded)
+            elif self.records[lsn - 1] != encoded:
+                raise Violation("changed record", f"record {lsn} is not what was acknowledged")
+
+    def image(self) -> Image:
+        return Image(stored_bytes(self.machine.tables, {}))
+
+
+class SimLog(DirectLog):
+    """The real log over the simulated disk; its syncs take time."""
+
+    def __init__(
+        self, records: SegmentedRecords, loop: Any, latency: Callable[[], float], truth: Truth
+    ) -> None:
+        super().__init__(records, lambda commit: loop.call_later(latency(), commit))
+        self._loop = loop
+        self._truth = truth
+
+    def append(self, batch: Sequence[bytes], done: Callable[[LogFailedError | None], None]) -> None:
+        kept = list(batch)
+
+        def committed(error: LogFailedError | None) -> None:
+            if error is None:
+                for encoded in kept:
+                    self._truth.durable(encoded)
+            # The way back from the log's thread.
+            self._loop.call_soon(done, error)
+
+        super().append(batch, committed)
+
+
+class SimStore(MemoryStore):
+    """A store that loses in a crash any of its last writes that were not made durable."""
+
+    def __init__(self, rows: Rows, lsn: int) -> None:
+        super().__init__()
+        self._rows = rows
+        self._applied_lsn = self._durable_lsn = lsn
+        self._safe = rows.copy()
+        self._since: list[tuple[Sequence[tuple[bytes, bytes | None]], int]] = []
+        #: Writes or checkpoints that fail from now on.
+        self.failing = 0
+
+    @classmethod
+    def empty(cls) -> SimStore:
+        return cls(Rows(), 0)
+
+    def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
+        self._maybe_fail()
+        super().write(changes, lsn)
+        self._since.append((changes, lsn))
+
+    def checkpoint(self) -> None:
+        self._maybe_fail()
+        super().checkpoint()
+        self._safe = self._rows.copy()
+        self._since = []
+
+    def after_crash(self, random: Random) -> SimStore:
+        """Give the store as the next process finds it: at some write since the checkpoint."""
+        found = SimStore(self._safe.copy(), self._durable_lsn)
+        for changes, lsn in self._since[: random.randint(0, len(self._since))]:
+            found.write(changes, lsn)
+        return found
+
+    def _maybe_fail(self) -> None:
+        if self.failing:
+            self.failing -= 1
+            raise StorageError("the simulated store cannot be written")
