@@ -112,6 +112,18 @@ class TestForeignFutures:
         await until(lambda: server.ended)
         assert server.outcome == b"true"
 
+    async def test_the_end_of_one_that_nobody_awaits_lets_the_attempt_suspend(self):
+        go_on = threading.Event()
+
+        async def run(ctx: Context) -> None:
+            asyncio.get_running_loop().run_in_executor(None, go_on.wait, 10)
+            await ctx.sleep(DAY)
+
+        server = Server(service(run)).run(request_response=True)
+        assert not server.suspended_on
+        go_on.set()
+        await until(lambda: server.suspended_on)
+
 
 class TestThreadsAndSockets:
     async def test_threads(self):

@@ -149,6 +149,19 @@ class TestRuns:
         await until(lambda: server.ended)
         assert server.outcome == b"3"
 
+    async def test_an_object_may_be_an_action(self):
+        class Fetch:
+            async def __call__(self) -> int:
+                return 4
+
+            async def method(self) -> int:
+                return 5
+
+        async def run(ctx: Context) -> list[int]:
+            return [await ctx.run("object", Fetch()), await ctx.run("method", Fetch().method)]
+
+        assert Server(service(run)).run().outcome == b"[4,5]"
+
     async def test_runs_that_wait_are_executed_together(self):
         arrived: list[int] = []
         both = asyncio.Event()
@@ -631,6 +644,25 @@ class TestSuspension:
         server = Server(service(run), version=6).run(request_response=True)
         assert server.said[-1] == Suspension(Future((1, 2), (1,)))
         assert not server.said_of(AwaitingOn)
+
+    async def test_timers_that_are_over_are_forgotten(self):
+        async def run(ctx: Context) -> None:
+            for _ in range(500):
+                async with asyncio.timeout(60):
+                    await asyncio.sleep(0)
+            await ctx.sleep(DAY)
+
+        server = Server(service(run)).run()
+        assert server.announced == Future((501,), (1,))
+        assert server.close_input().suspended_on == Future((501,), (1,))
+
+    async def test_what_very_many_wait_for_is_told_in_the_end_only(self):
+        async def run(ctx: Context) -> None:
+            await asyncio.gather(*(ctx.sleep(DAY) for _ in range(200)))
+
+        server = Server(service(run)).run()
+        assert server.announced is None
+        assert len(server.close_input().suspended_on.completions) == 200
 
     async def test_what_only_this_process_can_end_is_waited_for(self):
         go_on = asyncio.Event()

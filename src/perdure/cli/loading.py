@@ -6,9 +6,12 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from perdure.cli.errors import EXIT_USAGE, CommandError
-from perdure.server.embedded import Application
+
+if TYPE_CHECKING:
+    from perdure.server.embedded import Application
 
 
 def load_application(target: str) -> Application:

@@ -8,6 +8,7 @@ import click
 
 from perdure.cli.dev import dev
 from perdure.cli.errors import CommandError
+from perdure.cli.serve import serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,6 +18,7 @@ def cli() -> None:
 
 
 cli.add_command(dev)
+cli.add_command(serve)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from watchfiles import PythonFilter, awatch
@@ -45,6 +45,8 @@ def supervise(options: serving.DevOptions, settings: Settings) -> None:
 
 
 def _serve_as_child(options: serving.DevOptions, settings: Settings, inherited: str) -> None:
+    # Compiled files tell versions of a source apart by whole seconds: too coarse for two changes.
+    sys.dont_write_bytecode = True
     ingress, admin, lifeline = (int(number) for number in inherited.split(","))
     listeners = {"ingress": socket.socket(fileno=ingress), "admin": socket.socket(fileno=admin)}
 
@@ -63,34 +65,57 @@ class Supervisor:
         self._listeners = serving.bind_doors(settings)
         self._read_end, self._write_end = os.pipe()
         self._leave_s = settings.shutdown_timeout_ms / 1000 + LEAVE_S
+        self._child: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Restart the child on every change, until told to stop or the child cannot go on."""
-        stopping = asyncio.Event()
+        """Restart the child on every change, until told to stop or the child cannot go on.
+
+        Raises:
+            CommandError: the server or the watching of files ended.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, stopping.set)
-        changes = awatch(Path.cwd(), watch_filter=PythonFilter(), stop_event=stopping)
-        changed = asyncio.ensure_future(anext(changes, None))
-        while not stopping.is_set():
-            child = await self._start()
-            left = asyncio.ensure_future(child.wait())
-            await asyncio.wait({changed, left}, return_when=asyncio.FIRST_COMPLETED)
-            if not changed.done():
-                self._check(left.result())
-                click.echo("waiting for a change of the source", err=True)
-                await asyncio.wait({changed})
-            await self._end(child)
-            await left
-            if not stopping.is_set():
+            with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
+                loop.add_signal_handler(number, self._asked_to_stop, number)
+        changes = awatch(Path.cwd(), watch_filter=PythonFilter(), stop_event=self._stopping)
+        while not self._stopping.is_set():
+            # Watching begins before the child reads the source: no change falls in between.
+            changed = asyncio.ensure_future(anext(changes, None))
+            child = self._child = await self._start()
+            try:
+                await self._until_change(child, changed)
+            finally:
+                await self._end(child)
+            if not self._stopping.is_set():
                 click.echo("source changed; starting again", err=True)
-                changed = asyncio.ensure_future(anext(changes, None))
 
-    def _check(self, exit_code: int) -> None:
-        """Go on only if a change of the source can help."""
-        if exit_code == EXIT_SERVER:
-            raise CommandError("the server ended; see above", EXIT_SERVER)
+    async def _until_change(
+        self, child: asyncio.subprocess.Process, changed: asyncio.Task[Any]
+    ) -> None:
+        left = asyncio.ensure_future(child.wait())
+        await asyncio.wait({changed, left}, return_when=asyncio.FIRST_COMPLETED)
+        if not changed.done():
+            if left.result() == EXIT_SERVER:
+                raise CommandError("the server ended; see above", EXIT_SERVER)
+            click.echo("waiting for a change of the source", err=True)
+            await asyncio.wait({changed})
+        left.cancel()
+        try:
+            changed.result()
+        except (OSError, RuntimeError) as error:
+            raise CommandError(
+                f"the source cannot be watched: {error}; start with --no-reload", EXIT_SERVER
+            ) from error
+
+    def _asked_to_stop(self, number: signal.Signals) -> None:
+        if not self._stopping.is_set():
+            self._stopping.set()
+            return
+        if self._child is not None and self._child.returncode is None:
+            self._child.kill()
+        # As without reloading: what is acknowledged is durable.
+        sys.exit(128 + number)
 
     async def _start(self) -> asyncio.subprocess.Process:
         descriptors = [

@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 from msgspec.structs import replace
@@ -147,15 +147,27 @@ def greet(runtime: Runtime) -> None:
 
 
 def example_request(registry: Registry, ingress_url: str) -> str | None:
-    """Give a curl line that calls the first public handler; None if there is none."""
-    for service in registry.services.values():
-        for handler in service.handlers.values():
-            if not handler.public:
-                continue
-            key = "/my-key" if handler.kind.keyed else ""
-            address = f"{ingress_url}/{service.name}{key}/{handler.name}"
-            return f"curl {address}{_body(handler)}"
-    return None
+    """Give a curl line that calls a public handler; None if there is none.
+
+    A handler that takes a plain value is preferred: what an object needs cannot be guessed.
+    """
+    handlers = [
+        handler
+        for service in registry.services.values()
+        for handler in service.handlers.values()
+        if handler.public
+    ]
+    if not handlers:
+        return None
+    handler = min(handlers, key=_difficulty)
+    key = "/my-key" if handler.kind.keyed else ""
+    return f"curl {ingress_url}/{handler.service}{key}/{handler.name}{_body(handler)}"
+
+
+def _difficulty(handler: HandlerSchema) -> tuple[bool, bool]:
+    schema = None if handler.input is None else handler.input.json_schema
+    plain = isinstance(schema, dict) and schema.get("type") in _SAMPLES
+    return not plain, handler.kind.keyed
 
 
 def _body(handler: HandlerSchema) -> str:
@@ -165,10 +177,12 @@ def _body(handler: HandlerSchema) -> str:
     return f" --json '{_sample(given.json_schema)}'"
 
 
+#: JSON that looks like what a schema's type asks for.
+_SAMPLES: Final = {"string": '"World"', "integer": "1", "number": "1.0", "boolean": "true"}
+
+
 def _sample(schema: Any) -> str:
-    """Give JSON that looks like what a schema asks for."""
-    kinds = {"string": '"World"', "integer": "1", "number": "1.0", "boolean": "true"}
     kind = schema.get("type") if isinstance(schema, dict) else None
     if kind == "array":
         return "[]"
-    return kinds.get(kind, "{}") if isinstance(kind, str) else "{}"
+    return _SAMPLES.get(kind, "{}") if isinstance(kind, str) else "{}"

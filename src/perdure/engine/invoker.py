@@ -23,8 +23,9 @@ from perdure.core.tables.tables import Tables
 from perdure.engine.attempts import OpenAttempt, broken_session
 from perdure.engine.partition import Partition
 from perdure.engine.ports import Clock
-from perdure.engine.transports import TransportError, Transports
+from perdure.engine.transports import Line, TransportError, Transports
 from perdure.protocol.ids import InvocationId, invocation_text
+from perdure.protocol.manifest import ProtocolMode
 from perdure.protocol.messages import Notification
 from perdure.protocol.versions import negotiate
 
@@ -180,7 +181,14 @@ class Invoker:
         attempt = shell.attempt
         try:
             session = self._transports.open(
-                deployment, row.target, pin.protocol_version, shell.deliver
+                deployment,
+                Line(
+                    attempt.invocation_id,
+                    row.target,
+                    pin.protocol_version,
+                    shell.deliver,
+                    shell.fail,
+                ),
             )
         except TransportError as error:
             shell.fail(Problem(500, str(error), doc_code=error.doc_code))
@@ -200,6 +208,11 @@ class Invoker:
             state = self._tables.states.rows(object_key(row.target))
         now = self._clock.now_ms()
         shell.begin(session, opening(attempt.invocation_id, row, journal, state, now))
+        if (
+            deployment.manifest.protocol_mode is ProtocolMode.REQUEST_RESPONSE
+            or attempt.schema.inactivity_timeout_ms == 0
+        ):
+            shell.close_input()
 
     def _choose(self, row: Invocation) -> tuple[Deployment, HandlerSchema, Pin]:
         """Find the handler: where the invocation is pinned to, else the newest revision."""

@@ -55,11 +55,27 @@ class RegistryKeeper:
         existing = self._newest_at(endpoint)
         if existing is not None and existing.manifest == manifest:
             return existing
-        now = self._clock.now_ms()
-        deployment_id = deployment_text(ulid(now, self._clock.random_bytes(10)))
+        deployment_id, now = self.new_id()
         registry = with_deployment(self.registry, deployment_id, endpoint, manifest, now)
-        self._store(registry)
+        self.store(registry)
         return registry.deployments[deployment_id]
+
+    def new_id(self) -> tuple[DeploymentId, int]:
+        """Draw an id for a deployment; give it with the time now, in milliseconds since 1970."""
+        now = self._clock.now_ms()
+        return deployment_text(ulid(now, self._clock.random_bytes(10))), now
+
+    def store(self, registry: Registry) -> None:
+        """Put another registry in the place of this one.
+
+        Raises:
+            StorageError: the change could not be made durable; nothing was changed.
+        """
+        content = msgspec.json.encode(Stored(tuple(registry.deployments.values())))
+        self._version = self._document.replace(self._version, content)
+        self.registry = registry
+        for watcher in self._watchers:
+            watcher(registry)
 
     def _newest_at(self, endpoint: str) -> Deployment | None:
         found = [
@@ -73,13 +89,6 @@ class RegistryKeeper:
         """Tell whether each of a deployment's services is still at the revision it brought."""
         services = self.registry.services
         return all(services[name].deployment_id == deployment.id for name in deployment.revisions)
-
-    def _store(self, registry: Registry) -> None:
-        content = msgspec.json.encode(Stored(tuple(registry.deployments.values())))
-        self._version = self._document.replace(self._version, content)
-        self.registry = registry
-        for watcher in self._watchers:
-            watcher(registry)
 
 
 def _created(deployment: Deployment) -> tuple[int, DeploymentId]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from perdure.core.model.deployments import Deployment
+from perdure.core.model.invocations import Problem
 from perdure.core.model.targets import Target
+from perdure.protocol.ids import InvocationId
 from perdure.protocol.session import Session, Sink
+
+#: Takes why a session is lost, and after how many milliseconds the service wants to be asked again
+#: if it said so. Called at most once, from a callback of the event loop; nothing follows it.
+Lost = Callable[[Problem, int | None], None]
 
 
 class TransportError(Exception):
@@ -19,12 +27,20 @@ class TransportError(Exception):
         self.doc_code = doc_code
 
 
+class Line(Struct, frozen=True):
+    """An attempt, as a transport sees it."""
+
+    invocation_id: InvocationId
+    target: Target
+    protocol_version: int
+    sink: Sink
+    lost: Lost
+
+
 class Transport(Protocol):
     """Opens attempts at deployments of one kind."""
 
-    def open(
-        self, deployment: Deployment, target: Target, protocol_version: int, sink: Sink
-    ) -> Session:
+    def open(self, deployment: Deployment, line: Line) -> Session:
         """Begin an attempt.
 
         Raises:
@@ -43,9 +59,7 @@ class Transports:
     def __init__(self, by_scheme: Mapping[str, Transport]) -> None:
         self._by_scheme = by_scheme
 
-    def open(
-        self, deployment: Deployment, target: Target, protocol_version: int, sink: Sink
-    ) -> Session:
+    def open(self, deployment: Deployment, line: Line) -> Session:
         """Begin an attempt with whichever transport reaches the deployment.
 
         Raises:
@@ -58,4 +72,4 @@ class Transports:
                 f"this server has no transport for {deployment.endpoint}; it was registered with "
                 "a server that has",
             )
-        return transport.open(deployment, target, protocol_version, sink)
+        return transport.open(deployment, line)

@@ -168,6 +168,14 @@ def _read_suspension(pb: Any, version: int) -> Message:
     return messages.Suspension(flat)
 
 
+def _write_error(message: messages.Error, _version: int) -> Fields:
+    fields = asdict(message)
+    # A failure must always be told: what users put into their messages may be no valid Unicode.
+    fields["message"] = message.message.encode(errors="backslashreplace").decode()
+    fields["stacktrace"] = message.stacktrace.encode(errors="backslashreplace").decode()
+    return fields
+
+
 def _read_error(pb: Any, _version: int) -> Message:
     behaviors = (ErrorBehavior.RETRY, ErrorBehavior.PAUSE, ErrorBehavior.FAIL)
     return messages.Error(
@@ -224,6 +232,16 @@ def _write_input(message: messages.Input, _version: int) -> Fields:
 
 def _read_input(pb: Any, _version: int) -> Message:
     return messages.Input(messages.Value(pb.value.content), read_pairs(pb.headers), pb.name)
+
+
+def _write_output(message: messages.Output, version: int) -> Fields:
+    fields = result_field(message.result, version)
+    fields["name"] = message.name
+    return fields
+
+
+def _read_output(pb: Any, _version: int) -> Message:
+    return messages.Output(read_result(pb), pb.name)
 
 
 def _write_keys(message: messages.GetEagerStateKeys, _version: int) -> Fields:
@@ -342,16 +360,19 @@ _AS_IS: Final[tuple[type[Message], ...]] = (
 _ODD: Final[dict[type[Message], tuple[_Write, _Read]]] = {
     messages.Start: (_write_start, _read_start),
     messages.Suspension: (_write_suspension, _read_suspension),
-    messages.Error: (_write_as_is, _read_error),
+    messages.Error: (_write_error, _read_error),
     messages.ProposeRunCompletion: (_write_proposal, _read_proposal),
     messages.AwaitingOn: (_write_awaiting, _read_awaiting),
     messages.Input: (_write_input, _read_input),
-    messages.Output: one_of(messages.Output, "result", result_field, read_result),
+    messages.Output: (_write_output, _read_output),
     messages.SetState: (_write_set_state, _read_set_state),
     messages.GetEagerState: one_of(messages.GetEagerState, "result", result_field, read_result),
     messages.GetEagerStateKeys: (_write_keys, _read_keys),
     messages.CompletePromise: one_of(
-        messages.CompletePromise, "completion", result_field, partial(read_result, name="completion")
+        messages.CompletePromise,
+        "completion",
+        result_field,
+        partial(read_result, name="completion"),
     ),
     messages.Call: (_write_call, _reader_of_calls(messages.Call)),
     messages.OneWayCall: (_write_call, _reader_of_calls(messages.OneWayCall)),

@@ -68,17 +68,15 @@ def read_pairs(pairs: Iterable[Any]) -> Headers:
 
 def result_field(result: Result, version: int) -> Fields:
     """Write a result as the member of the oneof that it is."""
-    match result:
-        case Value(content=content):
-            return {"value": {"content": content}}
-        case Failure():
-            return {"failure": _failure_fields(result, version)}
-        case InvocationIdentity(invocation_id=invocation_id):
-            return {"invocation_id": invocation_id}
-        case StateKeys(keys=keys):
-            return {"state_keys": {"keys": keys}}
-        case _:
-            return {"void": {}}
+    if type(result) is Value:
+        return {"value": {"content": result.content}}
+    if type(result) is Failure:
+        return {"failure": _failure_fields(result, version)}
+    if type(result) is InvocationIdentity:
+        return {"invocation_id": result.invocation_id}
+    if type(result) is StateKeys:
+        return {"state_keys": {"keys": result.keys}}
+    return {"void": {}}
 
 
 def read_result(pb: Any, *, name: str = "result") -> Any:
@@ -88,17 +86,15 @@ def read_result(pb: Any, *, name: str = "result") -> Any:
         MissingPartError: there is none.
     """
     member, content = read_one_of(pb, name)
-    match member:
-        case "value":
-            return Value(content.content)
-        case "failure":
-            return Failure(content.code, content.message, read_pairs(content.metadata))
-        case "void":
-            return VOID
-        case "invocation_id":
-            return InvocationIdentity(content)
-        case _:
-            return StateKeys(tuple(content.keys))
+    if member == "value":
+        return Value(content.content)
+    if member == "void":
+        return VOID
+    if member == "failure":
+        return Failure(content.code, content.message, read_pairs(content.metadata))
+    if member == "invocation_id":
+        return InvocationIdentity(content)
+    return StateKeys(tuple(content.keys))
 
 
 def _failure_fields(failure: Failure, version: int) -> Fields:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from perdure.protocol.manifest import Manifest, ProtocolMode, ServiceType
 from perdure.sdk.definitions import HandlerKind, ServiceDefinition
 from perdure.sdk.discovery import manifest_of
 from perdure.sdk.errors import DefinitionError
 from perdure.sdk.host import Host, Lifespan
+
+if TYPE_CHECKING:
+    from perdure.sdk.asgi import Asgi, Receive, Scope, Send
+    from perdure.sdk.endpoint import Endpoint
 
 _MODES: Final = {
     None: None,
@@ -21,7 +26,11 @@ _MODES: Final = {
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class App:
-    """Services to be served together; made by :func:`app`."""
+    """Services to be served together; made by :func:`app`.
+
+    An application is an ASGI application, to be served by any ASGI server (``perdure serve`` runs
+    one) or mounted into another at any path.
+    """
 
     services: tuple[ServiceDefinition, ...]
     protocol_mode: ProtocolMode | None = None
@@ -47,6 +56,28 @@ class App:
             DefinitionError: a workflow has no main handler.
         """
         return Host(self.services, self.manifest(), self.lifespan)
+
+    def endpoint(self) -> Endpoint:
+        """Give the services ready to answer servers that call over a network.
+
+        Raises:
+            DefinitionError: a workflow has no main handler.
+            IdentityKeyError: a public key is not written as keys are.
+            ImportError: a package that this needs is missing.
+        """
+        from perdure.sdk.endpoint import Endpoint  # noqa: PLC0415 - in process nobody needs it
+
+        return Endpoint(self.host(), self.protocol_mode, self.identity_keys)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as an ASGI application."""
+        await self._asgi(scope, receive, send)
+
+    @cached_property
+    def _asgi(self) -> Asgi:
+        from perdure.sdk.asgi import Asgi  # noqa: PLC0415 - in process nobody needs it
+
+        return Asgi(self.endpoint())
 
 
 def app(

@@ -115,7 +115,17 @@ class Steps(ContextBase):
             options: How to write the result and retry failures.
             *args: Arguments of the function.
             **kwargs: Further arguments of the function.
+
+        Raises:
+            ContextMisuseError: there is no function, or an argument of its stands where the
+                options belong.
         """
+        if not isinstance(options, RunOptions):
+            raise ContextMisuseError(
+                f"The run {name!r} got {type(options).__name__} where its options belong: give "
+                "arguments of the function by name, `ctx.run_typed(name, function, "
+                "argument=value)`, or behind `RunOptions()`"
+            )
         function = partial(action, *args, **kwargs) if args or kwargs else action
         hint = options.type_hint if options.type_hint is not None else self._hints.of(action)
         retries = None if options is _NO_OPTIONS else options.retries()

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import _get_running_loop
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import Context
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from perdure.protocol.messages import (
     Failure,
@@ -32,18 +32,8 @@ from perdure.sdk.machine.handles import Handle, awaited
 T = TypeVar("T")
 
 
-class Wait(Protocol):
-    """Something pending that one notification settles."""
-
-    @property
-    def awaited(self) -> bool:
-        """Whether anything waits for it right now."""
-
-    def settle(self, result: Result) -> None:
-        """Take the result."""
-
-    def interrupt(self, error: Callable[[], TerminalError]) -> bool:
-        """Fail whatever waits for it right now; tell whether something was told."""
+#: So few waits are not worth looking through for those that are over.
+PRUNED_MIN: Final = 100
 
 
 class AllOf:
@@ -60,6 +50,28 @@ class AllOf:
         self._missing -= 1
         if not self._missing and not self.waiter.done():
             self.waiter.set_result(None)
+
+
+class Wait(Protocol):
+    """Something pending that one notification settles."""
+
+    @property
+    def awaited_alone(self) -> bool:
+        """Whether somebody goes on with this alone, right now."""
+
+    @property
+    def awaited_together(self) -> Sequence[AllOf]:
+        """Who waits for this and others, right now."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anything waits for it right now."""
+
+    def settle(self, result: Result) -> None:
+        """Take the result."""
+
+    def interrupt(self, error: Callable[[], TerminalError]) -> bool:
+        """Fail whatever waits for it right now; tell whether something was told."""
 
 
 class DurableFuture(asyncio.Future[T]):
@@ -223,13 +235,14 @@ class Waits:
         loop: The attempt's loop.
     """
 
-    __slots__ = ("_early", "_over", "_pending", "_watched", "loop")
+    __slots__ = ("_early", "_over", "_pending", "_prune_at", "_watched", "loop")
 
     def __init__(self, loop: AttemptLoop) -> None:
         self.loop = loop
         self._pending: dict[Handle, Wait] = {}
         #: What of it was awaited at some time; a handler may begin much and wait for little.
         self._watched: dict[Handle, Wait] = {}
+        self._prune_at = PRUNED_MIN
         #: Results of what the handler has not asked for yet.
         self._early: dict[Handle, Result] = {}
         self._over: Callable[[], SdkInternalBaseException] | None = None
@@ -249,6 +262,8 @@ class Waits:
             SdkInternalBaseException: the attempt is over, and nothing will come any more.
         """
         if handle in self._pending:
+            if len(self._watched) >= self._prune_at:
+                self._prune()  # Before this one enters: nobody waits for it yet.
             self._watched[handle] = wait
         elif self._over is not None:
             raise self._over()
@@ -281,16 +296,11 @@ class Waits:
         """Say what the attempt waits for, with further handles of which one is enough."""
         alone = list(others)
         groups: dict[AllOf, list[Handle]] = {}
-        for handle, wait in list(self._watched.items()):
-            if not wait.awaited:
-                del self._watched[handle]
-            elif not isinstance(wait, DurableFuture):
+        for handle, wait in self._watched.items():
+            if wait.awaited_alone:
                 alone.append(handle)
-            else:
-                if wait.awaited_alone:
-                    alone.append(handle)
-                for group in wait.awaited_together:
-                    groups.setdefault(group, []).append(handle)
+            for group in wait.awaited_together:
+                groups.setdefault(group, []).append(handle)
         return awaited(alone, groups.values())
 
     def close(self, over: Callable[[], SdkInternalBaseException]) -> None:
@@ -299,3 +309,12 @@ class Waits:
         self._pending.clear()
         self._watched.clear()
         self._early.clear()
+
+    def _prune(self) -> None:
+        """Drop what was awaited and no longer is, such as the timers of timeouts that went well.
+
+        It is due whenever their number has doubled, so that it costs little in the long run.
+        """
+        awaited_now = {handle: wait for handle, wait in self._watched.items() if wait.awaited}
+        self._watched = awaited_now
+        self._prune_at = max(PRUNED_MIN, 2 * len(awaited_now))

@@ -78,6 +78,11 @@ class Host:
         """Say what is served here."""
         return self._manifest
 
+    @property
+    def needs_startup(self) -> bool:
+        """Whether the application has a lifespan that is not entered."""
+        return self._lifespan is not None and self._entered is None
+
     async def startup(self) -> None:
         """Enter the application's lifespan, if it has one."""
         if self._lifespan is not None:

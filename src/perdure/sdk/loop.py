@@ -90,6 +90,10 @@ class DurableTimer(asyncio.TimerHandle):
         """Whether anything still waits for it."""
         return not self._cancelled
 
+    #: Nobody waits for a timer together with others.
+    awaited_together = ()
+    awaited_alone = awaited
+
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
         """Fail the future that the callback would complete; there is none behind a timeout."""
         waiter = self._args[0] if self._args else None
@@ -182,6 +186,12 @@ class AttemptLoop(RealLoopIO):
     def enqueue(self, handle: asyncio.Handle) -> None:
         """Add a callback to the queue."""
         self._ready.append(handle)
+        if not self._attended:
+            self._ask_to_be_run()
+
+    def bridge_settled(self) -> None:
+        """Learn that a foreign future is done; somebody may have waited for just that."""
+        super().bridge_settled()
         if not self._attended:
             self._ask_to_be_run()
 

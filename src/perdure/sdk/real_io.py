@@ -65,9 +65,10 @@ class RealLoopIO(asyncio.AbstractEventLoop):
     def bridge(self, foreign: asyncio.Future[Any]) -> Bridge:
         """Give a future of this loop that follows one of another loop."""
         self.bridges += 1
-        return Bridge(foreign, self, self._bridge_settled)
+        return Bridge(foreign, self, self.bridge_settled)
 
-    def _bridge_settled(self) -> None:
+    def bridge_settled(self) -> None:
+        """Learn that a foreign future is done."""
         self.bridges -= 1
 
     def run_in_executor(

@@ -23,6 +23,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from perdure.protocol.messages import Failure, Outcome, Value
+from perdure.sdk.durations import milliseconds
 from perdure.sdk.eager import begin
 from perdure.sdk.errors import (
     ContextMisuseError,
@@ -163,7 +164,7 @@ class Runs:
                 message=error.message,
                 stacktrace=stacktrace,
                 elapsed_ms=elapsed_ms,
-                retry_after_ms=None if asked is None else int(asked.total_seconds() * 1000),
+                retry_after_ms=None if asked is None else milliseconds(asked),
             )
         else:
             failure = RunFailure(_RETRYABLE_CODE, repr(error), stacktrace, elapsed_ms)
@@ -196,7 +197,10 @@ def failure_metadata(error: TerminalError) -> tuple[tuple[str, str], ...]:
 
 
 def _is_async(function: Callable[[], Any]) -> bool:
-    inner = function.func if isinstance(function, partial) else function
-    if inspect.iscoroutinefunction(inner):
-        return True
-    return inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004 - a method
+    while isinstance(function, partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_COROUTINE:
+        return True  # The usual case, told without the many questions that inspect asks.
+    call = getattr(function, "__call__", None)  # noqa: B004 - the method of a callable object
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

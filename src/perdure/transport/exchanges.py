@@ -18,8 +18,16 @@ from msgspec import Struct
 KEPT_BYTES_MAX: Final = 1024 * 1024
 #: What is said is cut into pieces of this size at once, so that cutting costs one copy.
 PIECE_BYTES: Final = 16 * 1024
-#: Connections that one request may be tried on.
-TRIES_MAX: Final = 3
+#: Connections that may refuse a request before it is given up.
+TRIES_MAX: Final = 2
+
+
+class LostError(Exception):
+    """There will be no complete response; the message says why."""
+
+
+class NotHttp2Error(LostError):
+    """The server does not speak HTTP/2."""
 
 
 class Request(Struct, frozen=True):
@@ -44,7 +52,7 @@ class Listener(Protocol):
     def end(self) -> None:
         """Learn that the response is complete."""
 
-    def lost(self, reason: str) -> None:
+    def lost(self, error: LostError) -> None:
         """Learn that there will be no complete response; the last call there is."""
 
 
@@ -146,10 +154,14 @@ class Exchange:
             self._keep(data)
         return data
 
-    def rewind(self) -> bool:
-        """Get ready to be carried by another connection; False if that is no longer possible."""
+    def rewind(self, tries: int = TRIES_MAX) -> bool:
+        """Get ready to be carried by another connection; False if that is no longer possible.
+
+        Args:
+            tries: connections it may have been on by now.
+        """
         self._carrier = None
-        if self._over or self._answered or self._kept is None or self._tries >= TRIES_MAX:
+        if self._over or self._answered or self._kept is None or self._tries > tries:
             return False
         self._outgoing.extendleft(reversed(self._kept))
         self._kept, self._kept_bytes = [], 0
@@ -171,12 +183,12 @@ class Exchange:
         if not self._over:
             self._listener.end()
 
-    def lose(self, reason: str) -> None:
+    def lose(self, error: LostError) -> None:
         """Pass on that no more will come."""
         if self._over:
             return
         self._close()
-        self._listener.lost(reason)
+        self._listener.lost(error)
 
     def _keep(self, data: bytes) -> None:
         assert self._kept is not None

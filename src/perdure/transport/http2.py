@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from perdure.transport.exchanges import PIECE_BYTES, Exchange
+from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError
 from perdure.transport.http2_frames import (
     ACK,
     END_HEADERS,
@@ -354,7 +354,7 @@ class Http2:
         if code == ErrorCode.REFUSED_STREAM:
             self._owner.refused(stream.exchange, reason)
         else:
-            stream.exchange.lose(reason)
+            stream.exchange.lose(LostError(reason))
 
     def _on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:
         self._spend()
@@ -471,7 +471,7 @@ class Http2:
     def _break(self, stream: Stream, code: ErrorCode, reason: str) -> None:
         """End a stream on which the peer broke the rules."""
         self.reset(stream, code)
-        stream.exchange.lose(f"the service broke the rules of HTTP/2: {reason}")
+        stream.exchange.lose(LostError(f"the service broke the rules of HTTP/2: {reason}"))
 
     def _forget(self, stream: Stream) -> None:
         del self._streams[stream.id]

@@ -25,7 +25,10 @@ class Pool(Protocol):
         """A connection has more room, or none any more."""
 
     def again(self, exchange: Exchange, reason: str) -> None:
-        """An exchange needs another connection."""
+        """The service did not look at an exchange, which needs another connection."""
+
+    def broken(self, exchange: Exchange, reason: str) -> None:
+        """The connection went away under an exchange that had no answer yet, or only part of it."""
 
 
 class Http2Connection(asyncio.Protocol):
@@ -97,8 +100,7 @@ class Http2Connection(asyncio.Protocol):
         if not self.greeted.done():
             self.greeted.set_result(False)
         for exchange in self._machine.lose():
-            # Whether the service has begun is not known; saying it again is what a retry does.
-            self._pool.again(exchange, self._reason)
+            self._pool.broken(exchange, self._reason)
         self._pool.changed(self)
 
     def pause_writing(self) -> None:

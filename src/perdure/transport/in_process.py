@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from perdure.core.model.deployments import Deployment
-from perdure.core.model.targets import Target
-from perdure.engine.transports import TransportError
-from perdure.protocol.session import ServiceHost, Session, Sink
+from perdure.engine.transports import Line, TransportError
+from perdure.protocol.session import ServiceHost, Session
 
 SCHEME: Final = "inprocess"
 
@@ -32,9 +31,7 @@ class InProcessTransport:
         """Serve an endpoint with an application, instead of the one that did so far."""
         self._hosts[endpoint] = host
 
-    def open(
-        self, deployment: Deployment, target: Target, protocol_version: int, sink: Sink
-    ) -> Session:
+    def open(self, deployment: Deployment, line: Line) -> Session:
         """Begin an attempt.
 
         Raises:
@@ -47,8 +44,9 @@ class InProcessTransport:
                 f"the application {deployment.endpoint} does not run in this process; start it "
                 "with the server, or resume the invocation on another deployment",
             )
+        target = line.target
         try:
-            return host.open(target.service, target.handler, protocol_version, sink)
+            return host.open(target.service, target.handler, line.protocol_version, line.sink)
         except LookupError as error:
             raise TransportError(
                 "RT0011",

@@ -60,6 +60,7 @@ def copy(step: Step, row: Invocation, body: RestartAsNew, kept: list[JournalEntr
     for index, entry in enumerate(kept):
         step.tables.journals.put(body.new_id, index_key(index), entry)
     commands = sum(not isinstance(entry.message, Completion | Signal) for entry in kept)
+    # Callers, sleeps and promises need no reset: the old one lost its own when it ended.
     new = replace(
         row,
         status=NOT_STARTED,
@@ -68,12 +69,9 @@ def copy(step: Step, row: Invocation, body: RestartAsNew, kept: list[JournalEntr
         journal=JournalSize(len(kept), commands),
         attempt=0,
         pin=new_pin(row, body),
-        callers=(),
         origin=Origin(restart_of=body.invocation_id),
         idempotency_key=None,
         execution_time=None,
-        sleeps=0,
-        listens=0,
     )
     begin(step, body.new_id, new)
 

@@ -53,6 +53,7 @@ class Defaults(Struct, frozen=True, kw_only=True):
     workflow_retention_ms: int = DAY_MS
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
+    lazy_state: bool = False
     retry_policy: RetryPolicy = RetryPolicy()
 
 
@@ -106,6 +107,14 @@ class Deployment(Struct, frozen=True, kw_only=True):
     manifest: Manifest
     #: Revision that each of its services got.
     revisions: dict[str, int]
+    #: What it is spoken to in, as clients read it: ``HTTP/2.0`` or ``HTTP/1.1``.
+    http_version: str = "HTTP/2.0"
+    #: What the SDK calls itself.
+    sdk_version: str | None = None
+    #: Headers that every request to it carries.
+    additional_headers: dict[str, str] = {}
+    #: What whoever registered it wanted to be noted.
+    metadata: dict[str, str] = {}
 
 
 class Registry(Struct, frozen=True, kw_only=True):
@@ -156,6 +165,32 @@ def with_deployment(
         RegistrationError: the manifest contradicts itself, the protocol, or an earlier revision.
     """
     check_manifest(manifest)
+    check_types(registry, manifest)
+    added = Deployment(
+        id=deployment_id,
+        endpoint=endpoint,
+        created_at=created_at,
+        manifest=manifest,
+        revisions=next_revisions(registry, manifest),
+    )
+    return build_registry([*registry.deployments.values(), added], registry.defaults)
+
+
+def next_revisions(registry: Registry, manifest: Manifest) -> dict[str, int]:
+    """Number the services of a manifest that takes the place of what is known so far."""
+    services = registry.services
+    return {
+        service.name: services[service.name].revision + 1 if service.name in services else 1
+        for service in manifest.services
+    }
+
+
+def check_types(registry: Registry, manifest: Manifest) -> None:
+    """Refuse services that were of another type before.
+
+    Raises:
+        RegistrationError: names the first such service.
+    """
     for service in manifest.services:
         known = registry.services.get(service.name)
         if known is not None and known.type is not service.ty:
@@ -164,20 +199,6 @@ def with_deployment(
                 f"service {service.name!r} is a {known.type} and cannot become a {service.ty}; "
                 "give the new service another name",
             )
-    revisions = {
-        service.name: registry.services[service.name].revision + 1
-        if service.name in registry.services
-        else 1
-        for service in manifest.services
-    }
-    added = Deployment(
-        id=deployment_id,
-        endpoint=endpoint,
-        created_at=created_at,
-        manifest=manifest,
-        revisions=revisions,
-    )
-    return build_registry([*registry.deployments.values(), added], registry.defaults)
 
 
 def check_manifest(manifest: Manifest) -> None:
@@ -336,7 +357,9 @@ def resolve_handler(
         abort_timeout_ms=_first(
             handler.abort_timeout, service.abort_timeout, default=defaults.abort_timeout_ms
         ),
-        lazy_state=_first(handler.enable_lazy_state, service.enable_lazy_state, default=False),
+        lazy_state=_first(
+            handler.enable_lazy_state, service.enable_lazy_state, default=defaults.lazy_state
+        ),
         retry_policy=resolve_retries(handler, resolve_retries(service, defaults.retry_policy)),
         documentation=handler.documentation,
         metadata=handler.metadata,

@@ -10,11 +10,12 @@ ended it: by not matching the journal, or by using what the protocol version doe
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
 
-from perdure.protocol.ids import InvocationId, awakeable_text, random_seed
+from perdure.protocol.ids import InvocationId, awakeable_text
 from perdure.protocol.messages import (
     SIGNAL_AWAKEABLE_FIRST,
     SIGNAL_CANCEL,
@@ -61,6 +62,9 @@ from perdure.sdk.machine.state_view import StateView
 from perdure.sdk.machine.states import Ending, Processing, Replaying
 from perdure.sdk.machine.transitions import Transitions
 
+#: First version whose Start message carries a random seed.
+VERSION_RANDOM_SEED: Final = VERSION_FAILURE_METADATA
+
 _EMPTY_INPUT: Final = Input(Value(b""))
 
 
@@ -102,9 +106,10 @@ class Machine(Transitions):
 
     def seed(self) -> int:
         """Give the seed of the handler's random numbers."""
-        if self.version >= VERSION_FAILURE_METADATA:
+        if self.version >= VERSION_RANDOM_SEED:
             return self.start.random_seed
-        return random_seed(InvocationId(self.start.id))
+        # Servers of version 5 send none; this is what the official SDK derives (8.7).
+        return int.from_bytes(sha256(self.start.id).digest()[:8], "big")
 
     def finish(self, outcome: Outcome) -> None:
         """Write the handler's result and end the invocation."""

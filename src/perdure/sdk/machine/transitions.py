@@ -170,7 +170,11 @@ class Transitions:
 
     def _take_live(self, message: Message) -> None:
         match message:
-            case Completion() | Signal():
+            case Completion(completion_id=handle):
+                # A server need not take up the offer to acknowledge a proposal by its id alone.
+                self._proposed.pop(handle, None)
+                self._queue.append(message)
+            case Signal():
                 self._queue.append(message)
             case ProposeRunCompletionAck(completion_id=handle):
                 result = self._proposed.pop(handle, None)

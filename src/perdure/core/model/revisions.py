@@ -1,0 +1,146 @@
+"""Changes of the registry: what happens to deployments and the revisions of their services.
+
+Each function gives a new registry and leaves the old one as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from perdure.core.model.deployments import (
+    Deployment,
+    RegistrationError,
+    Registry,
+    build_registry,
+    check_manifest,
+    check_types,
+    next_revisions,
+)
+from perdure.protocol.ids import DeploymentId
+from perdure.protocol.manifest import Manifest
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What is known about an address, found out or given by whoever registers it."""
+
+    endpoint: str
+    manifest: Manifest
+    http_version: str = "HTTP/2.0"
+    sdk_version: str | None = None
+    additional_headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+
+
+def added(
+    registry: Registry,
+    deployment_id: DeploymentId,
+    facts: Facts,
+    created_at: int,
+    *,
+    breaking: bool = False,
+) -> Registry:
+    """Add a deployment; each of its services gets the next revision.
+
+    Args:
+        registry: what there is.
+        deployment_id: id of the new deployment.
+        facts: what is known about it.
+        created_at: milliseconds since 1970.
+        breaking: whether a service may become one of another type.
+
+    Raises:
+        RegistrationError: the manifest contradicts itself, the protocol, or an earlier revision.
+    """
+    _check(registry, facts, breaking=breaking)
+    deployment = Deployment(
+        id=deployment_id,
+        endpoint=facts.endpoint,
+        created_at=created_at,
+        manifest=facts.manifest,
+        revisions=next_revisions(registry, facts.manifest),
+    )
+    return _with(registry, _stating(deployment, facts))
+
+
+def replaced(registry: Registry, deployment_id: DeploymentId, facts: Facts) -> Registry:
+    """Discover a deployment anew: it keeps its id, all its services get the next revision.
+
+    Raises:
+        RegistrationError: the manifest contradicts itself or the protocol.
+    """
+    _check(registry, facts, breaking=True)
+    deployment = registry.deployments[deployment_id]
+    revisions = next_revisions(registry, facts.manifest)
+    return _with(registry, replace(_stating(deployment, facts), revisions=revisions))
+
+
+def updated(registry: Registry, deployment_id: DeploymentId, facts: Facts) -> Registry:
+    """Put other facts in place of a deployment's; services keep the revisions they have.
+
+    Raises:
+        RegistrationError: the manifest contradicts itself or the protocol, or speaks other
+            versions of it, so that invocations that began there could not go on.
+    """
+    _check(registry, facts, breaking=True)
+    deployment = registry.deployments[deployment_id]
+    old, new = deployment.manifest, facts.manifest
+    spoken = (old.min_protocol_version, old.max_protocol_version)
+    if spoken != (new.min_protocol_version, new.max_protocol_version):
+        raise RegistrationError(
+            "META0016",
+            f"the deployment speaks protocol versions {spoken[0]} to {spoken[1]}, what is at the "
+            f"new address {new.min_protocol_version} to {new.max_protocol_version}; register it "
+            "as a deployment of its own",
+        )
+    revisions = next_revisions(registry, new) | {
+        service.name: deployment.revisions[service.name]
+        for service in new.services
+        if service.name in deployment.revisions
+    }
+    return _with(registry, replace(_stating(deployment, facts), revisions=revisions))
+
+
+def reheaded(
+    registry: Registry, deployment_id: DeploymentId, additional_headers: dict[str, str]
+) -> Registry:
+    """Send other headers with the requests to a deployment."""
+    deployment = registry.deployments[deployment_id]
+    return _with(registry, replace(deployment, additional_headers=additional_headers))
+
+
+def removed(registry: Registry, deployment_id: DeploymentId) -> Registry:
+    """Forget a deployment, and with it the services that no other one serves."""
+    kept = (each for each in registry.deployments.values() if each.id != deployment_id)
+    return build_registry(kept, registry.defaults)
+
+
+def at_address(deployments: Iterable[Deployment], endpoint: str) -> list[Deployment]:
+    """Find the deployments at an address; in which scheme it was written does not matter."""
+    address = endpoint.partition("://")[2]
+    return [each for each in deployments if each.endpoint.partition("://")[2] == address]
+
+
+def _check(registry: Registry, facts: Facts, *, breaking: bool) -> None:
+    check_manifest(facts.manifest)
+    if not breaking:
+        check_types(registry, facts.manifest)
+
+
+def _stating(deployment: Deployment, facts: Facts) -> Deployment:
+    return replace(
+        deployment,
+        endpoint=facts.endpoint,
+        manifest=facts.manifest,
+        http_version=facts.http_version,
+        sdk_version=facts.sdk_version,
+        additional_headers=facts.additional_headers,
+        metadata=facts.metadata,
+    )
+
+
+def _with(registry: Registry, deployment: Deployment) -> Registry:
+    deployments = {**registry.deployments, deployment.id: deployment}
+    return build_registry(deployments.values(), registry.defaults)

@@ -1,0 +1,213 @@
+"""Registration of deployments elsewhere: ask them what they serve, then change the registry.
+
+Asking takes time, and other registrations go on meanwhile; so what is asked is decided again, on
+the registry as it is then, in the one step that changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from perdure.core.model.deployments import Deployment, RegistrationError, Registry
+from perdure.core.model.revisions import (
+    Facts,
+    added,
+    at_address,
+    reheaded,
+    removed,
+    replaced,
+    updated,
+)
+from perdure.engine.registry import RegistryKeeper
+from perdure.protocol.ids import DeploymentId
+from perdure.protocol.manifest import Manifest
+
+
+class DiscoveryError(RegistrationError):
+    """A deployment cannot be asked what it serves, or its answer is of no use."""
+
+
+class Discovered(Struct, frozen=True):
+    """What a deployment says about itself."""
+
+    manifest: Manifest
+    http_version: str
+    sdk_version: str | None
+
+
+class Discoverer(Protocol):
+    """Asks deployments what they serve."""
+
+    async def discover(
+        self, endpoint: str, *, use_http_11: bool, headers: Mapping[str, str]
+    ) -> Discovered:
+        """Ask.
+
+        Raises:
+            DiscoveryError: the deployment cannot be reached, or its answer is of no use.
+        """
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """A deployment to be registered."""
+
+    endpoint: str
+    use_http_11: bool = False
+    additional_headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    #: Discover an address that is known, and take what it serves now.
+    force: bool = False
+    #: Allow a service to become one of another type.
+    breaking: bool = False
+    #: Say what would happen, and change nothing.
+    dry_run: bool = False
+
+
+class Amendment(Struct, frozen=True, kw_only=True):
+    """A change of a deployment in place; what is None stays as it is."""
+
+    endpoint: str | None = None
+    additional_headers: dict[str, str] | None = None
+    use_http_11: bool = False
+    #: Take the services found at the endpoint in place of those known.
+    overwrite: bool = False
+    dry_run: bool = False
+
+
+class Outcome(NamedTuple):
+    """A deployment, in the registry in which it stands."""
+
+    registry: Registry
+    deployment: Deployment
+    created: bool
+
+
+class Registrar:
+    """Registers, changes and removes deployments that live elsewhere."""
+
+    def __init__(self, keeper: RegistryKeeper, discoverer: Discoverer) -> None:
+        self._keeper = keeper
+        self._discoverer = discoverer
+
+    async def register(self, order: Order) -> Outcome:
+        """Register what an address serves; a known address only if forced to.
+
+        Raises:
+            RegistrationError: it cannot be registered; nothing was changed.
+            StorageError: the change could not be made durable; nothing was changed.
+        """
+        known = self._known(order)
+        if known is not None and not order.force:
+            return Outcome(self._keeper.registry, known, created=False)
+        facts = await self._ask(order)
+        known = self._known(order)
+        if known is not None and not order.force:
+            return Outcome(self._keeper.registry, known, created=False)
+        if known is None:
+            deployment_id, now = self._keeper.new_id()
+            before = self._keeper.registry
+            breaking = order.breaking or order.force
+            registry = added(before, deployment_id, facts, now, breaking=breaking)
+        else:
+            deployment_id = known.id
+            registry = replaced(self._keeper.registry, deployment_id, facts)
+        return self._outcome(registry, deployment_id, created=known is None, dry=order.dry_run)
+
+    async def amend(self, deployment_id: DeploymentId, amendment: Amendment) -> Outcome:
+        """Change a deployment in place.
+
+        Raises:
+            LookupError: there is no such deployment.
+            RegistrationError: it cannot be changed so; nothing was changed.
+            StorageError: the change could not be made durable; nothing was changed.
+        """
+        deployment = self._deployment(deployment_id)
+        headers = amendment.additional_headers
+        if headers is None:
+            headers = deployment.additional_headers
+        if amendment.endpoint is None:
+            registry = reheaded(self._keeper.registry, deployment_id, headers)
+            return self._outcome(registry, deployment_id, created=False, dry=amendment.dry_run)
+        facts = await self._ask(
+            Order(
+                endpoint=amendment.endpoint,
+                use_http_11=amendment.use_http_11,
+                additional_headers=headers,
+                metadata=deployment.metadata,
+            )
+        )
+        deployment = self._deployment(deployment_id)
+        if not amendment.overwrite:
+            _check_services(deployment, facts)
+        registry = updated(self._keeper.registry, deployment_id, facts)
+        return self._outcome(registry, deployment_id, created=False, dry=amendment.dry_run)
+
+    def remove(self, deployment_id: DeploymentId) -> None:
+        """Forget a deployment; what is pinned to it is retried until it is resumed elsewhere.
+
+        Raises:
+            LookupError: there is no such deployment.
+            StorageError: the change could not be made durable; nothing was changed.
+        """
+        self._deployment(deployment_id)
+        self._keeper.store(removed(self._keeper.registry, deployment_id))
+
+    def _deployment(self, deployment_id: DeploymentId) -> Deployment:
+        deployment = self._keeper.registry.deployments.get(deployment_id)
+        if deployment is None:
+            raise LookupError(deployment_id)
+        return deployment
+
+    def _known(self, order: Order) -> Deployment | None:
+        found = at_address(self._keeper.registry.deployments.values(), order.endpoint)
+        if len(found) > 1 and order.force:
+            ids = ", ".join(deployment.id for deployment in found)
+            raise RegistrationError(
+                "META0017",
+                f"several deployments are at {order.endpoint}: {ids}; remove all but one of them, "
+                "or change one by its id",
+            )
+        return found[-1] if found else None
+
+    async def _ask(self, order: Order) -> Facts:
+        found = await self._discoverer.discover(
+            order.endpoint, use_http_11=order.use_http_11, headers=order.additional_headers
+        )
+        return Facts(
+            endpoint=order.endpoint,
+            manifest=found.manifest,
+            http_version=found.http_version,
+            sdk_version=found.sdk_version,
+            additional_headers=order.additional_headers,
+            metadata=order.metadata,
+        )
+
+    def _outcome(
+        self, registry: Registry, deployment_id: DeploymentId, *, created: bool, dry: bool
+    ) -> Outcome:
+        if not dry:
+            self._keeper.store(registry)
+        return Outcome(registry, registry.deployments[deployment_id], created)
+
+
+def _check_services(deployment: Deployment, facts: Facts) -> None:
+    """Refuse a new address that does not serve all that is served at the old one."""
+    missing = sorted(_handlers(deployment.manifest) - _handlers(facts.manifest))
+    if missing:
+        service, handler = missing[0]
+        raise RegistrationError(
+            "META0016",
+            f"the new address does not serve {service}/{handler}, which the deployment does; "
+            "set overwrite to take what it serves",
+        )
+
+
+def _handlers(manifest: Manifest) -> set[tuple[str, str]]:
+    return {
+        (service.name, handler.name)
+        for service in manifest.services
+        for handler in service.handlers
+    }

@@ -1,0 +1,170 @@
+"""The endpoint of an application: what is answered to which request (service protocol, section 1).
+
+Requests and answers are plain values here; ASGI servers and AWS Lambda bring them and carry them
+away. Requests are told apart by the last segments of their path, so that any prefix works.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from time import time
+from typing import Final
+
+import msgspec
+
+from perdure.protocol.identity import IdentityError, Verifier
+from perdure.protocol.manifest import ProtocolMode
+from perdure.protocol.versions import PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN
+from perdure.sdk.endpoint_attempt import WireAttempt
+from perdure.sdk.endpoint_discovery import (
+    InexpressibleError,
+    document,
+    manifest_version,
+    media_type,
+)
+from perdure.sdk.host import Host
+
+_CONTENT_TYPE: Final = re.compile(r"application/vnd\.restate\.invocation\.v(\d+)")
+_JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointRequest:
+    """What was asked, without the body."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """With names in lower case."""
+    mode: ProtocolMode
+    """What the way that the request came can do."""
+    compression: str | None = None
+    """How answers may be compressed on that way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that needs no body of the request."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    @classmethod
+    def problem(cls, status: int, message: str) -> Answer:
+        """Refuse a request."""
+        return cls(status, _JSON, msgspec.json.encode({"message": message}))
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """An attempt that has begun: it takes the body of the request, and gives that of the answer."""
+
+    content_type: str
+    attempt: WireAttempt
+
+
+class Endpoint:
+    """Answers the requests of servers.
+
+    Args:
+        host: The services.
+        mode: How servers shall talk to them; as the way they come allows, if absent.
+        identity_keys: Public keys of the servers that are answered; all are, if there are none.
+        now_s: Gives the time in seconds since 1970.
+
+    Raises:
+        IdentityKeyError: a key is not written as keys are.
+        ImportError: there are keys, and the package that reads them is missing.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        mode: ProtocolMode | None = None,
+        identity_keys: tuple[str, ...] = (),
+        now_s: Callable[[], float] = time,
+    ) -> None:
+        self.host = host
+        self.server_header = f"perdure-sdk/{sdk_version()}"
+        self._mode = mode
+        self._verifier = Verifier(identity_keys)
+        self._now_s = now_s
+
+    def answer(self, request: EndpointRequest, wake: Callable[[], None]) -> Answer | Invocation:
+        """Answer a request, or begin the attempt that it asks for.
+
+        Args:
+            request: What was asked.
+            wake: Called when the attempt has something to send.
+        """
+        segments = request.path.rstrip("/").split("/")
+        if request.method == "GET" and segments[-1] == "health":
+            return Answer(200, _JSON, b'{"status":"ok"}')
+        try:
+            self._verifier.verify(request.headers, request.path, self._now_s())
+        except IdentityError as error:
+            return Answer.problem(401, str(error))
+        if request.method == "POST" and len(segments) >= 3 and segments[-3] == "invoke":
+            return self._invoke(request, segments[-2], segments[-1], wake)
+        if request.method == "GET" and segments[-1] == "discover":
+            return self._discover(request)
+        return Answer.problem(
+            404,
+            f"there is nothing at {request.method} {request.path}: servers ask for GET /discover, "
+            "POST /invoke/{service}/{handler} and GET /health",
+        )
+
+    def _discover(self, request: EndpointRequest) -> Answer:
+        accept = request.headers.get("accept")
+        chosen = manifest_version(accept)
+        if chosen is None:
+            return Answer.problem(
+                415, f"no version of the discovery manifest in {accept!r} is spoken here"
+            )
+        manifest = msgspec.structs.replace(
+            self.host.manifest(),
+            protocol_mode=self._mode or request.mode,
+            lambda_compression=request.compression,
+        )
+        try:
+            return Answer(200, media_type(chosen), document(manifest, chosen))
+        except InexpressibleError as error:
+            return Answer.problem(500, str(error))
+
+    def _invoke(
+        self, request: EndpointRequest, service: str, handler: str, wake: Callable[[], None]
+    ) -> Answer | Invocation:
+        content_type = request.headers.get("content-type")
+        if content_type is None:
+            return Answer.problem(415, "the request has no content-type")
+        found = _CONTENT_TYPE.fullmatch(content_type)
+        if found is None:
+            return Answer.problem(400, f"the content-type {content_type!r} is not an invocation's")
+        number = int(found[1])
+        if not PROTOCOL_VERSION_MIN <= number <= PROTOCOL_VERSION_MAX:
+            return Answer.problem(
+                415,
+                f"version {number} of the service protocol is not spoken here, but "
+                f"{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION_MAX} are",
+            )
+        try:
+            attempt = WireAttempt(
+                number,
+                lambda sink: self.host.open(service, handler, number, sink, request.headers),
+                wake,
+            )
+        except LookupError as error:
+            return Answer.problem(404, str(error.args[0]))
+        return Invocation(content_type, attempt)
+
+
+def sdk_version() -> str:
+    """Give the version of this package; one that was never installed has none."""
+    try:
+        return version("perdure")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,217 @@
+"""One attempt over HTTP: messages out as frames of a request, frames of its response in.
+
+A stream that goes wrong, in whichever way, costs this attempt and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+from perdure.core.model.invocations import Problem
+from perdure.engine.transports import Line
+from perdure.protocol import wire
+from perdure.protocol.framing import Frame, FrameDecoder, MessageTooLargeError, WireError
+from perdure.protocol.messages import End, Error, Message, Suspension
+from perdure.transport.exchanges import Exchange, LostError
+
+#: How long a service may take to close its side after its last message.
+FAREWELL_S: Final = 5.0
+_TERMINAL: Final = (End, Suspension, Error)
+
+
+class Refusal(NamedTuple):
+    """What the status of a response means."""
+
+    doc_code: str
+    code: int
+    meaning: str
+
+
+_REFUSALS: Final[Mapping[int, Refusal]] = {
+    413: Refusal("RT0019", 413, "the request is too large for it"),
+    415: Refusal("RT0015", 415, "it no longer speaks the negotiated version of the protocol"),
+    429: Refusal("RT0023", 500, "it is asked too often"),
+    502: Refusal("RT0010", 500, "it is not available"),
+    503: Refusal("RT0023", 500, "it is overloaded"),
+    504: Refusal("RT0010", 500, "it is not available"),
+}
+_UNEXPECTED: Final = Refusal("RT0012", 500, "this is not how a service answers")
+
+
+class HttpSession:
+    """The service's half of one attempt; also listens to the exchange that carries it.
+
+    Args:
+        line: the attempt.
+        uri: where the deployment is, for error messages.
+        content_type: what both sides speak.
+        payload_bytes_limit: messages as long as this, or longer, are refused.
+    """
+
+    __slots__ = (
+        "_content_type",
+        "_decoder",
+        "_exchange",
+        "_farewell",
+        "_line",
+        "_over",
+        "_uri",
+    )
+
+    def __init__(self, line: Line, uri: str, content_type: str, payload_bytes_limit: int) -> None:
+        self._line = line
+        self._uri = uri
+        self._content_type = content_type
+        self._decoder = FrameDecoder(payload_bytes_limit)
+        self._exchange: Exchange | None = None
+        self._farewell: asyncio.TimerHandle | None = None
+        #: Whether the sink or the loss was told the last thing there is to tell.
+        self._over = False
+
+    def begin(self, exchange: Exchange) -> None:
+        """Speak over an exchange that was opened for this session."""
+        self._exchange = exchange
+
+    # -----------------------------------------------------------------------------------------
+    # Called by the engine
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Send messages."""
+        assert self._exchange is not None
+        version = self._line.protocol_version
+        frames = [wire.encode(message, version) for message in messages]
+        self._exchange.send(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def close_input(self) -> None:
+        """Close the request, so that the service suspends."""
+        assert self._exchange is not None
+        self._exchange.end()
+
+    def abort(self) -> None:
+        """End the attempt at once."""
+        self._over = True
+        self._hang_up()
+
+    # -----------------------------------------------------------------------------------------
+    # Called by the exchange
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Check that this is how a service answers."""
+        if not 200 <= status < 300:
+            refusal = _REFUSALS.get(status, _UNEXPECTED)
+            retry_after_ms = None
+            if refusal.doc_code == "RT0023":
+                retry_after_ms = parse_retry_after(headers.get("retry-after"), time.time())
+            self._lose(
+                refusal.doc_code,
+                f"the service answers with HTTP status {status}: {refusal.meaning}",
+                code=refusal.code,
+                retry_after_ms=retry_after_ms,
+            )
+        elif headers.get("content-type") != self._content_type:
+            given = headers.get("content-type")
+            self._lose(
+                "RT0012",
+                f"the service answers with content type {given!r} instead of "
+                f"{self._content_type!r}",
+            )
+
+    def data(self, data: bytes) -> None:
+        """Take what the service says."""
+        if self._over:
+            return
+        try:
+            frames = self._decoder.receive_data(data)
+        except MessageTooLargeError as error:
+            self._lose("RT0003", str(error))
+            return
+        messages: list[Message] = []
+        problem = self._decode(frames, messages)
+        if messages:
+            if isinstance(messages[-1], _TERMINAL):
+                self._part()
+            # This may end the session: then the problem belongs to nobody any more.
+            self._line.sink(messages)
+        if problem is not None:
+            self._lose("RT0012", problem)
+
+    def end(self) -> None:
+        """Learn that the response is complete."""
+        if self._farewell is not None:
+            self._farewell.cancel()
+        if self._over:
+            return
+        try:
+            self._decoder.receive_eof()
+        except WireError as error:
+            self._lose("RT0012", str(error))
+            return
+        self._lose("RT0007", "the service closed the stream without a last message")
+
+    def lost(self, error: LostError) -> None:
+        """Learn that the rest of the response will not come."""
+        if self._farewell is not None:
+            self._farewell.cancel()
+        self._lose("RT0010", str(error))
+
+    # -----------------------------------------------------------------------------------------
+
+    def _decode(self, frames: Sequence[Frame], messages: list[Message]) -> str | None:
+        """Decode up to the last message that counts; say what is wrong with the next one."""
+        version = self._line.protocol_version
+        for kind, flags, payload in frames:
+            try:
+                message = wire.decode(kind, flags, payload, version)
+            except WireError as error:
+                return str(error)
+            messages.append(message)
+            if isinstance(message, _TERMINAL):
+                return None
+        return None
+
+    def _part(self) -> None:
+        """Close our side after the service's last message, and give it time to close its own."""
+        self._over = True
+        exchange = self._exchange
+        assert exchange is not None
+        exchange.end()
+        self._farewell = asyncio.get_running_loop().call_later(FAREWELL_S, exchange.cancel)
+
+    def _lose(
+        self, doc_code: str, what: str, *, code: int = 500, retry_after_ms: int | None = None
+    ) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._hang_up()
+        message = f"error when calling {self._uri!r}: {what}"
+        self._line.lost(Problem(code, message, doc_code=doc_code), retry_after_ms)
+
+    def _hang_up(self) -> None:
+        if self._farewell is not None:
+            self._farewell.cancel()
+        if self._exchange is not None:
+            self._exchange.cancel()
+
+
+def parse_retry_after(text: str | None, now_s: float) -> int | None:
+    """Read the header Retry-After: give milliseconds from now, or None where it says nothing.
+
+    Args:
+        text: whole seconds, or a date of HTTP.
+        now_s: seconds since 1970.
+    """
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return int(text[:9]) * 1000
+    try:
+        at_s = parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
+    return round((at_s - now_s) * 1000) if at_s > now_s else None

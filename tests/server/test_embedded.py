@@ -1,0 +1,339 @@
+"""A server in the user's own process, with the services of an application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from datetime import timedelta
+
+import httpx
+import pytest
+
+import perdure
+from perdure.core.model.deployments import RegistrationError
+from perdure.engine.ports import StorageError
+from perdure.server.doors import DoorError
+from perdure.server.settings import SettingsError
+
+DEADLINE_S = 20
+
+
+def greeter_app(**options):
+    greeter = perdure.Service("Greeter")
+
+    @greeter.handler()
+    async def greet(ctx: perdure.Context, name: str) -> str:
+        return await ctx.run_typed("greeting", lambda: f"Hello {name}")
+
+    return perdure.app([greeter], **options)
+
+
+def counter_app():
+    counter = perdure.VirtualObject("Counter")
+
+    @counter.handler()
+    async def add(ctx: perdure.ObjectContext, amount: int) -> int:
+        total = (await ctx.get("total", type_hint=int) or 0) + amount
+        ctx.set("total", total)
+        return total
+
+    return perdure.app([counter])
+
+
+def object_called_greeter():
+    return perdure.app([perdure.VirtualObject("Greeter")])
+
+
+async def ask(url: str, path: str, body) -> object:
+    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        response = await client.post(url + path, json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+def play(scenario) -> None:
+    """Run a scenario to its end, but not for ever."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await scenario
+
+    asyncio.run(bounded())
+
+
+def test_an_application_is_served_over_http():
+    async def scenario():
+        async with perdure.embedded(greeter_app()) as runtime:
+            assert await ask(runtime.ingress_url, "/Greeter/greet", "Ada") == "Hello Ada"
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(f"{runtime.admin_url}/health")).status_code == 200
+            assert list(runtime.registry.services) == ["Greeter"]
+
+    play(scenario())
+
+
+def test_what_is_durable_outlives_the_server(tmp_path):
+    async def scenario():
+        for expected in (5, 10, 15):
+            async with perdure.embedded(counter_app(), data_dir=tmp_path / "data") as runtime:
+                assert await ask(runtime.ingress_url, "/Counter/k/add", 5) == expected
+                assert runtime.registry.services["Counter"].revision == 1
+
+    play(scenario())
+
+
+def test_without_a_data_directory_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PERDURE_BASE_DIR", str(tmp_path / "not-used"))
+
+    async def scenario():
+        for _ in range(2):
+            async with perdure.embedded(counter_app()) as runtime:
+                assert await ask(runtime.ingress_url, "/Counter/k/add", 5) == 5
+
+    play(scenario())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_directory_has_one_user(tmp_path):
+    async def scenario():
+        async with perdure.embedded(greeter_app(), data_dir=tmp_path) as runtime:
+            with pytest.raises(StorageError, match="use"):
+                async with perdure.embedded(greeter_app(), data_dir=tmp_path):
+                    pass
+            assert await ask(runtime.ingress_url, "/Greeter/greet", "Ada") == "Hello Ada"
+
+    play(scenario())
+
+
+def test_a_server_that_cannot_start_leaves_nothing_behind(tmp_path):
+    """Neither a lock, nor an open store, nor a port, nor a thread."""
+    ports = free_ports(2)
+
+    async def scenario():
+        places = {"data_dir": tmp_path, "ingress_port": ports[0], "admin_port": ports[1]}
+        async with perdure.embedded(greeter_app(), **places):
+            pass
+        for _ in range(2):
+            with pytest.raises(RegistrationError, match="another name"):
+                async with perdure.embedded(object_called_greeter(), **places):
+                    pass
+        async with perdure.embedded(greeter_app(), **places) as runtime:
+            assert await ask(runtime.ingress_url, "/Greeter/greet", "Ada") == "Hello Ada"
+
+    play(scenario())
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def test_a_registry_that_is_damaged_is_told(tmp_path):
+    async def scenario():
+        async with perdure.embedded(greeter_app(), data_dir=tmp_path):
+            pass
+        registry = tmp_path / "registry.json"
+        whole = registry.read_bytes()
+        registry.write_bytes(whole[:-1])
+        with pytest.raises(StorageError, match="backup"):
+            async with perdure.embedded(greeter_app(), data_dir=tmp_path):
+                pass
+        registry.write_bytes(whole)
+        async with perdure.embedded(greeter_app(), data_dir=tmp_path):
+            pass
+
+    play(scenario())
+
+
+def test_a_port_that_is_taken_is_told_with_the_option_to_change():
+    async def scenario():
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(DoorError, match=f"port {port}.*admin_port"):
+                async with perdure.embedded(greeter_app(), admin_port=port):
+                    pass
+
+    play(scenario())
+
+
+def test_without_ports_the_ingress_is_an_application_to_be_mounted():
+    async def scenario():
+        app = greeter_app()
+        async with perdure.embedded(app, ingress_port=None, admin_port=None) as runtime:
+            with pytest.raises(LookupError, match="no port of its own"):
+                _ = runtime.ingress_url
+            mounted = httpx.ASGITransport(runtime.ingress)
+            async with httpx.AsyncClient(transport=mounted, base_url="http://here") as client:
+                response = await client.post("/Greeter/greet", json="Ada")
+            assert response.json() == "Hello Ada"
+
+    play(scenario())
+
+
+def test_settings_are_taken_and_refused(monkeypatch):
+    async def scenario():
+        monkeypatch.setenv("PERDURE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS", "3")
+        monkeypatch.setenv("PERDURE_WORKER__INVOKER__ABORT_TIMEOUT", "9s")
+        given = {"default-retry-policy.max-attempts": "5"}
+        async with perdure.embedded(greeter_app(), settings=given) as runtime:
+            schema = runtime.registry.handler("Greeter", "greet")
+            assert schema.retry_policy.max_attempts == 5, "what is given comes first"
+            assert schema.abort_timeout_ms == 9_000
+        with pytest.raises(SettingsError, match="no setting"):
+            async with perdure.embedded(greeter_app(), settings={"max-attempts": "5"}):
+                pass
+
+    play(scenario())
+
+
+# -- An application's life
+
+
+def test_the_lifespan_of_an_application_holds_all_its_attempts():
+    events = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan():
+        events.append("up")
+        yield
+        events.append("down")
+
+    async def scenario():
+        async with perdure.embedded(greeter_app(lifespan=lifespan)) as runtime:
+            assert events == ["up"]
+            await ask(runtime.ingress_url, "/Greeter/greet", "Ada")
+        assert events == ["up", "down"]
+
+    play(scenario())
+
+
+def test_a_lifespan_that_fails_leaves_nothing_behind(tmp_path):
+    (port,) = free_ports(1)
+
+    @contextlib.asynccontextmanager
+    async def lifespan():
+        raise ConnectionError("no database")
+        yield
+
+    async def scenario():
+        failing = greeter_app(lifespan=lifespan)
+        with pytest.raises(ConnectionError, match="no database"):
+            async with perdure.embedded(failing, data_dir=tmp_path, ingress_port=port):
+                pass
+        async with perdure.embedded(greeter_app(), data_dir=tmp_path, ingress_port=port):
+            pass
+
+    play(scenario())
+
+
+def test_an_error_of_the_user_s_own_comes_through_and_stops_the_server(tmp_path):
+    async def scenario():
+        with pytest.raises(ZeroDivisionError):
+            async with perdure.embedded(greeter_app(), data_dir=tmp_path):
+                raise ZeroDivisionError
+        async with perdure.embedded(greeter_app(), data_dir=tmp_path):
+            pass
+
+    play(scenario())
+
+
+# -- Both halves of an attempt together
+
+tree = perdure.Service("Tree")
+
+
+@tree.handler()
+async def leaves(ctx: perdure.Context, depth: int) -> int:
+    if depth == 0:
+        return 1
+    calls = [ctx.service_call(leaves, arg=depth - 1) for _ in range(2)]
+    return sum([await call for call in await perdure.gather(*calls)])
+
+
+def test_one_slot_is_enough_for_a_parent_and_its_children():
+    async def scenario():
+        one_slot = {"worker.invoker.concurrent-invocations-limit": "1"}
+        async with perdure.embedded(perdure.app([tree]), settings=one_slot) as runtime:
+            assert await ask(runtime.ingress_url, "/Tree/leaves", 3) == 8
+
+    play(scenario())
+
+
+def test_a_server_stops_in_time_although_a_handler_does_not(tmp_path):
+    started = asyncio.Event()
+    stuck = perdure.Service("Stuck")
+
+    async def forever() -> None:
+        started.set()
+        await asyncio.sleep(3_600)
+
+    @stuck.handler()
+    async def wait(ctx: perdure.Context) -> None:
+        await ctx.run_typed("forever", forever)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        soon = {"shutdown-timeout": "100ms"}
+        async with (
+            httpx.AsyncClient() as client,
+            perdure.embedded(perdure.app([stuck]), data_dir=tmp_path, settings=soon) as runtime,
+        ):
+            sent = await client.post(f"{runtime.ingress_url}/Stuck/wait/send")
+            assert sent.status_code == 202
+            await started.wait()
+            began = loop.time()
+        assert 0.1 <= loop.time() - began < 5
+
+    play(scenario())
+
+
+def test_what_sleeps_goes_on_in_the_next_server(tmp_path):
+    sleeper = perdure.Service("Sleeper")
+
+    @sleeper.handler()
+    async def nap(ctx: perdure.Context) -> str:
+        await ctx.sleep(timedelta(milliseconds=300))
+        return "rested"
+
+    async def scenario():
+        app = perdure.app([sleeper])
+        key = {"idempotency-key": "once"}
+        async with (
+            httpx.AsyncClient(timeout=DEADLINE_S) as client,
+            perdure.embedded(app, data_dir=tmp_path) as runtime,
+        ):
+            url = f"{runtime.ingress_url}/Sleeper/nap"
+            assert (await client.post(f"{url}/send", headers=key)).status_code == 202
+        async with (
+            httpx.AsyncClient(timeout=DEADLINE_S) as client,
+            perdure.embedded(app, data_dir=tmp_path) as runtime,
+        ):
+            url = f"{runtime.ingress_url}/Sleeper/nap"
+            assert (await client.post(url, headers=key)).json() == "rested"
+
+    play(scenario())
+
+
+def test_an_error_with_text_that_cannot_be_stored_is_retried():
+    """A file's name may hold half of a character; its error must not hang the invocation."""
+    attempts = []
+    odd = perdure.Service("Odd")
+
+    @odd.handler()
+    async def read(ctx: perdure.Context) -> int:
+        attempts.append(True)
+        if len(attempts) == 1:
+            raise FileNotFoundError("no file \udcff here")
+        return len(attempts)
+
+    async def scenario():
+        soon = {"default-retry-policy.initial-interval": "10ms"}
+        async with perdure.embedded(perdure.app([odd]), settings=soon) as runtime:
+            async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+                response = await client.post(f"{runtime.ingress_url}/Odd/read")
+            assert response.json() == 2
+
+    play(scenario())

@@ -1,0 +1,117 @@
+"""A running server: what is added while it runs, and what happens when it stops by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import httpx
+import pytest
+
+import perdure
+from perdure.core.model.deployments import RegistrationError
+from perdure.server.doors import bind
+from perdure.server.runtime import Failure, open_runtime
+from perdure.server.settings import Settings
+
+IN_MEMORY = Settings(data_dir=None, shutdown_timeout_ms=1_000)
+DEADLINE_S = 20
+
+
+def echo_app(word: str, *names: str):
+    """Make an application of services that answer with a word."""
+
+    def service(name: str):
+        made = perdure.Service(name)
+
+        @made.handler()
+        async def say(ctx: perdure.Context) -> str:
+            return word
+
+        return made
+
+    return perdure.app([service(name) for name in names])
+
+
+def doors() -> dict:
+    return {name: bind("127.0.0.1", 0, "--port") for name in ("ingress", "admin")}
+
+
+async def say(runtime, service: str) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        return await client.post(f"{runtime.ingress_url}/{service}/say")
+
+
+def play(scenario) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await scenario
+
+    asyncio.run(bounded())
+
+
+def test_applications_are_added_and_replaced_while_the_server_runs():
+    async def scenario():
+        hosts = {"first": echo_app("one", "First").host()}
+        async with open_runtime(IN_MEMORY, hosts, doors(), Failure()) as runtime:
+            assert (await say(runtime, "Second")).status_code == 404
+            deployment = runtime.serve("second", echo_app("two", "Second").host())
+            assert deployment.endpoint == "inprocess://second"
+            assert (await say(runtime, "Second")).json() == "two"
+
+            again = runtime.serve("second", echo_app("three", "Second").host())
+            assert again == deployment, "what it serves is the same"
+            assert (await say(runtime, "Second")).json() == "three"
+            assert (await say(runtime, "First")).json() == "one"
+
+    play(scenario())
+
+
+def test_an_application_that_is_refused_replaces_nothing():
+    async def scenario():
+        hosts = {"app": echo_app("one", "First").host()}
+        async with open_runtime(IN_MEMORY, hosts, doors(), Failure()) as runtime:
+            contradiction = perdure.app([perdure.VirtualObject("First")])
+            with pytest.raises(RegistrationError):
+                runtime.serve("app", contradiction.host())
+            assert (await say(runtime, "First")).json() == "one"
+
+    play(scenario())
+
+
+def test_a_server_that_stops_by_itself_says_why(caplog):
+    async def scenario():
+        hosts = {"app": echo_app("one", "First").host()}
+        failure = Failure()
+        async with open_runtime(IN_MEMORY, hosts, doors(), failure) as runtime:
+            runtime.log._records.fail("disk full")
+            response = await say(runtime, "First")
+            assert response.status_code == 503
+            assert "disk full" in str(await failure.reason)
+            assert (await say(runtime, "First")).status_code == 503
+
+    with caplog.at_level(logging.CRITICAL, "perdure.server"):
+        play(scenario())
+    assert "the server stops: disk full" in caplog.text
+
+
+def test_a_request_that_waits_while_the_server_stops_is_answered():
+    async def scenario():
+        entered = asyncio.Event()
+        waiting = perdure.Service("Waiting")
+
+        @waiting.handler()
+        async def say(ctx: perdure.Context) -> str:
+            entered.set()
+            _, promise = ctx.awakeable()
+            return await promise
+
+        hosts = {"app": perdure.app([waiting]).host()}
+        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+            async with open_runtime(IN_MEMORY, hosts, doors(), Failure()) as runtime:
+                url = f"{runtime.ingress_url}/Waiting/say"
+                asked = asyncio.ensure_future(client.post(url))
+                await entered.wait()
+            assert (await asked).status_code == 503
+
+    play(scenario())

@@ -1,0 +1,214 @@
+"""Settings: every key, from its text to what it sets; and what is not understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from perdure.core.model.deployments import Defaults
+from perdure.core.model.retries import OnExhausted, RetryPolicy
+from perdure.server.embedded import parse_settings
+from perdure.server.settings import (
+    KEYS,
+    Address,
+    Settings,
+    SettingsError,
+    environment_name,
+    parse_address,
+    read_environment,
+)
+
+#: Every key: its variable, a text, and what it means.
+EVERY_KEY = {
+    "ingress.bind-address": (
+        "PERDURE_INGRESS__BIND_ADDRESS",
+        "0.0.0.0:80",
+        {"ingress": Address("0.0.0.0", 80)},  # noqa: S104 - nothing is bound
+    ),
+    "admin.bind-address": (
+        "PERDURE_ADMIN__BIND_ADDRESS",
+        "[::1]:9071",
+        {"admin": Address("::1", 9071)},
+    ),
+    "base-dir": ("PERDURE_BASE_DIR", "/srv/data", {"data_dir": Path("/srv/data")}),
+    "shutdown-timeout": ("PERDURE_SHUTDOWN_TIMEOUT", "3s", {"shutdown_timeout_ms": 3_000}),
+    "default-journal-retention": (
+        "PERDURE_DEFAULT_JOURNAL_RETENTION",
+        "PT1H",
+        {"journal_retention_ms": 3_600_000},
+    ),
+    "default-retry-policy.initial-interval": (
+        "PERDURE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL",
+        "50ms",
+        {"retry_initial_interval_ms": 50},
+    ),
+    "default-retry-policy.exponentiation-factor": (
+        "PERDURE_DEFAULT_RETRY_POLICY__EXPONENTIATION_FACTOR",
+        "1.5",
+        {"retry_exponentiation_factor": 1.5},
+    ),
+    "default-retry-policy.max-interval": (
+        "PERDURE_DEFAULT_RETRY_POLICY__MAX_INTERVAL",
+        "5m",
+        {"retry_max_interval_ms": 300_000},
+    ),
+    "default-retry-policy.max-attempts": (
+        "PERDURE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS",
+        "3",
+        {"retry_max_attempts": 3},
+    ),
+    "default-retry-policy.on-max-attempts": (
+        "PERDURE_DEFAULT_RETRY_POLICY__ON_MAX_ATTEMPTS",
+        "kill",
+        {"retry_on_max_attempts": OnExhausted.KILL},
+    ),
+    "worker.cleanup-interval": (
+        "PERDURE_WORKER__CLEANUP_INTERVAL",
+        "1h",
+        {"cleanup_interval_ms": 3_600_000},
+    ),
+    "worker.invoker.concurrent-invocations-limit": (
+        "PERDURE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT",
+        "64",
+        {"invocations_limit": 64},
+    ),
+    "worker.invoker.inactivity-timeout": (
+        "PERDURE_WORKER__INVOKER__INACTIVITY_TIMEOUT",
+        "30s",
+        {"inactivity_timeout_ms": 30_000},
+    ),
+    "worker.invoker.abort-timeout": (
+        "PERDURE_WORKER__INVOKER__ABORT_TIMEOUT",
+        "2 minutes",
+        {"abort_timeout_ms": 120_000},
+    ),
+}
+
+
+def test_every_key_is_told_of_here():
+    assert set(EVERY_KEY) == set(KEYS)
+
+
+@pytest.mark.parametrize("key", EVERY_KEY)
+def test_every_key_is_read_from_the_environment_and_by_its_name(key):
+    variable, text, expected = EVERY_KEY[key]
+    assert environment_name(key) == variable
+    assert read_environment({variable: text}) == expected
+    assert parse_settings({key: text}) == expected
+    assert replace(Settings(), **expected) != Settings(), "it makes a difference"
+
+
+def test_all_keys_together():
+    environment = {variable: text for variable, text, _ in EVERY_KEY.values()}
+    expected = {}
+    for _, _, values in EVERY_KEY.values():
+        expected |= values
+    assert read_environment(environment) == expected
+    assert set(expected) == set(Settings.__struct_fields__), "no field is out of reach"
+
+
+def test_other_variables_are_nobody_s_business():
+    assert read_environment({"PATH": "/bin", "perdure_base_dir": "x", "_PERDURE_X": "y"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("PERDURE_BASEDIR", "PERDURE_BASE_DIR"),
+        ("PERDURE_WORKER_CLEANUP_INTERVAL", "PERDURE_WORKER__CLEANUP_INTERVAL"),
+        ("PERDURE_INGRESS__BIND_ADRESS", "PERDURE_INGRESS__BIND_ADDRESS"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused_with_a_hint(variable, hint):
+    with pytest.raises(SettingsError, match=f"{variable} is no setting.*did you mean {hint}\\?"):
+        read_environment({variable: "x"})
+
+
+def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
+    with pytest.raises(SettingsError, match=r"PERDURE_ZZZ is no setting of Perdure$"):
+        read_environment({"PERDURE_ZZZ": "x"})
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "instead"),
+    [
+        ("ingress.bind-address", "8080", "127.0.0.1:8080"),
+        ("ingress.bind-address", "localhost:http", "127.0.0.1:8080"),
+        ("admin.bind-address", "localhost:65536", "127.0.0.1:8080"),
+        ("admin.bind-address", "localhost:-1", "127.0.0.1:8080"),
+        ("base-dir", "", "./perdure-data"),
+        ("shutdown-timeout", "soon", "duration"),
+        ("shutdown-timeout", "-1s", ""),
+        ("default-retry-policy.exponentiation-factor", "0.5", "from 1 to 1000"),
+        ("default-retry-policy.exponentiation-factor", "nan", "from 1 to 1000"),
+        ("default-retry-policy.exponentiation-factor", "inf", "from 1 to 1000"),
+        ("default-retry-policy.exponentiation-factor", "two", "from 1 to 1000"),
+        ("default-retry-policy.max-attempts", "0", "whole number from 1, or unlimited"),
+        ("default-retry-policy.max-attempts", "many", "whole number from 1, or unlimited"),
+        ("default-retry-policy.on-max-attempts", "explode", "pause or kill"),
+        ("worker.invoker.concurrent-invocations-limit", "0", "whole number from 1"),
+        ("worker.invoker.concurrent-invocations-limit", "1.5", "whole number from 1"),
+        ("worker.invoker.concurrent-invocations-limit", "٣", "whole number from 1"),
+    ],
+)
+def test_a_value_that_is_not_understood_names_the_setting_and_what_to_write(key, text, instead):
+    with pytest.raises(SettingsError) as refusal:
+        read_environment({environment_name(key): text})
+    for expected in (environment_name(key), repr(text), instead):
+        assert expected in str(refusal.value)
+    with pytest.raises(SettingsError) as refusal:
+        parse_settings({key: text})
+    for expected in (key, repr(text), instead):
+        assert expected in str(refusal.value)
+
+
+def test_a_setting_that_is_none_is_refused_with_those_there_are():
+    with pytest.raises(SettingsError, match=r"'worker\.speed' is no setting.*base-dir"):
+        parse_settings({"worker.speed": "fast"})
+
+
+def test_attempts_may_be_unlimited():
+    key = environment_name("default-retry-policy.max-attempts")
+    assert read_environment({key: "Unlimited"}) == {"retry_max_attempts": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (":8080", Address("0.0.0.0", 8080)),  # noqa: S104 - nothing is bound
+        ("localhost:0", Address("localhost", 0)),
+        ("[::]:8080", Address("::", 8080)),
+        ("::1:8080", Address("::1", 8080)),
+    ],
+)
+def test_addresses(text, address):
+    assert parse_address(text) == address
+
+
+def test_settings_reach_the_handlers_and_the_engine():
+    settings = Settings(
+        journal_retention_ms=1,
+        inactivity_timeout_ms=2,
+        abort_timeout_ms=3,
+        retry_initial_interval_ms=4,
+        retry_exponentiation_factor=5.0,
+        retry_max_interval_ms=6,
+        retry_max_attempts=7,
+        retry_on_max_attempts=OnExhausted.KILL,
+        invocations_limit=8,
+        cleanup_interval_ms=9,
+    )
+    assert settings.defaults() == Defaults(
+        journal_retention_ms=1,
+        inactivity_timeout_ms=2,
+        abort_timeout_ms=3,
+        retry_policy=RetryPolicy(4, 5.0, 6, 7, OnExhausted.KILL),
+    )
+    assert settings.engine().slots == 8
+    assert settings.engine().cleanup_interval_ms == 9
+
+
+def test_the_defaults_are_those_of_the_model():
+    assert Settings().defaults() == Defaults()

@@ -1,0 +1,173 @@
+"""What is to happen in one run: scenarios of clients, faults, and sizes; drawn from a seed.
+
+A plan is a value, so that a failing one can be made smaller piece by piece. Chance that is drawn
+while the run goes on (latencies, which bytes are torn) comes from the seed as well, but from streams
+of their own: leaving out a fault leaves the rest much as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+
+from simworld.programs import KINDS, LEDGERS, Grower, Program
+
+#: How long scenarios and faults go on starting, in seconds.
+SPAN_S = 10.0
+
+SCENARIOS = (
+    "call",
+    "call",
+    "desk",
+    "fragile",
+    "hasty",
+    "drop",
+    "append",
+    "append",
+    "read",
+    "flow",
+    "cancel",
+    "kill",
+    "pause",
+    "restart",
+    "purge",
+    "later",
+    "crowd",
+)
+FAULTS = (
+    "crash",
+    "crash at disk",
+    "crash at clock",
+    "crash at effect",
+    "failing disk",
+    "full disk",
+    "slow disk",
+    "failing store",
+    "clock forward",
+    "clock back",
+    "stop",
+    "stale leader",
+    "echo",
+)
+RATES = ("request lost", "answer lost", "client gone")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What one client does, from a moment on."""
+
+    number: int
+    kind: str
+    start_s: float
+    program: Program
+    #: Which ledger or desk, where the scenario needs one.
+    key: str
+    #: How many clients do it at once, or how often.
+    copies: int
+    #: When it interferes, in seconds after its start.
+    after_s: float
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong at a moment; the number says how, or how much."""
+
+    kind: str
+    at_s: float
+    number: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bounds of the engine, so small that their edges are met."""
+
+    slots: int = 1000
+    flush_rows: int = 1024
+    batch_records: int = 512
+    timer_window: int = 16_384
+    timer_burst: int = 512
+    recovery_page: int = 4096
+    sweep_limit: int = 256
+    segment_bytes: int = 64 << 20
+    checkpoint_records: int = 200_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run is made of."""
+
+    seed: int
+    scenarios: tuple[Scenario, ...]
+    faults: tuple[Fault, ...]
+    #: How often messages between clients and server are lost, by what is lost.
+    rates: tuple[tuple[str, float], ...]
+    sizes: Sizes
+
+    def rate(self, name: str) -> float:
+        return dict(self.rates).get(name, 0.0)
+
+    def without_rates(self) -> Plan:
+        return replace(self, rates=())
+
+
+def draw(seed: int, steps: int) -> Plan:
+    """Draw a plan of so many scenarios."""
+    random = Random(f"plan {seed}")
+    kinds = swarm(random, KINDS)
+    grower = Grower(random, kinds)
+    wanted = swarm(random, tuple(dict.fromkeys(SCENARIOS)))
+    weighted = [kind for kind in SCENARIOS if kind in wanted]
+    scenarios = tuple(
+        _scenario(random, grower, number, random.choice(weighted)) for number in range(steps)
+    )
+    return Plan(
+        seed,
+        tuple(sorted(scenarios, key=lambda scenario: scenario.start_s)),
+        _faults(random),
+        tuple((name, random.choice((0.02, 0.2))) for name in swarm(random, RATES, least=0)),
+        _sizes(random),
+    )
+
+
+def swarm(random: Random, kinds: tuple[str, ...], least: int = 1) -> tuple[str, ...]:
+    """Switch some kinds off, so that the others meet each other more often."""
+    share = random.choice((0.3, 0.6, 1.0))
+    chosen = tuple(kind for kind in kinds if random.random() < share)
+    return chosen if len(chosen) >= least else (random.choice(kinds),)
+
+
+def _scenario(random: Random, grower: Grower, number: int, kind: str) -> Scenario:
+    return Scenario(
+        number,
+        kind,
+        round(random.uniform(0, SPAN_S), 6),
+        grower.program(str(number), random.randint(1, 5)),
+        random.choice(LEDGERS),
+        random.choice((1, 1, 2, 3)),
+        round(random.choice((0.0, 0.003, 0.03, 0.3, 2.0)) * random.random(), 6),
+    )
+
+
+def _faults(random: Random) -> tuple[Fault, ...]:
+    kinds = swarm(random, FAULTS, least=0)
+    if not kinds:
+        return ()
+    faults = [
+        Fault(random.choice(kinds), round(random.uniform(0, SPAN_S), 6), random.randrange(1 << 16))
+        for _ in range(random.choice((1, 3, 8)))
+    ]
+    return tuple(sorted(faults, key=lambda fault: fault.at_s))
+
+
+def _sizes(random: Random) -> Sizes:
+    return Sizes(
+        slots=random.choice((2, 5, 1000)),
+        flush_rows=random.choice((1, 20, 1024)),
+        batch_records=random.choice((1, 3, 512)),
+        timer_window=random.choice((2, 8, 16_384)),
+        timer_burst=random.choice((1, 512)),
+        recovery_page=random.choice((1, 3, 4096)),
+        sweep_limit=random.choice((1, 256)),
+        segment_bytes=random.choice((2_000, 20_000)),
+        checkpoint_records=random.choice((5, 50, 200_000)),
+    )

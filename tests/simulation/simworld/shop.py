@@ -1,0 +1,301 @@
+"""The services of the simulated application: they play programs and keep ledgers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import perdure
+from perdure.sdk.definitions import ServiceDefinition
+
+from simworld.history import History
+
+
+class Outside:
+    """What handlers touch of the world; the same services serve one world after the other."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.now_ms: Callable[[], int] = lambda: 0
+        #: Told at each side effect; False where the process is dead.
+        self.point: Callable[[str], bool] = lambda _kind: True
+        #: Awakeables that somebody shall complete: the id, and what to call it.
+        self.mailbox: list[tuple[str, str]] = []
+
+    def execute(self, who: str, step: str) -> str:
+        """Do something that cannot be undone."""
+        alive = self.point("effect")
+        token = self.history.execute(who, step)
+        if not alive:
+            raise RuntimeError("the process is gone")
+        return token
+
+
+class Turn:
+    """One run of a program by a handler."""
+
+    def __init__(self, ctx: Any, shop: Shop) -> None:
+        self.ctx = ctx
+        self.who: str = ctx.request().id
+        self.shop = shop
+        self.outside = shop.outside
+        self.history = shop.outside.history
+
+    async def play(self, program: list[Any]) -> list[Any]:
+        return [await self.perform(operation) for operation in program]
+
+    async def perform(self, operation: list[Any]) -> Any:
+        kind, place, *parameters = operation
+        result = await getattr(self, kind)(place, *parameters)
+        self.history.see(self.who, place, result)
+        return result
+
+    def ms(self, count: int) -> timedelta:
+        return timedelta(milliseconds=count)
+
+    async def step(self, place: str, threaded: bool) -> str:
+        def act() -> str:
+            return self.outside.execute(self.who, place)
+
+        async def act_slowly() -> str:
+            await asyncio.sleep(0.001)
+            return self.outside.execute(self.who, place)
+
+        return await self.ctx.run_typed(place, act if threaded else act_slowly)
+
+    async def flaky(self, place: str, times: int) -> str:
+        async def act() -> str:
+            token = self.outside.execute(self.who, place)
+            if self.history.encounter(self.who, place) <= times:
+                raise RuntimeError("flaky")
+            return token
+
+        return await self.ctx.run_typed(place, act)
+
+    async def crashy(self, place: str, times: int) -> None:
+        if self.history.encounter(self.who, place) <= times:
+            raise RuntimeError("crashy")
+
+    async def hang(self, place: str, times: int) -> None:
+        if self.history.encounter(self.who, place) <= times:
+            await asyncio.get_running_loop().real.create_future()  # type: ignore[attr-defined]
+
+    async def sleep(self, place: str, ms: int) -> None:
+        what = f"sleep {self.who}/{place}"
+        self.history.begin_wait(what, self.outside.now_ms() + ms)
+        await self.ctx.sleep(self.ms(ms))
+        self.history.end_wait(what)
+
+    def write(self, place: str, ledger: str, pause_ms: int, noting: bool) -> Any:
+        line = f"{self.who}/{place}"
+        self.history.issue(ledger, line)
+        return self.ctx.object_call(self.shop.append, ledger, [line, pause_ms, noting])
+
+    async def append(self, place: str, ledger: str, pause_ms: int, noting: bool) -> int:
+        position: int = await self.write(place, ledger, pause_ms, noting)
+        self.history.placed(ledger, f"{self.who}/{place}", position)
+        return position
+
+    async def send(self, place: str, ledger: str, delay_ms: int) -> None:
+        line = f"{self.who}/{place}"
+        self.history.issue(ledger, line)
+        delay = None
+        if delay_ms:
+            delay = self.ms(delay_ms)
+            self.history.begin_wait(line, self.outside.now_ms() + delay_ms)
+        self.ctx.object_send(self.shop.append, ledger, [line, 0, False], send_delay=delay)
+
+    async def call(self, _place: str, program: list[Any]) -> list[Any]:
+        return await self.result_of(self.ctx.service_call(self.shop.play, program))
+
+    async def result_of(self, future: Any) -> list[Any]:
+        try:
+            result: list[Any] = await future
+        except perdure.TerminalError as error:
+            if not error.message.startswith("terminal"):
+                raise
+            return ["failed", error.message]
+        return result
+
+    async def terminal(self, place: str) -> None:
+        raise perdure.TerminalError(f"terminal {place}")
+
+    async def gather(self, _place: str, program: list[Any]) -> list[Any]:
+        return await asyncio.gather(*[self.perform(operation) for operation in program])
+
+    async def group(self, _place: str, program: list[Any]) -> list[Any]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.perform(operation)) for operation in program]
+        return [task.result() for task in tasks]
+
+    async def race(self, place: str, ms: int, ledger: str) -> str:
+        other = self.write(place, ledger, 0, noting=False)
+        winner, _ = await perdure.select(timer=self.ctx.sleep(self.ms(ms)), other=other)
+        return winner
+
+    async def wait(self, _place: str, first_ms: int, second_ms: int) -> str:
+        first, second = (self.ctx.sleep(self.ms(ms)) for ms in (first_ms, second_ms))
+        done, _ = await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+        return "first" if first in done else "second"
+
+    async def timeout(self, _place: str, ms: int) -> str:
+        _, future = self.ctx.awakeable(type_hint=str)
+        try:
+            async with asyncio.timeout(ms / 1000):
+                return await future
+        except TimeoutError:
+            return "timeout"
+
+    async def awakeable(self, place: str) -> str:
+        awakeable_id, future = self.ctx.awakeable(type_hint=str)
+
+        async def post() -> None:
+            if self.outside.point("effect"):
+                self.outside.mailbox.append((awakeable_id, f"{self.who}/{place}"))
+
+        await self.ctx.run_typed("post", post)
+        return await future
+
+    async def attach(self, _place: str, program: list[Any]) -> list[Any]:
+        handle = self.ctx.service_send(self.shop.play, program)
+        callee = await handle.invocation_id()
+        future = self.ctx.attach_invocation(callee, type_hint=list)
+        return await self.result_of(future)
+
+    async def cancel(self, place: str, ms: int) -> int:
+        program = [["sleep", f"{place}.s", 3_600_000]]
+        handle = self.ctx.service_call(self.shop.play, program)
+        await self.ctx.sleep(self.ms(ms))
+        self.ctx.cancel_invocation(await handle.invocation_id())
+        try:
+            await handle
+        except perdure.TerminalError as error:
+            return error.status_code
+        return 200
+
+    async def idempotent(self, place: str, program: list[Any]) -> list[Any]:
+        key = f"{self.who}/{place}"
+        calls = [
+            self.ctx.service_call(self.shop.play, program, idempotency_key=key) for _ in range(2)
+        ]
+        results = [await self.result_of(call) for call in calls]
+        if results[0] != results[1]:
+            self.history.accuse("idempotency", f"{key} gave {results!r}")
+        return results[0]
+
+
+class Shop:
+    """The services, and the handlers that programs call."""
+
+    def __init__(self) -> None:
+        self.outside = Outside()
+        quickly = perdure.InvocationRetryPolicy(
+            initial_interval=timedelta(milliseconds=10),
+            max_interval=timedelta(milliseconds=500),
+            max_attempts=1_000,
+        )
+        thrice = perdure.InvocationRetryPolicy(
+            initial_interval=timedelta(milliseconds=10), max_attempts=2, on_max_attempts="pause"
+        )
+        common: Any = {
+            "invocation_retry_policy": quickly,
+            "abort_timeout": timedelta(seconds=2),
+        }
+        self.player = perdure.Service(
+            "Player", inactivity_timeout=timedelta(seconds=1), **common
+        )
+        self.hasty = perdure.Service(
+            "Hasty",
+            inactivity_timeout=timedelta(0),
+            journal_retention=timedelta(0),
+            **common,
+        )
+        self.fragile = perdure.Service(
+            "Fragile", abort_timeout=timedelta(seconds=2), invocation_retry_policy=thrice
+        )
+        self.ledger = perdure.VirtualObject(
+            "Ledger", inactivity_timeout=timedelta(seconds=1), **common
+        )
+        self.desk = perdure.VirtualObject(
+            "Desk", inactivity_timeout=timedelta(seconds=1), enable_lazy_state=True, **common
+        )
+        self.flow = perdure.Workflow("Flow", inactivity_timeout=timedelta(seconds=1), **common)
+        self.play = self._play_on(self.player)
+        self._play_on(self.hasty)
+        self._play_on(self.fragile)
+        self._play_on_desk()
+        self._keep_ledger()
+        self._run_flow()
+
+    @property
+    def services(self) -> list[ServiceDefinition]:
+        return [self.player, self.hasty, self.fragile, self.ledger, self.desk, self.flow]
+
+    def _play_on(self, service: perdure.Service) -> Any:
+        @service.handler()
+        async def play(ctx: perdure.Context, program: list) -> list:
+            turn = Turn(ctx, self)
+            return [turn.who, await turn.play(program)]
+
+        return play
+
+    def _play_on_desk(self) -> None:
+        @self.desk.handler()
+        async def play(ctx: perdure.ObjectContext, program: list) -> list:
+            """A program in the middle of a change, which nobody else may see."""
+            turn = Turn(ctx, self)
+            if await ctx.get("busy", type_hint=str) is not None:
+                self.outside.history.accuse("one holder", f"{turn.who} found its desk taken")
+            ctx.set("busy", turn.who)
+            results = await turn.play(program)
+            if await ctx.get("busy", type_hint=str) != turn.who:
+                self.outside.history.accuse("one holder", f"{turn.who} lost its desk")
+            ctx.clear("busy")
+            return [turn.who, results]
+
+    def _keep_ledger(self) -> None:
+        history = lambda: self.outside.history  # noqa: E731 - another one in each world
+
+        @self.ledger.handler()
+        async def append(ctx: perdure.ObjectContext, request: list) -> int:
+            line, pause_ms, noting = request
+            history().end_wait(line)
+            count = await ctx.get("count", type_hint=int) or 0
+            if pause_ms:
+                await ctx.sleep(timedelta(milliseconds=pause_ms))
+            if noting:
+                who = ctx.request().id
+                await ctx.run_typed("note", lambda: self.outside.execute(who, "note"))
+            ctx.set(f"line {count}", line)
+            ctx.set("count", count + 1)
+            return count
+
+        @self.ledger.handler(kind="shared")
+        async def lines(ctx: perdure.ObjectSharedContext) -> list:
+            count = await ctx.get("count", type_hint=int) or 0
+            return [await ctx.get(f"line {place}", type_hint=str) for place in range(count)]
+
+        self.append = append
+
+    def _run_flow(self) -> None:
+        @self.flow.main()
+        async def run(ctx: perdure.WorkflowContext, program: list) -> list:
+            turn = Turn(ctx, self)
+            ctx.set("phase", "waiting")
+            answer = await ctx.promise("go", type_hint=str).value()
+            turn.history.see(turn.who, "go", answer)
+            results = await turn.play(program)
+            again = await ctx.promise("go", type_hint=str).peek()
+            if again != answer:
+                turn.history.accuse("promise", f"{turn.who} was {answer!r}, then {again!r}")
+            return [turn.who, results, answer]
+
+        @self.flow.handler()
+        async def answer(ctx: perdure.WorkflowSharedContext, text: str) -> bool:
+            try:
+                await ctx.promise("go", type_hint=str).resolve(text)
+            except perdure.TerminalError:
+                return False
+            return True
