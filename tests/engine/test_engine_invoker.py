@@ -21,7 +21,7 @@ from scripted_host import (
     service,
 )
 
-from perdure.core.model.invocations import Running
+from perdure.core.model.invocations import Problem, Running
 from perdure.core.model.records import AnnounceLeader, Invoke, Progress
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.transports import TransportError
@@ -326,6 +326,20 @@ async def test_what_a_superseded_attempt_proposed_last_does_not_count():
     await world.stop()
 
 
+async def test_an_attempt_that_is_started_twice_is_open_once():
+    world = await running()
+    propose(world, invoke())
+    await settled()
+    first = world.host.last
+    world.engine._invoker.start(A, world.row().attempt)
+    assert first.aborted
+    assert world.engine._invoker.open_attempts == 1
+    world.host.last.say(*ended())
+    await settled()
+    assert world.status() == "Completed"
+    await world.stop()
+
+
 # -- Failures
 
 
@@ -489,6 +503,34 @@ async def test_a_transport_that_cannot_reach_a_deployment_is_tried_again():
     assert (problem.doc_code, problem.message) == ("RT0010", "connection refused")
     world.transport.open = reach
     await asyncio.sleep(1)
+    world.host.last.say(*ended())
+    await settled()
+    assert world.status() == "Completed"
+    await world.stop()
+
+
+async def test_a_session_that_is_lost_comes_back_when_the_service_asks_for_it():
+    world = await running()
+    lines = []
+    reach = world.transport.open
+
+    def noting(deployment, line):
+        lines.append(line)
+        return reach(deployment, line)
+
+    world.transport.open = noting
+    propose(world, invoke())
+    await settled()
+    assert lines[0].invocation_id == A
+    session = world.host.last
+    lines[0].lost(Problem(429, "slow down", doc_code="RT0023"), 5_000)
+    await settled()
+    assert session.aborted
+    assert world.row().status.failures == 0, "an override consumes no attempt"
+    lines[0].lost(Problem(500, "lost twice"), None)
+    await asyncio.sleep(4.9)
+    assert len(lines) == 1
+    await asyncio.sleep(0.2)
     world.host.last.say(*ended())
     await settled()
     assert world.status() == "Completed"

@@ -180,3 +180,12 @@ def test_what_cannot_be_a_handler_is_refused(fn: Any, message: str):
 def test_a_missing_hint_is_told_from_none():
     assert MISSING is not None
     assert read_signature("handler 'f'", only_context).output_hint is MISSING
+
+
+def test_a_handler_may_close_over_a_name_that_is_bound_later():
+    async def handler(ctx: Any, name: str) -> str:
+        return later + name
+
+    signature = read_signature("handler 'f'", handler)
+    later = "!"
+    assert signature.takes_input

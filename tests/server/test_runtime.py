@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 import httpx
@@ -33,8 +34,16 @@ def echo_app(word: str, *names: str):
     return perdure.app([service(name) for name in names])
 
 
-def doors() -> dict:
-    return {name: bind("127.0.0.1", 0, "--port") for name in ("ingress", "admin")}
+@contextlib.asynccontextmanager
+async def running(app, failure: Failure):
+    """Run a server for an application named ``app``, on free ports."""
+    with contextlib.ExitStack() as stack:
+        listeners = {
+            name: stack.enter_context(bind("127.0.0.1", 0, "--port"))
+            for name in ("ingress", "admin")
+        }
+        async with open_runtime(IN_MEMORY, {"app": app.host()}, listeners, failure) as runtime:
+            yield runtime
 
 
 async def say(runtime, service: str) -> httpx.Response:
@@ -52,8 +61,7 @@ def play(scenario) -> None:
 
 def test_applications_are_added_and_replaced_while_the_server_runs():
     async def scenario():
-        hosts = {"first": echo_app("one", "First").host()}
-        async with open_runtime(IN_MEMORY, hosts, doors(), Failure()) as runtime:
+        async with running(echo_app("one", "First"), Failure()) as runtime:
             assert (await say(runtime, "Second")).status_code == 404
             deployment = runtime.serve("second", echo_app("two", "Second").host())
             assert deployment.endpoint == "inprocess://second"
@@ -69,8 +77,7 @@ def test_applications_are_added_and_replaced_while_the_server_runs():
 
 def test_an_application_that_is_refused_replaces_nothing():
     async def scenario():
-        hosts = {"app": echo_app("one", "First").host()}
-        async with open_runtime(IN_MEMORY, hosts, doors(), Failure()) as runtime:
+        async with running(echo_app("one", "First"), Failure()) as runtime:
             contradiction = perdure.app([perdure.VirtualObject("First")])
             with pytest.raises(RegistrationError):
                 runtime.serve("app", contradiction.host())
@@ -81,9 +88,8 @@ def test_an_application_that_is_refused_replaces_nothing():
 
 def test_a_server_that_stops_by_itself_says_why(caplog):
     async def scenario():
-        hosts = {"app": echo_app("one", "First").host()}
         failure = Failure()
-        async with open_runtime(IN_MEMORY, hosts, doors(), failure) as runtime:
+        async with running(echo_app("one", "First"), failure) as runtime:
             runtime.log._records.fail("disk full")
             response = await say(runtime, "First")
             assert response.status_code == 503
@@ -106,9 +112,8 @@ def test_a_request_that_waits_while_the_server_stops_is_answered():
             _, promise = ctx.awakeable()
             return await promise
 
-        hosts = {"app": perdure.app([waiting]).host()}
         async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
-            async with open_runtime(IN_MEMORY, hosts, doors(), Failure()) as runtime:
+            async with running(perdure.app([waiting]), Failure()) as runtime:
                 url = f"{runtime.ingress_url}/Waiting/say"
                 asked = asyncio.ensure_future(client.post(url))
                 await entered.wait()

@@ -17,10 +17,12 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from perdure.admin.catalog import Catalog
+from perdure.admin.deployments import Deployments
 from perdure.admin.errors import AdminError
 from perdure.admin.invocations import Invocations
 from perdure.admin.responses import error_response, json_response
 from perdure.engine.errors import RefusalError
+from perdure.engine.registrar import Registrar
 from perdure.engine.requests import Requests
 
 API_VERSION_MIN: Final = 2
@@ -30,19 +32,25 @@ API_VERSION_MAX: Final = 4
 _FEATURES: Final = {"protocol_v7": True, "scoped_virtual_objects": False, "vqueues": False}
 
 
-def create_admin(requests: Requests, ingress_url: str | None = None) -> Starlette:
+def create_admin(
+    requests: Requests, ingress_url: str | None = None, registrar: Registrar | None = None
+) -> Starlette:
     """Make the admin API.
 
     Args:
         requests: the engine.
         ingress_url: where requests to handlers go, for clients that ask.
+        registrar: what registers deployments; without one, they are only shown.
     """
-    routes = _routes(requests, ingress_url)
-    versions = range(API_VERSION_MIN, API_VERSION_MAX + 1)
+    routes = _routes(requests, ingress_url) + _registration(registrar)
+    # The oldest version discovered a known address anew unless told not to.
+    oldest = _routes(requests, ingress_url) + _registration(registrar, force_by_default=True)
+    newer = range(API_VERSION_MIN + 1, API_VERSION_MAX + 1)
     application = Starlette(
         routes=[
             *routes,
-            *(Mount(f"/v{number}", routes=routes) for number in versions),
+            Mount(f"/v{API_VERSION_MIN}", routes=oldest),
+            *(Mount(f"/v{number}", routes=routes) for number in newer),
             Route("/v1/{path:path}", _refuse_version),
         ],
         exception_handlers={
@@ -87,6 +95,18 @@ def _routes(requests: Requests, ingress_url: str | None) -> list[Route]:
         Route(f"{one}/resume", invocations.resume, methods=["PATCH"]),
         Route(f"{one}/restart-as-new", invocations.restart_as_new, methods=["PATCH"]),
         Route(f"{one}/{{operation}}", invocations.change, methods=["PATCH"]),
+    ]
+
+
+def _registration(registrar: Registrar | None, *, force_by_default: bool = False) -> list[Route]:
+    if registrar is None:
+        return []
+    deployments = Deployments(registrar, force_by_default=force_by_default)
+    one = "/deployments/{deployment}"
+    return [
+        Route("/deployments", deployments.register, methods=["POST"]),
+        Route(one, deployments.amend, methods=["PATCH", "PUT"]),
+        Route(one, deployments.remove, methods=["DELETE"]),
     ]
 
 

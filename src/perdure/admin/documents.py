@@ -120,9 +120,12 @@ class DeploymentDocument(Struct):
     uri: str
     protocol_type: str
     http_version: str
+    additional_headers: Mapping[str, str] | UnsetType
+    metadata: Mapping[str, str] | UnsetType
     created_at: str
     min_protocol_version: int
     max_protocol_version: int
+    sdk_version: str | UnsetType
     services: list[ServiceDocument] | list[RevisionDocument]
 
 
@@ -157,10 +160,13 @@ def _deployment(
         id=deployment.id,
         uri=deployment.endpoint,
         protocol_type=_PROTOCOL_TYPES[manifest.protocol_mode or ProtocolMode.BIDI_STREAM],
-        http_version="HTTP/2.0",
+        http_version=deployment.http_version,
+        additional_headers=deployment.additional_headers or UNSET,
+        metadata=deployment.metadata or UNSET,
         created_at=utc_text(deployment.created_at),
         min_protocol_version=manifest.min_protocol_version,
         max_protocol_version=manifest.max_protocol_version,
+        sdk_version=_given(deployment.sdk_version),
         services=services,
     )
 

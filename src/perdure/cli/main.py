@@ -8,6 +8,7 @@ import click
 
 from perdure.cli.dev import dev
 from perdure.cli.errors import CommandError
+from perdure.cli.server import server
 from perdure.cli.serve import serve
 
 
@@ -18,6 +19,7 @@ def cli() -> None:
 
 
 cli.add_command(dev)
+cli.add_command(server)
 cli.add_command(serve)
 
 

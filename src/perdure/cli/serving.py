@@ -166,8 +166,7 @@ def example_request(registry: Registry, ingress_url: str) -> str | None:
 
 def _difficulty(handler: HandlerSchema) -> tuple[bool, bool]:
     schema = None if handler.input is None else handler.input.json_schema
-    plain = isinstance(schema, dict) and schema.get("type") in _SAMPLES
-    return not plain, handler.kind.keyed
+    return _type_of(schema) not in _SAMPLES, handler.kind.keyed
 
 
 def _body(handler: HandlerSchema) -> str:
@@ -182,7 +181,11 @@ _SAMPLES: Final = {"string": '"World"', "integer": "1", "number": "1.0", "boolea
 
 
 def _sample(schema: Any) -> str:
+    kind = _type_of(schema)
+    return "[]" if kind == "array" else _SAMPLES.get(kind, "{}")
+
+
+def _type_of(schema: Any) -> str:
+    """Give the one type that a JSON schema asks for; it may name several, or none."""
     kind = schema.get("type") if isinstance(schema, dict) else None
-    if kind == "array":
-        return "[]"
-    return _SAMPLES.get(kind, "{}") if isinstance(kind, str) else "{}"
+    return kind if isinstance(kind, str) else ""

@@ -69,7 +69,6 @@ class Invoker:
         self._loop = asyncio.get_running_loop()
         self._sweep: asyncio.TimerHandle | None = None
         self._room: asyncio.Handle | None = None
-        self._filling = False
         self._stopping = False
         self._all_ended = asyncio.Event()
         self._all_ended.set()
@@ -129,16 +128,9 @@ class Invoker:
             self._sweep = None
 
     def _fill(self) -> None:
-        # A handler that ends while it starts would otherwise start the next one inside itself.
-        if self._filling:
-            return
-        self._filling = True
-        try:
-            while self._queue and len(self._open) < self._slots:
-                invocation_id, number = self._queue.popleft()
-                self._begin(invocation_id, number)
-        finally:
-            self._filling = False
+        while self._queue and len(self._open) < self._slots:
+            invocation_id, number = self._queue.popleft()
+            self._begin(invocation_id, number)
         if self._queue and self._room is None:
             self._room = self._loop.call_soon(self._make_room)
 
@@ -264,6 +256,7 @@ class Invoker:
         if not self._open:
             self._all_ended.set()
         if self._queue and not self._stopping:
+            # Not now: a handler that ends while it starts would start the next one inside itself.
             self._loop.call_soon(self._fill)
 
     def _look_for_silent(self) -> None:

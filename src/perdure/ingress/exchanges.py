@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from perdure.ingress.bodies import Receive, read_body
+from perdure.ingress.watching import disconnect_of
 
 Scope = MutableMapping[str, Any]
 
@@ -14,7 +15,15 @@ Scope = MutableMapping[str, Any]
 class Exchange:
     """A request whose head is known and whose body is still to be read."""
 
-    __slots__ = ("_body_bytes_max", "headers", "method", "query", "raw_path", "receive")
+    __slots__ = (
+        "_body_bytes_max",
+        "headers",
+        "method",
+        "query",
+        "raw_path",
+        "receive",
+        "watch_disconnect",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, body_bytes_max: int) -> None:
         self.method: str = scope["method"]
@@ -22,6 +31,7 @@ class Exchange:
         self.query: bytes = scope["query_string"]
         self.headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         self.receive = receive
+        self.watch_disconnect = disconnect_of(scope, receive)
         self._body_bytes_max = body_bytes_max
 
     @property

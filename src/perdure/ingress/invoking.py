@@ -53,7 +53,7 @@ async def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) ->
         return submission_reply(
             invocation_id, is_new=submission.is_new, execution_time=submission.execution_time
         )
-    answer = await while_connected(requests.call(record), exchange.receive, invocation_id)
+    answer = await while_connected(requests.call(record), exchange.watch_disconnect, invocation_id)
     return outcome_reply(invocation_id, answer.outcome, handler.output, answer.expires_at)
 
 

@@ -66,7 +66,8 @@ async def _invocation_of(
 async def _attach(requests: Requests, exchange: Exchange, invocation_id: InvocationId) -> Reply:
     output = _declared_output(requests, invocation_id)
     text = ids.invocation_text(invocation_id)
-    answer = await while_connected(requests.attach(invocation_id), exchange.receive, text)
+    attaching = requests.attach(invocation_id)
+    answer = await while_connected(attaching, exchange.watch_disconnect, text)
     if answer is None:
         return unknown_invocation(text)
     return outcome_reply(text, answer.outcome, output, answer.expires_at)

@@ -1,30 +1,35 @@
 """Waiting for a result only as long as there is a client to give it to.
 
-A client that goes away does not end its invocation: only the waiting ends. ASGI tells of it through
-``receive``, which takes a task of its own to listen to. Most calls end sooner than that pays, so
-the task starts only after a while; a client that left before is noticed then.
+A client that goes away does not end its invocation: only the waiting ends. A server that can call
+back when that happens offers it as an extension of ASGI. Any other tells of it through ``receive``,
+which takes a task of its own to listen to. Most calls end sooner than that pays, so the task starts
+only after a while; a client that left before is noticed then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeVar
 
 from perdure.ingress.bodies import ClientGoneError, Receive
 from perdure.ingress.errors import UnavailableError
 
 T = TypeVar("T")
 
-#: How long a call goes unwatched, in seconds: the longest that a waiter can outlive its client.
+#: Has a function called when the client goes away; None calls nothing any more.
+WatchDisconnect = Callable[[Callable[[], None] | None], None]
+
+#: Under this name a server's ``extensions`` of a request's scope hold a :data:`WatchDisconnect`.
+DISCONNECT_EXTENSION: Final = "perdure.disconnect"
+
+#: How long a call goes unwatched that has to be listened to, in seconds: the longest that a waiter
+#: can outlive its client.
 UNWATCHED_S: Final = 1.0
 
 
 async def while_connected(
-    waiting: Awaitable[T],
-    receive: Receive,
-    invocation_id: str,
-    unwatched_s: float = UNWATCHED_S,
+    waiting: Awaitable[T], watch_disconnect: WatchDisconnect, invocation_id: str
 ) -> T:
     """Wait for an invocation's result, and stop waiting when the client goes away.
 
@@ -32,12 +37,21 @@ async def while_connected(
         ClientGoneError: there is no client any more; ``waiting`` was cancelled.
         UnavailableError: the server stops; ``waiting`` was cancelled.
     """
-    watch = _Watch(receive, unwatched_s)
+    task = asyncio.current_task()
+    assert task is not None, "a server runs each request in a task"
+    client_gone = False
+
+    def leave() -> None:
+        nonlocal client_gone
+        client_gone = True
+        task.cancel()
+
+    watch_disconnect(leave)
     try:
         return await waiting
     except asyncio.CancelledError:
-        if watch.client_gone:
-            watch.settle()
+        if client_gone:
+            task.uncancel()  # the cancellation has done what it was for
             raise ClientGoneError from None
         # A server cancels a request only when it stops and has given it time. That is obeyed by
         # answering, so that the client knows how to come back.
@@ -46,40 +60,48 @@ async def while_connected(
             "attach to it later"
         ) from None
     finally:
-        watch.stop()
+        watch_disconnect(None)
 
 
-class _Watch:
-    """Cancels the current task when its client goes away."""
+def disconnect_of(scope: MutableMapping[str, Any], receive: Receive) -> WatchDisconnect:
+    """Give what tells of a client that goes away, as good as the server has it."""
+    extensions = scope.get("extensions")
+    if extensions:
+        offered: WatchDisconnect | None = extensions.get(DISCONNECT_EXTENSION)
+        if offered is not None:
+            return offered
+    return Listener(receive)
 
-    __slots__ = ("_listener", "_receive", "_task", "_timer", "client_gone")
 
-    def __init__(self, receive: Receive, unwatched_s: float) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "a server runs each request in a task"
-        loop = asyncio.get_running_loop()
-        self.client_gone = False
+class Listener:
+    """Tells of a client that goes away by listening to ``receive``, of which no body may be due."""
+
+    __slots__ = ("_callback", "_receive", "_task", "_timer", "_unwatched_s")
+
+    def __init__(self, receive: Receive, unwatched_s: float = UNWATCHED_S) -> None:
         self._receive = receive
-        self._task = task
-        self._listener: asyncio.Task[None] | None = None
-        self._timer = loop.call_later(unwatched_s, self._start)
+        self._unwatched_s = unwatched_s
+        self._callback: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def stop(self) -> None:
-        """Watch no longer; nothing is cancelled after this."""
-        self._timer.cancel()
-        if self._listener is not None:
-            self._listener.cancel()
-
-    def settle(self) -> None:
-        """Take back the cancellation, which has done what it was for."""
-        self._task.uncancel()
+    def __call__(self, callback: Callable[[], None] | None) -> None:
+        """Listen and call back, or listen no longer."""
+        self._callback = callback
+        if callback is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._unwatched_s, self._start)
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def _start(self) -> None:
-        self._listener = asyncio.get_running_loop().create_task(self._listen())
+        self._task = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
         # The whole body was read before, so that all that can come is the end of the connection.
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.client_gone = True
-        self._task.cancel()
+        if self._callback is not None:
+            self._callback()

@@ -68,8 +68,7 @@ def _request(scope: Scope) -> EndpointRequest:
         method=scope["method"],
         path=scope["path"],
         headers={
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in scope["headers"]
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         },
         mode=ProtocolMode.REQUEST_RESPONSE if one_way else ProtocolMode.BIDI_STREAM,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter
@@ -109,7 +110,10 @@ def _globals(fn: Callable[..., Any]) -> dict[str, Any]:
     innermost = _innermost(fn)
     names: dict[str, Any] = dict(getattr(innermost, "__globals__", {}))
     if inspect.isfunction(innermost):
-        names.update(inspect.getclosurevars(innermost).nonlocals)
+        for name, cell in zip(innermost.__code__.co_freevars, innermost.__closure__ or (), strict=True):
+            # A name that the surrounding function binds later has an empty cell until then.
+            with suppress(ValueError):
+                names[name] = cell.cell_contents
     return names
 
 

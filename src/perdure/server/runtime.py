@@ -8,13 +8,14 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from perdure.admin.app import create_admin
 from perdure.core.model.deployments import Deployment, Registry
 from perdure.engine.clock import SystemClock
 from perdure.engine.engine import Engine, World
 from perdure.engine.ports import Document, Log, Store
+from perdure.engine.registrar import Registrar
 from perdure.engine.registry import RegistryKeeper
 from perdure.engine.requests import Requests
 from perdure.engine.transports import Transports
@@ -28,12 +29,45 @@ from perdure.storage.local_log import LocalLog
 from perdure.storage.memory_log import MemoryLog
 from perdure.storage.memory_store import MemoryStore
 from perdure.storage.rocks_store import RocksStore
+from perdure.transport.client_http import HttpClient
+from perdure.transport.discovery import HttpDiscoverer
+from perdure.transport.http import SCHEMES as HTTP_SCHEMES
+from perdure.transport.http import HttpTransport
 from perdure.transport.in_process import SCHEME, InProcessTransport, endpoint_of
 
 #: How long the last answers may take to reach their clients.
 FAREWELL_S: Final = 1.0
 
 logger = logging.getLogger("perdure.server")
+
+
+class Services(NamedTuple):
+    """How services are reached."""
+
+    in_process: InProcessTransport
+    client: HttpClient
+    http: HttpTransport
+    discoverer: HttpDiscoverer
+    #: Where clients are told to find the ingress, if it is not where it listens.
+    advertised_ingress: str | None
+
+    def transports(self) -> Transports:
+        """Give all transports."""
+        elsewhere = dict.fromkeys(HTTP_SCHEMES, self.http)
+        return Transports({SCHEME: self.in_process, **elsewhere})
+
+
+def reach_services(settings: Settings) -> Services:
+    """Make what reaches services."""
+    client = HttpClient(settings.network())
+    options = settings.services()
+    return Services(
+        InProcessTransport(),
+        client,
+        HttpTransport(client, options),
+        HttpDiscoverer(client, options),
+        settings.advertised_ingress,
+    )
 
 
 class Runtime:
@@ -43,11 +77,11 @@ class Runtime:
     """
 
     def __init__(
-        self, engine: Engine, keeper: RegistryKeeper, in_process: InProcessTransport, log: Log
+        self, engine: Engine, keeper: RegistryKeeper, services: Services, log: Log
     ) -> None:
         self._engine = engine
         self._keeper = keeper
-        self._in_process = in_process
+        self._services = services
         self._doors: dict[str, Door] = {}
         #: The ingress as an ASGI application, to be mounted elsewhere.
         self.ingress = Ingress(engine.requests)
@@ -83,14 +117,17 @@ class Runtime:
         """
         endpoint = endpoint_of(name)
         deployment = self._keeper.register(endpoint, host.manifest())
-        self._in_process.add(endpoint, host)
+        self._services.in_process.add(endpoint, host)
         return deployment
 
     async def open_doors(self, listeners: Mapping[str, socket.socket]) -> None:
         """Accept requests on sockets that are bound, by the name of the door."""
         ingress = listeners.get("ingress")
         ingress_url = None if ingress is None else _url_of(ingress.getsockname())
-        admin = create_admin(self._engine.requests, ingress_url)
+        registrar = Registrar(self._keeper, self._services.discoverer)
+        admin = create_admin(
+            self._engine.requests, self._services.advertised_ingress or ingress_url, registrar
+        )
         applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
         for name, listener in listeners.items():
             self._doors[name] = Door(applications[name], listener)
@@ -106,6 +143,7 @@ class Runtime:
         await self._engine.drain(grace_s)
         for door in self._doors.values():
             await door.stop(FAREWELL_S)
+        await self._services.client.close()
         await self._engine.close()
 
     def _url(self, name: str) -> str:
@@ -159,10 +197,10 @@ async def open_runtime(
     with contextlib.ExitStack() as stack:
         log, store, document = open_storage(settings.data_dir, stack)
         keeper = RegistryKeeper(document, clock, settings.defaults())
-        in_process = InProcessTransport()
-        world = World(log, store, clock, keeper, Transports({SCHEME: in_process}))
+        services = reach_services(settings)
+        world = World(log, store, clock, keeper, services.transports())
         engine = Engine(world, settings.engine(), failure.report)
-        runtime = Runtime(engine, keeper, in_process, log)
+        runtime = Runtime(engine, keeper, services, log)
         for name, host in hosts.items():
             runtime.serve(name, host)
         try:

@@ -1,4 +1,4 @@
-"""Settings of a server: one table of keys, read from the environment and from options.
+"""Settings of a server: one table of keys, read from a file, the environment and from options.
 
 The key ``worker.cleanup-interval`` is ``PERDURE_WORKER__CLEANUP_INTERVAL`` in the environment. A
 key or value that is not understood is an error: a setting that is silently
@@ -7,6 +7,7 @@ ignored is a setting that somebody relies on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,9 +16,13 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from perdure.core.model.deployments import DAY_MS, Defaults
-from perdure.core.model.durations import parse_duration_ms
+from perdure.core.model.durations import format_duration, parse_duration_ms
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.engine.engine import EngineOptions
+from perdure.protocol.framing import PAYLOAD_BYTES_LIMIT
+from perdure.protocol.identity import Signer
+from perdure.transport.http import HttpOptions
+from perdure.transport.network import NetworkOptions
 
 ENVIRONMENT_PREFIX: Final = "PERDURE_"
 
@@ -46,6 +51,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     journal_retention_ms: int = DAY_MS
+    idempotency_retention_ms: int = DAY_MS
+    workflow_retention_ms: int = DAY_MS
+    disable_eager_state: bool = False
+    #: Told to services with every request.
+    cluster_name: str = "localcluster"
+    #: Where clients find the ingress, if not where it listens.
+    advertised_ingress: str | None = None
+    allow_link_local: bool = False
+    ca_file: Path | None = None
+    identity_key_file: Path | None = None
+    message_bytes_limit: int = PAYLOAD_BYTES_LIMIT
+    connect_timeout_ms: int = 10_000
+    ping_interval_ms: int = 40_000
+    ping_timeout_ms: int = 20_000
+    idle_timeout_ms: int = 300_000
     retry_initial_interval_ms: int = 500
     retry_exponentiation_factor: float = 2.0
     retry_max_interval_ms: int = 60_000
@@ -56,6 +76,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Give the options of handlers that say nothing themselves."""
         return Defaults(
             journal_retention_ms=self.journal_retention_ms,
+            idempotency_retention_ms=self.idempotency_retention_ms,
+            workflow_retention_ms=self.workflow_retention_ms,
+            lazy_state=self.disable_eager_state,
             inactivity_timeout_ms=self.inactivity_timeout_ms,
             abort_timeout_ms=self.abort_timeout_ms,
             retry_policy=RetryPolicy(
@@ -72,6 +95,43 @@ class Settings(Struct, frozen=True, kw_only=True):
         return EngineOptions(
             slots=self.invocations_limit, cleanup_interval_ms=self.cleanup_interval_ms
         )
+
+    def network(self) -> NetworkOptions:
+        """Give the options of connections to services."""
+        return NetworkOptions(
+            connect_timeout_s=self.connect_timeout_ms / 1000,
+            ping_interval_s=self.ping_interval_ms / 1000,
+            ping_timeout_s=self.ping_timeout_ms / 1000,
+            idle_timeout_s=self.idle_timeout_ms / 1000,
+            allow_link_local=self.allow_link_local,
+            ca_file=self.ca_file,
+        )
+
+    def services(self) -> HttpOptions:
+        """Give how services are spoken to.
+
+        Raises:
+            SettingsError: the key that proves who asks cannot be read.
+        """
+        return HttpOptions(
+            payload_bytes_limit=self.message_bytes_limit,
+            headers={"x-restate-cluster-name": self.cluster_name},
+            signer=None if self.identity_key_file is None else read_signer(self.identity_key_file),
+        )
+
+
+def read_signer(path: Path) -> Signer:
+    """Read the private key that proves to services who asks.
+
+    Raises:
+        SettingsError: there is no such file, or no such key in it.
+    """
+    try:
+        return Signer(path.read_bytes())
+    except (OSError, ValueError, ImportError) as error:
+        raise SettingsError(
+            f"worker.invoker.request-identity-private-key-pem-file: {path}: {error}"
+        ) from error
 
 
 def parse_address(text: str) -> Address:
@@ -125,32 +185,102 @@ def parse_on_exhausted(text: str) -> OnExhausted:
         raise ValueError("write pause or kill") from None
 
 
+def parse_switch(text: str) -> bool:
+    """Read ``true`` or ``false``."""
+    if text not in ("true", "false"):
+        raise ValueError("write true or false")
+    return text == "true"
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes, such as ``32 MiB``."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("write a number of bytes, such as 32 MiB or 33554432")
+    number, unit = match.groups()
+    return round(float(number) * _UNITS[(unit or "b").lower()])
+
+
+def parse_word(text: str) -> str:
+    """Read printable text without spaces."""
+    if not text or not text.isascii() or any(not "!" <= each <= "~" for each in text):
+        raise ValueError("write letters, digits and signs, without spaces")
+    return text
+
+
+_SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?([kKMG]i?B|B)?")
+_UNITS: Final = {
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
+
+
+def show_address(address: Address) -> str:
+    """Write an address as it is read."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"
+
+
+def show_attempts(attempts: int | None) -> str | int:
+    """Write a number of attempts as it is read."""
+    return "unlimited" if attempts is None else attempts
+
+
 class Setting(NamedTuple):
-    """One key: the field it sets, and how its text is read."""
+    """One key: the field it sets, how its text is read, and how it is written in a file."""
 
     field: str
     parse: Callable[[str], Any]
+    show: Callable[[Any], str | int | float | bool] = str
+
+
+def _duration(field: str) -> Setting:
+    return Setting(field, parse_duration_ms, format_duration)
+
+
+def _switch(field: str) -> Setting:
+    return Setting(field, parse_switch, bool)
 
 
 KEYS: Final[Mapping[str, Setting]] = {
-    "ingress.bind-address": Setting("ingress", parse_address),
-    "admin.bind-address": Setting("admin", parse_address),
-    "base-dir": Setting("data_dir", parse_folder),
-    "shutdown-timeout": Setting("shutdown_timeout_ms", parse_duration_ms),
-    "default-journal-retention": Setting("journal_retention_ms", parse_duration_ms),
-    "default-retry-policy.initial-interval": Setting(
-        "retry_initial_interval_ms", parse_duration_ms
-    ),
+    "ingress.bind-address": Setting("ingress", parse_address, show_address),
+    "ingress.advertised-ingress-endpoint": Setting("advertised_ingress", parse_word),
+    "admin.bind-address": Setting("admin", parse_address, show_address),
+    "admin.allow-link-local-deployments": _switch("allow_link_local"),
+    "base-dir": Setting("data_dir", Path),
+    "cluster-name": Setting("cluster_name", parse_word),
+    "shutdown-timeout": _duration("shutdown_timeout_ms"),
+    "default-journal-retention": _duration("journal_retention_ms"),
+    "default-idempotency-retention": _duration("idempotency_retention_ms"),
+    "default-workflow-completion-retention": _duration("workflow_retention_ms"),
+    "default-retry-policy.initial-interval": _duration("retry_initial_interval_ms"),
     "default-retry-policy.exponentiation-factor": Setting(
-        "retry_exponentiation_factor", parse_factor
+        "retry_exponentiation_factor", parse_factor, float
     ),
-    "default-retry-policy.max-interval": Setting("retry_max_interval_ms", parse_duration_ms),
-    "default-retry-policy.max-attempts": Setting("retry_max_attempts", parse_attempts),
-    "default-retry-policy.on-max-attempts": Setting("retry_on_max_attempts", parse_on_exhausted),
-    "worker.cleanup-interval": Setting("cleanup_interval_ms", parse_duration_ms),
-    "worker.invoker.concurrent-invocations-limit": Setting("invocations_limit", parse_count),
-    "worker.invoker.inactivity-timeout": Setting("inactivity_timeout_ms", parse_duration_ms),
-    "worker.invoker.abort-timeout": Setting("abort_timeout_ms", parse_duration_ms),
+    "default-retry-policy.max-interval": _duration("retry_max_interval_ms"),
+    "default-retry-policy.max-attempts": Setting(
+        "retry_max_attempts", parse_attempts, show_attempts
+    ),
+    "default-retry-policy.on-max-attempts": Setting(
+        "retry_on_max_attempts", parse_on_exhausted, lambda value: value.name.lower()
+    ),
+    "worker.cleanup-interval": _duration("cleanup_interval_ms"),
+    "worker.invoker.concurrent-invocations-limit": Setting("invocations_limit", parse_count, int),
+    "worker.invoker.inactivity-timeout": _duration("inactivity_timeout_ms"),
+    "worker.invoker.abort-timeout": _duration("abort_timeout_ms"),
+    "worker.invoker.disable-eager-state": _switch("disable_eager_state"),
+    "worker.invoker.message-size-limit": Setting("message_bytes_limit", parse_size, int),
+    "worker.invoker.connect-timeout": _duration("connect_timeout_ms"),
+    "worker.invoker.http2-keep-alive-interval": _duration("ping_interval_ms"),
+    "worker.invoker.http2-keep-alive-timeout": _duration("ping_timeout_ms"),
+    "worker.invoker.http2-idle-connection-timeout": _duration("idle_timeout_ms"),
+    "worker.invoker.ca-file": Setting("ca_file", Path),
+    "worker.invoker.request-identity-private-key-pem-file": Setting("identity_key_file", Path),
 }
 
 

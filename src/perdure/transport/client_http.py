@@ -29,9 +29,25 @@ class HttpClient:
         self._network = Network(options)
         self._pools: dict[Origin, Pool] = {}
 
-    def open(self, origin: Origin, request: Request, listener: Listener) -> Exchange:
-        """Begin an exchange; its sender can speak at once."""
+    @property
+    def connect_timeout_s(self) -> float:
+        """How long a connection may take, in seconds."""
+        return self._network.options.connect_timeout_s
+
+    def open(
+        self, origin: Origin, request: Request, listener: Listener, *, bodiless: bool = False
+    ) -> Exchange:
+        """Begin an exchange; its sender can speak at once.
+
+        Args:
+            origin: the server.
+            request: the head of the request.
+            listener: hears the response.
+            bodiless: whether the head is all there is.
+        """
         exchange = Exchange(request, listener)
+        if bodiless:
+            exchange.end()
         pool = self._pools.get(origin)
         if pool is None:
             kind = Http2Pool if origin.http2 else Http1Pool

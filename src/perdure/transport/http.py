@@ -41,7 +41,9 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
             path: the request's path below the deployment's own.
             subject: key of the object or workflow, if there is one.
         """
-        signature = {} if self.signer is None else self.signer.sign(path, time.time(), subject)
+        signature: Mapping[str, str] = {}
+        if self.signer is not None:
+            signature = self.signer.headers(path, int(time.time()), key=subject)
         return tuple({**self.headers, **additional, **signature}.items())
 
 
@@ -59,9 +61,7 @@ class HttpTransport:
             TransportError: the deployment has no address to connect to.
         """
         try:
-            address = parse_address(
-                deployment.endpoint, http2=deployment.http_version == HTTP_2
-            )
+            address = parse_address(deployment.endpoint, http2=deployment.http_version == HTTP_2)
         except AddressError as error:
             raise TransportError("RT0010", str(error)) from error
         target = line.target

@@ -98,13 +98,12 @@ class Http1Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-            if not self._headed and self._head_bytes > HEAD_BYTES_MAX:
-                raise httptools.HttpParserError("the head of the response is too long")
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._reason = f"the service does not answer in HTTP/1.1: {error}"
-            self._lose()
+            self._lose(f"the service does not answer in HTTP/1.1: {error}")
             return
-        if self._complete:
+        if not self._headed and self._head_bytes > HEAD_BYTES_MAX:
+            self._lose("the head of the response is too long")
+        elif self._complete:
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -181,8 +180,8 @@ class Http1Connection(asyncio.Protocol):
         else:
             self.close()
 
-    def _lose(self) -> None:
+    def _lose(self, reason: str) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            exchange.lose(LostError(self._reason))
+            exchange.lose(LostError(reason))
         self.close()

@@ -54,7 +54,7 @@ class Http1Pool:
             self._idle[connection] = self._loop.call_later(IDLE_S, connection.close)
 
     def broken(self, exchange: Exchange, reason: str) -> None:
-        """Try an exchange once more: the server may have closed while the request was on its way."""
+        """Try an exchange once more: the server may just have closed an idle connection."""
         if exchange.rewind(tries=1):
             self.open(exchange)
         else:

@@ -53,16 +53,16 @@ class Http2Connection(asyncio.Protocol):
     @property
     def room(self) -> int:
         """How many more exchanges the connection takes now."""
-        return self._machine.room if self._machine.greeted else 0
+        return self._machine.sender.room if self._machine.greeted else 0
 
     @property
     def gone(self) -> bool:
         """Whether the connection takes no more exchanges, ever."""
-        return self._machine.leaving
+        return self._machine.sender.leaving
 
     def open(self, exchange: Exchange) -> None:
         """Carry an exchange; there must be room."""
-        self._machine.open(exchange)
+        self._machine.sender.open(exchange)
 
     def close(self) -> None:
         """Close the connection; what it carries is lost."""
@@ -99,7 +99,7 @@ class Http2Connection(asyncio.Protocol):
             self._timer.cancel()
         if not self.greeted.done():
             self.greeted.set_result(False)
-        for exchange in self._machine.lose():
+        for exchange in self._machine.sender.abandon():
             self._pool.broken(exchange, self._reason)
         self._pool.changed(self)
 
@@ -124,7 +124,11 @@ class Http2Connection(asyncio.Protocol):
     def freed(self) -> None:
         """Make room known."""
         self._quiet_since = self._loop.time()
-        if self._machine.leaving and not self._machine.streams and self._transport is not None:
+        if (
+            self._machine.sender.leaving
+            and not self._machine.sender.streams
+            and self._transport is not None
+        ):
             self._transport.close()
         self._pool.changed(self)
 
@@ -137,7 +141,7 @@ class Http2Connection(asyncio.Protocol):
     def _flush(self) -> None:
         self._flush_planned = False
         while not self._blocked and self._transport is not None:
-            output = self._machine.output()
+            output = self._machine.sender.output()
             if not output:
                 return
             self._transport.write(output)
@@ -146,7 +150,7 @@ class Http2Connection(asyncio.Protocol):
         if self._transport is None:
             return
         self._reason = reason
-        self._machine.leave(code)
+        self._machine.sender.leave(code)
         self._blocked = False
         self._flush()
         if self._transport is not None:
@@ -161,7 +165,7 @@ class Http2Connection(asyncio.Protocol):
             self._reason = f"the service gave no sign of life for {options.ping_timeout_s:g} s"
             self._transport.abort()
             return
-        if not self._machine.streams and now - self._quiet_since >= options.idle_timeout_s:
+        if not self._machine.sender.streams and now - self._quiet_since >= options.idle_timeout_s:
             self._end(ErrorCode.NO_ERROR, "the connection was idle")
             return
         if self._pinged is None and now - self._heard >= options.ping_interval_s:

@@ -105,7 +105,7 @@ class HeaderCodec:
             MalformedHeadError: it can be read, but is no head of a response.
         """
         try:
-            fields = self._decoder.decode(block, True)  # noqa: FBT003 - its one option: bytes
+            fields = self._decoder.decode(block, True)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic of the codec's is no Exception

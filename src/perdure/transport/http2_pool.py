@@ -65,7 +65,7 @@ class Http2Pool:
             exchange.lose(LostError(reason))
 
     def broken(self, exchange: Exchange, reason: str) -> None:
-        """Try an exchange once more: the server may have closed while the request was on its way."""
+        """Try an exchange once more: the server may just have closed an idle connection."""
         if exchange.rewind(tries=1):
             self.open(exchange)
         else:

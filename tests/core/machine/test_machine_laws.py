@@ -21,7 +21,7 @@ from perdure.core.model.records import (
 )
 
 LAW = settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -1,0 +1,238 @@
+"""Endpoints that register, change and remove deployments."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from perdure.admin.documents import (
+    ServiceDocument,
+    show_deployment,
+    show_service,
+)
+from perdure.admin.errors import AdminError, bad_field, bad_parameter, missing
+from perdure.admin.responses import json_response
+from perdure.core.model.deployments import RegistrationError
+from perdure.engine.registrar import Amendment, DiscoveryError, Order, Outcome, Registrar
+from perdure.protocol.ids import DeploymentId, IdentifierError, parse_deployment_id
+
+T = TypeVar("T", bound=Struct)
+
+#: Documents of requests: a URI and some headers.
+BODY_BYTES_MAX: Final = 1024 * 1024
+_HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+#: Headers that belong to the connection or to the protocol.
+_RESERVED: Final = frozenset(
+    {
+        *("connection", "host", "keep-alive", "te", "transfer-encoding", "upgrade"),
+        *("content-length", "content-type", "accept", "x-restate-invocation-id"),
+    }
+)
+_STATUS: Final = {
+    "META0006": HTTPStatus.CONFLICT,
+    "META0012": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "META0016": HTTPStatus.CONFLICT,
+    "META0017": HTTPStatus.CONFLICT,
+}
+
+
+class RegisterBody(Struct):
+    """What ``POST /deployments`` takes."""
+
+    uri: str
+    additional_headers: dict[str, str] | None = None
+    use_http_11: bool = False
+    metadata: dict[str, str] | None = None
+    breaking: bool = False
+    force: bool | None = None
+    dry_run: bool = False
+
+
+class AmendBody(Struct):
+    """What ``PATCH /deployments/{id}`` takes."""
+
+    uri: str | None = None
+    additional_headers: dict[str, str] | None = None
+    use_http_11: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+
+
+class RegisteredDocument(Struct):
+    """What was registered, or would be."""
+
+    id: str
+    services: list[ServiceDocument]
+    min_protocol_version: int
+    max_protocol_version: int
+    sdk_version: str | UnsetType
+
+
+class Deployments:
+    """Changes what is deployed."""
+
+    def __init__(self, registrar: Registrar, *, force_by_default: bool = False) -> None:
+        self._registrar = registrar
+        self._force = force_by_default
+
+    async def register(self, request: Request) -> Response:
+        """Register a deployment: 201 if it is new, 200 if its address is known."""
+        body = await read_body(request, RegisterBody)
+        order = Order(
+            endpoint=check_uri(body.uri),
+            use_http_11=body.use_http_11,
+            additional_headers=check_headers(body.additional_headers or {}),
+            metadata=body.metadata or {},
+            force=self._force if body.force is None else body.force,
+            breaking=body.breaking,
+            dry_run=body.dry_run,
+        )
+        try:
+            outcome = await self._registrar.register(order)
+        except RegistrationError as error:
+            raise _refused(error) from error
+        status = HTTPStatus.CREATED if outcome.created or self._force else HTTPStatus.OK
+        location = {"location": f"deployments/{outcome.deployment.id}"}
+        return json_response(_registered(outcome), status, location)
+
+    async def amend(self, request: Request) -> Response:
+        """Change a deployment in place."""
+        deployment_id = _deployment_id(request)
+        body = await read_body(request, AmendBody)
+        headers = body.additional_headers
+        amendment = Amendment(
+            endpoint=None if body.uri is None else check_uri(body.uri),
+            additional_headers=None if headers is None else check_headers(headers),
+            use_http_11=body.use_http_11,
+            overwrite=body.overwrite,
+            dry_run=body.dry_run,
+        )
+        try:
+            outcome = await self._registrar.amend(deployment_id, amendment)
+        except LookupError as error:
+            raise missing(f"deployment '{deployment_id}'") from error
+        except RegistrationError as error:
+            raise _refused(error) from error
+        return json_response(show_deployment(outcome.registry, outcome.deployment))
+
+    async def remove(self, request: Request) -> Response:
+        """Remove a deployment, if forced to: invocations may still need it."""
+        deployment_id = _deployment_id(request)
+        force = request.query_params.get("force", "false")
+        if force not in ("true", "false"):
+            raise bad_parameter("force", "it is neither 'true' nor 'false'")
+        if force == "false":
+            raise AdminError(
+                HTTPStatus.NOT_IMPLEMENTED,
+                "a deployment is removed with ?force=true only; look for invocations that are "
+                "pinned to it first",
+            )
+        try:
+            self._registrar.remove(deployment_id)
+        except LookupError as error:
+            raise AdminError(
+                HTTPStatus.NOT_FOUND,
+                f"not found in the schema registry: deployment with id '{deployment_id}'",
+            ) from error
+        return Response(status_code=HTTPStatus.ACCEPTED)
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """Read the JSON document of a request.
+
+    Raises:
+        AdminError: it is not JSON, not of this shape, or too long.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise AdminError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "Expected request with `Content-Type: application/json`",
+        )
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise AdminError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {BODY_BYTES_MAX}"
+            )
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise AdminError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"Failed to deserialize the JSON body into the target type: {error}",
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AdminError(
+            HTTPStatus.BAD_REQUEST, f"Failed to parse the request body as JSON: {error}"
+        ) from error
+
+
+def check_uri(uri: str) -> str:
+    """Accept an absolute URI, with a path at least of ``/``.
+
+    Raises:
+        AdminError: it is none.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator or not scheme.isalnum() or not rest or " " in uri:
+        reason = f"The provided uri {uri} is not absolute, only absolute URIs can be used."
+        raise bad_field("uri", reason)
+    authority, query_mark, query = rest.partition("?")
+    if "/" not in authority:
+        authority += "/"
+    return f"{scheme.lower()}://{authority}{query_mark}{query}"
+
+
+def check_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Accept headers that a request may carry; give them with lower-case names.
+
+    Raises:
+        AdminError: one of them cannot be sent.
+    """
+    checked = {name.lower(): value for name, value in headers.items()}
+    for name, value in checked.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise _unprocessable(f"{name!r} is no header of HTTP, or its value is none")
+        if name in _RESERVED:
+            raise _unprocessable(f"the header {name!r} is set by this server")
+    return checked
+
+
+def _unprocessable(reason: str) -> AdminError:
+    return AdminError(HTTPStatus.UNPROCESSABLE_ENTITY, f"additional_headers: {reason}")
+
+
+def _deployment_id(request: Request) -> DeploymentId:
+    try:
+        return parse_deployment_id(request.path_params["deployment"])
+    except IdentifierError as error:
+        raise bad_field("deployment", error) from error
+
+
+def _refused(error: RegistrationError) -> AdminError:
+    status = _STATUS.get(error.code, HTTPStatus.BAD_REQUEST)
+    if isinstance(error, DiscoveryError):
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return AdminError(status, f"[{error.code}] {error}", error.code)
+
+
+def _registered(outcome: Outcome) -> RegisteredDocument:
+    registry, deployment, _ = outcome
+    schemas = [registry.pinned[deployment.id, name] for name in sorted(deployment.revisions)]
+    sdk_version: Any = deployment.sdk_version
+    return RegisteredDocument(
+        id=deployment.id,
+        services=[show_service(registry, schema) for schema in schemas],
+        min_protocol_version=deployment.manifest.min_protocol_version,
+        max_protocol_version=deployment.manifest.max_protocol_version,
+        sdk_version=UNSET if sdk_version is None else sdk_version,
+    )

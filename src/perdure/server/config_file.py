@@ -1,0 +1,73 @@
+"""The configuration file: settings in TOML, under the same keys as everywhere."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from perdure.server.settings import KEYS, Settings, SettingsError
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read every setting that a file gives.
+
+    Raises:
+        SettingsError: the file cannot be read, a key is none, or its value is not understood.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"the configuration file {path} cannot be read: {error}") from error
+    return parse_keys(_flat(document), str(path))
+
+
+def parse_keys(given: Mapping[str, str], source: str) -> dict[str, Any]:
+    """Read settings by their keys.
+
+    Raises:
+        SettingsError: a key is none, or its value is not understood.
+    """
+    values: dict[str, Any] = {}
+    for key, text in given.items():
+        setting = KEYS.get(key)
+        if setting is None:
+            near = get_close_matches(key, KEYS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{source}: {key!r} is no setting of Perdure{hint}")
+        try:
+            values[setting.field] = setting.parse(text)
+        except ValueError as error:
+            raise SettingsError(f"{source}: {key}: {text!r} is not understood: {error}") from error
+    return values
+
+
+def dump_config(settings: Settings) -> str:
+    """Write all settings as a file that gives them; what is not set is left out."""
+    sections: dict[str, list[str]] = {"": []}
+    for key, setting in KEYS.items():
+        value = getattr(settings, setting.field)
+        if value is None and setting.show is str:
+            continue
+        section, _, name = key.rpartition(".")
+        line = f"{name} = {json.dumps(setting.show(value))}"
+        sections.setdefault(section, []).append(line)
+    parts = ["\n".join(sections.pop(""))]
+    parts.extend("\n".join([f"[{name}]", *lines]) for name, lines in sections.items())
+    return "\n\n".join(parts) + "\n"
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    return dict(_leaves(table, prefix))
+
+
+def _leaves(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            text = json.dumps(value) if isinstance(value, bool) else str(value)
+            yield f"{prefix}{name}", text

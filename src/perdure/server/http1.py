@@ -1,0 +1,334 @@
+"""One connection of HTTP/1.1: requests are answered in the order in which they came.
+
+Requests that arrive before the ones in front of them are answered wait in a line; while they do,
+nothing more is read. Nor is it while an application leaves more than a little of a body unread.
+
+What is no HTTP is refused only after all requests in front of it were answered, and ends the
+connection.
+
+A connection that ends while the client may still be sending is closed for writing first and drained
+for a moment: closed at once, unread bytes would make the system reset it, and the client might
+never see the last response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from perdure.server.http1_exchange import Application, Exchange
+from perdure.server.http1_requests import BadRequestError, RequestHead, RequestReader
+from perdure.server.http1_response import Response
+from perdure.server.http1_text import date_line, error_response
+
+#: What an application may leave unread of a body before the client has to wait.
+_UNREAD_BYTES_MAX: Final = 64 * 1024
+#: How long a client that was told of the end may go on sending, in seconds.
+_LINGER_S: Final = 2.0
+#: What a client is told whose request was not answered.
+_EXCUSES: Final = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal error; the server's log says more",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the server is stopping; send the request again later",
+}
+
+
+class Lobby:
+    """What the connections behind a door share.
+
+    Args:
+        application: what answers requests.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        #: Requests under way.
+        self.tasks: set[asyncio.Task[None]] = set()
+        #: Set when the last connection was lost.
+        self.deserted = asyncio.Event()
+        self.read_clocks()
+
+    def read_clocks(self) -> None:
+        """Read the clocks for all connections; to be called about once a second."""
+        #: The loop's time, as of the last reading.
+        self.now = self.loop.time()
+        #: The header that tells the time.
+        self.date = date_line(time.time())
+
+    def expire(self, patience_s: float) -> None:
+        """End the connections whose client has kept us waiting for longer than that."""
+        for connection in tuple(self.connections):
+            connection.expire(self.now - patience_s)
+
+
+class Connection(asyncio.Protocol):
+    """One connection to a client.
+
+    ``_current`` is the exchange whose response is due, or whose request is still to be received to
+    its end; ``_line`` are those behind it; ``_incoming`` is the last of all these, as long as its
+    request is incomplete.
+
+    Args:
+        lobby: what it shares with others.
+    """
+
+    def __init__(self, lobby: Lobby) -> None:
+        self._lobby = lobby
+        self._reader = RequestReader(self)
+        self._current: Exchange | None = None
+        self._line: deque[Exchange] = deque()
+        self._incoming: Exchange | None = None
+        #: Whether what is received is still read as requests.
+        self._listening = True
+        #: The answer to what is no request, due when all requests are answered.
+        self._refusal: bytes | None = None
+        self._paused = False
+        self._lingering: asyncio.TimerHandle | None = None
+        #: When the client last did what we wait for, by the loop's time.
+        self._since = lobby.now
+        #: What the client had not taken when we last looked, in bytes.
+        self._unsent = 0
+        #: Set while the client takes what it is sent.
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    # -- For the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        # uvloop's transports have the interface without being instances of the class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._lobby.connections.add(self)
+        self._scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "scheme": "http",
+            "root_path": "",
+            "client": _address(transport.get_extra_info("peername")),
+            "server": _address(transport.get_extra_info("sockname")),
+        }
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End."""
+        self._listening = False
+        self._line.clear()
+        self.writable.set()
+        if self._lingering is not None:
+            self._lingering.cancel()
+        if self._current is not None:
+            self._current.lose_client()
+        self._reader.close()
+        connections = self._lobby.connections
+        connections.discard(self)
+        if not connections:
+            self._lobby.deserted.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        if not self._listening:
+            return
+        try:
+            self._reader.feed(data)
+        except BadRequestError as error:
+            # What follows the last request of a connection is for nobody.
+            if self._listening:
+                self._refuse(error)
+
+    def pause_writing(self) -> None:
+        """Let responses wait."""
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let responses go on."""
+        self.writable.set()
+
+    # -- For the reader
+
+    def request_begins(self) -> None:
+        """Give the client time to send it."""
+        self._since = self._lobby.now
+
+    def head_arrived(self, head: RequestHead) -> None:
+        """Begin an exchange, or let it wait for its turn."""
+        if not self._listening:
+            return  # the connection has ended within what was received at once
+        scope = self._scope.copy()
+        scope["http_version"] = head.version
+        scope["method"] = head.method
+        scope["path"] = head.path
+        scope["raw_path"] = head.raw_path
+        scope["query_string"] = head.query
+        scope["headers"] = head.headers
+        response = Response(head.method, head.version, keep_alive=head.keep_alive)
+        exchange = Exchange(self, scope, response, expects_continue=head.expects_continue)
+        self._incoming = exchange
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._line.append(exchange)
+            self._regulate()
+
+    def body_arrived(self, chunk: bytes) -> None:
+        """Hand it to the last exchange."""
+        exchange = self._incoming
+        if exchange is None:
+            return  # nobody listens
+        self._since = self._lobby.now
+        exchange.take_body(chunk)
+        if exchange.buffered > _UNREAD_BYTES_MAX:
+            self._regulate()
+
+    def request_ended(self) -> None:
+        """Complete the last exchange's request."""
+        exchange = self._incoming
+        if exchange is None:
+            return  # nobody listens
+        self._incoming = None
+        exchange.end_body()
+        if exchange.response.complete:
+            self._advance()
+
+    # -- For exchanges
+
+    @property
+    def date(self) -> bytes:
+        """The header that tells the time."""
+        return self._lobby.date
+
+    def write(self, content: bytes) -> None:
+        """Send bytes, or keep them until they can be sent."""
+        self._since = self._lobby.now
+        self._transport.write(content)
+
+    def consumed(self) -> None:
+        """Read on, if it was the unread body that prevented it."""
+        self._since = self._lobby.now
+        if self._paused:
+            self._regulate()
+
+    def answered(self, exchange: Exchange) -> None:
+        """Turn to the next request once this one is complete as well."""
+        if exchange is not self._incoming:
+            self._advance()
+        elif not exchange.response.keep_alive:
+            self._end()
+        else:
+            self.consumed()
+
+    def failed(self, exchange: Exchange, status: HTTPStatus) -> None:
+        """End the connection after an exchange whose response is not complete."""
+        if self._transport.is_closing():
+            return
+        if exchange.response.opened:
+            # So that nobody takes for the whole what is only a part.
+            self._transport.abort()
+            return
+        if self._refusal is None:
+            self._refusal = error_response(status, _EXCUSES[status])
+        self._end()
+
+    def _begin(self, exchange: Exchange) -> None:
+        lobby = self._lobby
+        self._current = exchange
+        task = lobby.loop.create_task(exchange.run(lobby.application))
+        lobby.tasks.add(task)
+        task.add_done_callback(lobby.tasks.discard)
+
+    def _advance(self) -> None:
+        """Turn to what follows the current exchange, of which nothing is left to do."""
+        assert self._current is not None, "an exchange has ended"
+        keep_alive = self._current.response.keep_alive
+        self._current = None
+        if not keep_alive:
+            self._end()
+        elif self._line:
+            self._begin(self._line.popleft())
+            self._regulate()
+        elif self._refusal is not None:
+            self._end()
+
+    def _regulate(self) -> None:
+        """Read only while there is room for what is read."""
+        unread = 0 if self._incoming is None else self._incoming.buffered
+        full = bool(self._line) or unread > _UNREAD_BYTES_MAX
+        if full and not self._paused:
+            self._transport.pause_reading()
+        elif self._paused and not full:
+            self._transport.resume_reading()
+        self._paused = full
+
+    # -- The end
+
+    def shutdown(self) -> None:
+        """End when the request under way is answered."""
+        self._line.clear()
+        if self._current is None or self._current.response.complete:
+            self._end()
+        else:
+            self._current.response.keep_alive = False
+
+    def close(self) -> None:
+        """End when everything written was sent."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
+
+    def expire(self, before: float) -> None:
+        """End if the client has owed us something since before that, by the loop's time."""
+        if not self.writable.is_set():
+            unsent = self._transport.get_write_buffer_size()
+            if unsent != self._unsent:
+                self._unsent = unsent
+                self._since = self._lobby.now
+            elif self._since < before:
+                self._transport.abort()
+        elif self._since < before and (self._current is None or self._current.waits_for_client):
+            self._transport.close()
+
+    def _refuse(self, error: BadRequestError) -> None:
+        """Read no more, and say why when it is time to."""
+        self._listening = False
+        self._refusal = error_response(error.status, str(error))
+        broken, self._incoming = self._incoming, None
+        if self._current is None:
+            self._end()
+        elif broken is self._current:
+            self._abandon(broken)
+        elif broken is not None:
+            self._line.pop()
+
+    def _abandon(self, broken: Exchange) -> None:
+        """Give up the current exchange, whose request cannot be received to its end."""
+        if broken.response.complete:
+            self._end()
+        else:
+            broken.lose_client()  # and when the application has ended: failed()
+
+    def _end(self) -> None:
+        """Take no more requests, say the last word, and hang up."""
+        self._listening = False
+        self._current = None
+        self._line.clear()
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if self._refusal is not None:
+            transport.write(self._refusal)
+        elif self._incoming is None and not self._paused:
+            transport.close()
+            return
+        transport.write_eof()
+        if self._paused:
+            transport.resume_reading()
+        self._lingering = self._lobby.loop.call_later(_LINGER_S, transport.abort)
+
+
+def _address(address: Any) -> tuple[str, int] | None:
+    """Give host and port as ASGI has them."""
+    return (address[0], address[1]) if isinstance(address, tuple) else None

@@ -1,0 +1,200 @@
+"""One request and its response, as an ASGI application sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from perdure.ingress.watching import DISCONNECT_EXTENSION
+from perdure.server.http1_response import Message, Response, ResponseError
+from perdure.server.http1_text import CONTINUE
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+logger = logging.getLogger("perdure.server")
+
+
+class Line(Protocol):
+    """The connection that an exchange belongs to."""
+
+    @property
+    def date(self) -> bytes:
+        """The header with the current date."""
+
+    @property
+    def writable(self) -> asyncio.Event:
+        """Set while the client takes what it is sent."""
+
+    def write(self, content: bytes) -> None:
+        """Send bytes, or keep them until they can be sent."""
+
+    def consumed(self) -> None:
+        """Take note that the application took what was received of the body."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """Take note that the response is complete."""
+
+    def failed(self, exchange: Exchange, status: HTTPStatus) -> None:
+        """Take note that the response will never be complete, and whose fault it is."""
+
+
+class Exchange:
+    """A request whose head is known, and the response to it.
+
+    Args:
+        line: the connection.
+        scope: the head of the request, as ASGI has it; the exchange adds to it.
+        response: the response, of which nothing is known yet.
+        expects_continue: whether the client waits for a word before it sends the body.
+    """
+
+    __slots__ = (
+        "_body_given",
+        "_chunks",
+        "_expects_continue",
+        "_gone",
+        "_line",
+        "_news",
+        "_on_disconnect",
+        "_scope",
+        "buffered",
+        "received",
+        "response",
+    )
+
+    def __init__(
+        self, line: Line, scope: dict[str, Any], response: Response, *, expects_continue: bool
+    ) -> None:
+        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect}
+        self._line = line
+        self._scope = scope
+        self._expects_continue = expects_continue
+        #: What arrived of the body and was not given to the application yet.
+        self._chunks: list[bytes] = []
+        self._body_given = False
+        self._gone = False
+        #: Wakes the application when something arrives; made when it first waits.
+        self._news: asyncio.Event | None = None
+        self._on_disconnect: Callable[[], None] | None = None
+        self.response = response
+        #: Size of what arrived and was not given to the application yet, in bytes.
+        self.buffered = 0
+        #: Whether the whole request was received.
+        self.received = False
+
+    # -- For the connection
+
+    async def run(self, application: Application) -> None:
+        """Let the application answer."""
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        try:
+            await application(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            # A door cancels what is under way only when it stops.
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            raise
+        except Exception:
+            # The last place where an application's error can be told: to the log here, to the
+            # client by the connection.
+            logger.exception("an application failed to answer a request")
+        finally:
+            if not self.response.complete:
+                self._line.failed(self, status)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing can go on before more of the request arrives."""
+        if self.received:
+            return False
+        return self.response.complete or (self._news is not None and not self._news.is_set())
+
+    def take_body(self, chunk: bytes) -> None:
+        """Keep a piece of the body for the application, if that still wants it."""
+        if self.response.complete or self._gone:
+            return
+        self._chunks.append(chunk)
+        self.buffered += len(chunk)
+        self._wake()
+
+    def end_body(self) -> None:
+        """Take note that the whole request was received."""
+        self.received = True
+        self._wake()
+
+    def lose_client(self) -> None:
+        """Tell the application that there is nobody to answer."""
+        self._gone = True
+        self._chunks.clear()
+        self._wake()
+        self._tell_disconnect()
+
+    def _wake(self) -> None:
+        if self._news is not None:
+            self._news.set()
+
+    def _tell_disconnect(self) -> None:
+        if self._on_disconnect is not None:
+            self._on_disconnect()
+
+    # -- For the application
+
+    def watch_disconnect(self, callback: Callable[[], None] | None) -> None:
+        """Have a function called when the client goes away; None calls nothing any more."""
+        self._on_disconnect = callback
+        if self._gone and callback is not None:
+            asyncio.get_running_loop().call_soon(self._tell_disconnect)
+
+    async def receive(self) -> Message:
+        """Give what arrived of the body; after the body, wait for the end of the exchange."""
+        while not self._has_news():
+            if self._expects_continue:
+                self._expects_continue = False
+                self._line.write(CONTINUE)
+            if self._news is None:
+                self._news = asyncio.Event()
+            self._news.clear()
+            await self._news.wait()
+        if self._gone or self.response.complete:
+            return {"type": "http.disconnect"}
+        body = b"".join(self._chunks)
+        self._chunks.clear()
+        self.buffered = 0
+        self._body_given = self.received
+        self._line.consumed()
+        return {"type": "http.request", "body": body, "more_body": not self.received}
+
+    def _has_news(self) -> bool:
+        if self._chunks or self._gone or self.response.complete:
+            return True
+        return self.received and not self._body_given
+
+    async def send(self, message: Message) -> None:
+        """Take a piece of the response; what is for a client that went away is dropped.
+
+        Raises:
+            ResponseError: the piece does not fit what came before it.
+        """
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.response.start(message)
+            return
+        if kind != "http.response.body":
+            raise ResponseError(f"'{kind}' is nothing that can be sent here")
+        if not self._line.writable.is_set():
+            await self._line.writable.wait()
+        if not self._gone:
+            self._proceed(message.get("body", b""), more=message.get("more_body", False))
+
+    def _proceed(self, body: bytes, *, more: bool) -> None:
+        response = self.response
+        if self._expects_continue and not self.received:
+            # The client was never told to go on. Whether the body follows nobody knows, so that
+            # nothing after this can be taken for a request.
+            response.keep_alive = False
+        self._line.write(response.proceed(body, more=more, date=self._line.date))
+        if response.complete:
+            self._wake()
+            self._line.answered(self)

@@ -1,0 +1,103 @@
+"""The text of HTTP/1.1: what stands in the heads of requests and responses, as pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote
+
+import httptools
+
+Header = tuple[bytes, bytes]
+
+#: The answer to ``expect: 100-continue``.
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+#: Headers that offer another protocol; the connection header names them too.
+_UPGRADE_HEADERS: Final = frozenset({b"upgrade", b"http2-settings"})
+
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
+
+
+def status_line(status: int) -> bytes:
+    """Give the first line of a response, without its end."""
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+
+
+def join_head(lines: list[bytes]) -> bytes:
+    """Join the lines of a head, and end it.
+
+    Raises:
+        ValueError: a line contains another, which could pass for a response of its own.
+    """
+    lines += (b"", b"")
+    head = b"\r\n".join(lines)
+    ends = len(lines) - 1
+    if head.count(b"\n") != ends or head.count(b"\r") != ends:
+        raise ValueError("a header contains a line break")
+    return head
+
+
+def error_response(status: HTTPStatus, message: str) -> bytes:
+    """Write a whole response, in JSON, which is the last one of its connection."""
+    body = json.dumps({"code": status.value, "message": message}).encode()
+    lines = [
+        status_line(status),
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        b"connection: close",
+    ]
+    return join_head(lines) + body
+
+
+def date_line(unix_s: float) -> bytes:
+    """Write the header that tells when a response was made."""
+    return b"date: " + formatdate(unix_s, usegmt=True).encode()
+
+
+def split_target(target: bytes) -> tuple[str, bytes, bytes]:
+    """Give the decoded path of a request's target, the path as it came, and the query.
+
+    Raises:
+        ValueError: the target is of no known form.
+    """
+    if target.startswith(b"/") and b"#" not in target:
+        raw_path, _, query = target.partition(b"?")
+    else:
+        raw_path, query = _split_unusual_target(target)
+    path = raw_path.decode("latin-1")
+    return (unquote(path) if "%" in path else path), raw_path, query
+
+
+def _split_unusual_target(target: bytes) -> tuple[bytes, bytes]:
+    """Split what only proxies and mistaken clients send: whole URLs, ``*``, fragments."""
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError as error:
+        raise ValueError("the request's target is no path") from error
+    return url.path or b"/", url.query or b""
+
+
+def head_without_upgrade(
+    method: bytes, target: bytes, version: str, headers: Iterable[Header]
+) -> bytes:
+    """Write a request's head again, without the offer to speak another protocol."""
+    lines = [b"%b %b HTTP/%b" % (method, target, version.encode())]
+    for name, value in headers:
+        if name == b"connection":
+            lines.append(b"connection: " + _without_upgrade(value))
+        elif name not in _UPGRADE_HEADERS:
+            lines.append(b"%b: %b" % (name, value))
+    return join_head(lines)
+
+
+def _without_upgrade(connection: bytes) -> bytes:
+    """Take out of a connection header what belongs to the offer of an upgrade."""
+    tokens = (token.strip() for token in connection.split(b","))
+    return b", ".join(token for token in tokens if token.lower() not in _UPGRADE_HEADERS)

@@ -1,0 +1,186 @@
+"""Discovery: asking a deployment what it serves (service protocol, section 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from perdure.engine.registrar import Discovered, DiscoveryError
+from perdure.protocol.manifest import Manifest, Options
+from perdure.protocol.versions import MANIFEST_VERSIONS
+from perdure.transport.addresses import HTTP_1, HTTP_2, Address, AddressError, parse_address
+from perdure.transport.client_http import HttpClient
+from perdure.transport.exchanges import LostError, NotHttp2Error, Request
+from perdure.transport.http import HttpOptions
+from perdure.transport.network import UnreachableError
+
+#: A manifest with all its JSON schemas.
+MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
+ANSWER_TIMEOUT_S: Final = 10.0
+#: Answers after which the same question may get another one, and how long to wait before it.
+_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_DELAYS_S: Final = (0.1, 0.2, 0.4, 0.8)
+_PATH: Final = "/discover"
+_TYPES: Final = tuple(
+    f"application/vnd.restate.endpointmanifest.v{number}+json" for number in MANIFEST_VERSIONS
+)
+
+
+class Answer(NamedTuple):
+    """A complete response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpDiscoverer:
+    """Asks deployments over HTTP."""
+
+    def __init__(self, client: HttpClient, options: HttpOptions) -> None:
+        self._client = client
+        self._options = options
+
+    async def discover(
+        self, endpoint: str, *, use_http_11: bool, headers: Mapping[str, str]
+    ) -> Discovered:
+        """Ask a deployment what it serves, again if it is only busy.
+
+        Raises:
+            DiscoveryError: it cannot be reached, or its answer is of no use.
+        """
+        address = await self._address(endpoint, use_http_11=use_http_11)
+        shared = self._options.request_headers(headers, _PATH)
+        accept = ("accept", ", ".join(_TYPES))
+        request = Request("GET", address.path(_PATH), (accept, *shared))
+        for delay_s in (*_DELAYS_S, None):
+            answer = await self._ask(endpoint, address, request)
+            if delay_s is None or answer.status not in _PASSING:
+                break
+            await asyncio.sleep(delay_s)
+        return Discovered(
+            read_answer(endpoint, answer),
+            HTTP_2 if address.origin.http2 else HTTP_1,
+            answer.headers.get("x-restate-server"),
+        )
+
+    async def _address(self, endpoint: str, *, use_http_11: bool) -> Address:
+        try:
+            address = parse_address(endpoint, http2=not use_http_11)
+            if address.origin.scheme == "https" and not use_http_11:
+                http2 = await self._client.agrees_to_http2(address.origin)
+                return parse_address(endpoint, http2=http2)
+        except (AddressError, UnreachableError) as error:
+            raise unreachable(endpoint, error) from error
+        return address
+
+    async def _ask(self, endpoint: str, address: Address, request: Request) -> Answer:
+        collector = Collector()
+        exchange = self._client.open(address.origin, request, collector, bodiless=True)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S + self._client.connect_timeout_s):
+                return await collector.answer
+        except NotHttp2Error as error:
+            raise DiscoveryError(
+                "META0014",
+                f"error when calling {endpoint!r}: {error}; if the service speaks HTTP/1.1 only, "
+                "register it with use_http_11",
+            ) from error
+        except (LostError, TimeoutError) as error:
+            raise unreachable(endpoint, error) from error
+        finally:
+            exchange.cancel()
+
+
+class Collector:
+    """Gathers a response."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._status = 0
+        self._headers: Mapping[str, str] = {}
+        self._body = bytearray()
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take status and headers."""
+        self._status, self._headers = status, headers
+
+    def data(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        self._body += data
+        if len(self._body) > MANIFEST_BYTES_MAX:
+            self.lost(LostError(f"the answer is longer than {MANIFEST_BYTES_MAX} bytes"))
+
+    def end(self) -> None:
+        """Give the answer."""
+        if not self.answer.done():
+            self.answer.set_result(Answer(self._status, self._headers, bytes(self._body)))
+
+    def lost(self, error: LostError) -> None:
+        """Give up."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+def unreachable(endpoint: str, error: Exception) -> DiscoveryError:
+    """Say that a deployment cannot be asked."""
+    reason = str(error) or f"no answer within {ANSWER_TIMEOUT_S:g} s"
+    return DiscoveryError("META0003", f"error when calling {endpoint!r}: {reason}")
+
+
+def read_answer(endpoint: str, answer: Answer) -> Manifest:
+    """Read the answer to discovery.
+
+    Raises:
+        DiscoveryError: it is an error, or no manifest that this server can work with.
+    """
+    status = answer.status
+    if not 200 <= status < 300:
+        hint = ""
+        if status == 404:
+            hint = "; make sure that the address has the path where the services are mounted"
+        body = answer.body[:1024].decode(errors="replace")
+        raise DiscoveryError(
+            "META0003",
+            f"error when calling {endpoint!r}: HTTP status {status}{hint}. Its answer: {body}",
+        )
+    content_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in _TYPES:
+        raise _useless(f"it has content type {content_type!r} instead of one of {_TYPES}")
+    try:
+        manifest = msgspec.json.decode(answer.body, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _useless(str(error)) from error
+    _check(manifest)
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    if manifest.protocol_mode is None:
+        raise _useless("it does not say protocolMode")
+    if not 1 <= manifest.min_protocol_version <= manifest.max_protocol_version:
+        raise _useless(
+            f"protocol versions {manifest.min_protocol_version} to "
+            f"{manifest.max_protocol_version} are no range"
+        )
+    for service in manifest.services:
+        _check_options(service, service.name)
+        for handler in service.handlers:
+            _check_options(handler, f"{service.name}/{handler.name}")
+
+
+def _check_options(options: Options, where: str) -> None:
+    """Refuse numbers below zero: all numbers there are durations, counts and factors."""
+    for field in options.__struct_fields__:
+        value = getattr(options, field)
+        if isinstance(value, int | float) and value < 0:
+            raise _useless(f"{where} has a {field} of {value}")
+
+
+def _useless(reason: str) -> DiscoveryError:
+    return DiscoveryError(
+        "META0013", f"the answer of the deployment cannot be used: {reason}; upgrade its SDK"
+    )

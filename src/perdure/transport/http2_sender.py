@@ -1,0 +1,279 @@
+"""The sending half of one HTTP/2 connection: streams, and what is framed for which of them when.
+
+What exchanges say is framed when the connection is ready to send (:meth:`Sender.output`), a piece
+each in turn, as far as the windows of stream and connection go.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError
+from perdure.transport.http2_frames import (
+    END_HEADERS,
+    END_STREAM,
+    FRAME_BYTES_DEFAULT,
+    PREFACE,
+    STREAM_ID_MAX,
+    WINDOW_DEFAULT,
+    WINDOW_MAX,
+    ErrorCode,
+    FrameType,
+    PeerError,
+    Setting,
+    frame,
+    goaway_frame,
+    number_frame,
+    settings_frame,
+)
+from perdure.transport.http2_headers import HEADER_LIST_BYTES_MAX, HeaderCodec
+
+#: What a peer may send on one stream, and on all together, before we take note.
+STREAM_WINDOW: Final = 2 * 1024 * 1024
+CONNECTION_WINDOW: Final = 5 * 1024 * 1024
+#: Streams at the same time, if the peer allows as many.
+STREAMS_MAX: Final = 128
+#: Bytes framed in one go.
+OUTPUT_BYTES: Final = 256 * 1024
+
+_GREETING: Final = (
+    PREFACE
+    + settings_frame(
+        {
+            Setting.ENABLE_PUSH: 0,
+            Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            Setting.MAX_HEADER_LIST_SIZE: HEADER_LIST_BYTES_MAX,
+        }
+    )
+    + number_frame(FrameType.WINDOW_UPDATE, 0, CONNECTION_WINDOW - WINDOW_DEFAULT)
+)
+
+
+class Owner(Protocol):
+    """Who runs a connection."""
+
+    def wanted(self) -> None:
+        """There is something to send."""
+
+    def freed(self) -> None:
+        """There may be room for another stream, or none any more."""
+
+    def refused(self, exchange: Exchange, reason: str) -> None:
+        """The peer did not even look at an exchange; it may be tried elsewhere."""
+
+
+class Stream:
+    """An exchange on this connection."""
+
+    __slots__ = ("_sender", "ended", "exchange", "headed", "id", "unread", "window")
+
+    def __init__(self, sender: Sender, stream_id: int, exchange: Exchange, window: int) -> None:
+        self._sender = sender
+        self.id = stream_id
+        self.exchange = exchange
+        #: What the peer takes on this stream for now.
+        self.window = window
+        #: What the peer sent since we last opened its window.
+        self.unread = 0
+        #: Whether our side is closed.
+        self.ended = False
+        #: Whether the head of the response has come.
+        self.headed = False
+
+    def wake(self) -> None:
+        """Send what the exchange has to say, when the connection is ready to."""
+        self._sender.want(self)
+
+    def cancel(self) -> None:
+        """Tell the peer that nobody listens any more."""
+        self._sender.reset(self, ErrorCode.CANCEL)
+
+
+class Sender:
+    """Everything that goes out on one connection.
+
+    Args:
+        scheme: ``http`` or ``https``.
+        authority: host and port, as requests name them.
+        codec: compression of both directions.
+        owner: is told what follows.
+    """
+
+    def __init__(self, scheme: str, authority: str, codec: HeaderCodec, owner: Owner) -> None:
+        self._scheme = scheme
+        self._authority = authority
+        self._codec = codec
+        self._owner = owner
+        self._streams: dict[int, Stream] = {}
+        #: Streams that have something to send and are not held up by their own window.
+        self._ready: dict[int, Stream] = {}
+        self._next_id = 1
+        self._output: list[bytes] = [_GREETING]
+        self._window = WINDOW_DEFAULT
+        self._initial_window = WINDOW_DEFAULT
+        #: Streams that the peer takes at the same time.
+        self.streams_max = STREAMS_MAX
+        #: Whether no more streams can be opened.
+        self.leaving = False
+        #: Frames with content that were sent so far.
+        self.contents = 0
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
+    @property
+    def room(self) -> int:
+        """How many more streams the connection takes now."""
+        if self.leaving or self._next_id > STREAM_ID_MAX:
+            return 0
+        return max(0, min(self.streams_max, STREAMS_MAX) - len(self._streams))
+
+    def stream(self, stream_id: int) -> Stream | None:
+        """Give an open stream."""
+        return self._streams.get(stream_id)
+
+    def was_opened(self, stream_id: int) -> bool:
+        """Tell whether there ever was such a stream."""
+        return stream_id % 2 == 1 and stream_id < self._next_id
+
+    def open(self, exchange: Exchange) -> None:
+        """Begin an exchange; there must be room for it."""
+        assert self.room, "whoever opens a stream has asked whether there is room"
+        stream = Stream(self, self._next_id, exchange, self._initial_window)
+        self._next_id += 2
+        if self._next_id > STREAM_ID_MAX:
+            self.leaving = True
+        self._streams[stream.id] = stream
+        self._say_head(stream)
+        exchange.carry(stream)
+        if not exchange.drained:
+            self.want(stream)
+
+    def _say_head(self, stream: Stream) -> None:
+        exchange = stream.exchange
+        # Some servers stumble over the end of a request that they have answered already.
+        stream.ended = exchange.ended and exchange.drained
+        flags = END_STREAM if stream.ended else 0
+        block = self._codec.encode(self._scheme, self._authority, exchange.request)
+        first, rest = block[:FRAME_BYTES_DEFAULT], block[FRAME_BYTES_DEFAULT:]
+        type_ = FrameType.HEADERS
+        while rest:
+            self.say(frame(type_, flags, stream.id, first))
+            type_, flags = FrameType.CONTINUATION, 0
+            first, rest = rest[:FRAME_BYTES_DEFAULT], rest[FRAME_BYTES_DEFAULT:]
+        self.say(frame(type_, flags | END_HEADERS, stream.id, first))
+
+    def want(self, stream: Stream) -> None:
+        """Note that a stream has something to send."""
+        if stream.id not in self._streams or stream.ended:
+            return
+        if stream.window > 0 or stream.exchange.drained:
+            self._ready[stream.id] = stream
+            self._owner.wanted()
+
+    def reset(self, stream: Stream, code: ErrorCode) -> None:
+        """End a stream at once."""
+        if stream.id in self._streams:
+            self.say(number_frame(FrameType.RST_STREAM, stream.id, code))
+            self.forget(stream)
+
+    def break_off(self, stream: Stream, code: ErrorCode, reason: str) -> None:
+        """End a stream on which the peer broke the rules."""
+        self.reset(stream, code)
+        stream.exchange.lose(LostError(f"the service broke the rules of HTTP/2: {reason}"))
+
+    def forget(self, stream: Stream) -> None:
+        """Take note that a stream has ended."""
+        del self._streams[stream.id]
+        self._ready.pop(stream.id, None)
+        self._owner.freed()
+
+    def refuse_after(self, last: int, reason: str) -> None:
+        """Take note that the peer did not look at streams after this one, and takes no more."""
+        self.leaving = True
+        for stream in [each for each in self._streams.values() if each.id > last]:
+            self.forget(stream)
+            self._owner.refused(stream.exchange, reason)
+        self._owner.freed()
+
+    def abandon(self) -> list[Exchange]:
+        """Take note that the connection is gone; give the exchanges that were on it."""
+        self.leaving = True
+        abandoned = [stream.exchange for stream in self._streams.values()]
+        self._streams.clear()
+        self._ready.clear()
+        return abandoned
+
+    def leave(self, code: ErrorCode) -> None:
+        """Tell the peer that the connection ends."""
+        self.leaving = True
+        self.say(goaway_frame(code))
+
+    def say(self, data: bytes) -> None:
+        """Send a frame as it is."""
+        self._output.append(data)
+        self._owner.wanted()
+
+    def resize_windows(self, size: int) -> None:
+        """Respect the window that the peer gives every stream from its beginning."""
+        if size > WINDOW_MAX:
+            raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "a window of more than 2^31-1 bytes")
+        difference = size - self._initial_window
+        self._initial_window = size
+        for stream in list(self._streams.values()):
+            self.widen(stream, difference)
+
+    def widen(self, stream: Stream, difference: int) -> None:
+        """Let a stream send more, or less."""
+        stream.window += difference
+        if stream.window > WINDOW_MAX:
+            reason = "a window of more than 2^31-1 bytes"
+            self.break_off(stream, ErrorCode.FLOW_CONTROL_ERROR, reason)
+        elif not stream.exchange.drained:
+            self.want(stream)
+
+    def widen_all(self, difference: int) -> None:
+        """Let all streams together send more."""
+        self._window += difference
+        if self._window > WINDOW_MAX:
+            raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "a window of more than 2^31-1 bytes")
+        if self._ready:
+            self._owner.wanted()
+
+    def output(self) -> bytes:
+        """Give the next bytes to send; more may follow unless there are none."""
+        size = 0
+        progress = True
+        while self._ready and progress and size < OUTPUT_BYTES:
+            progress = False
+            for stream in list(self._ready.values()):
+                sent = self._send_piece(stream)
+                if sent is not None:
+                    size += sent
+                    progress = True
+        output, self._output = b"".join(self._output), []
+        return output
+
+    def _send_piece(self, stream: Stream) -> int | None:
+        """Frame the next piece of what a stream has to say; None if it has to wait."""
+        exchange = stream.exchange
+        data = b""
+        if not exchange.drained:
+            limit = min(self._window, stream.window, PIECE_BYTES)
+            if limit <= 0:
+                if stream.window <= 0:
+                    del self._ready[stream.id]
+                return None
+            data = exchange.take(limit)
+            self._window -= len(data)
+            stream.window -= len(data)
+            self.contents += 1
+        stream.ended = exchange.drained and exchange.ended
+        if data or stream.ended:
+            flags = END_STREAM if stream.ended else 0
+            self._output.append(frame(FrameType.DATA, flags, stream.id, data))
+        if exchange.drained:
+            del self._ready[stream.id]
+        return len(data)

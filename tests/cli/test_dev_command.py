@@ -1,0 +1,192 @@
+"""The real command in a process of its own: what it says, how it exits, and what it imports."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from dev_process import DEADLINE_S, Dev, environment
+
+from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE
+
+GREETER = """
+    import perdure
+
+    greeter = perdure.Service("Greeter")
+
+    @greeter.handler()
+    async def greet(ctx: perdure.Context, name: str) -> str:
+        return f"Hello {name}"
+
+    app = perdure.app([greeter])
+"""
+
+STUCK = """
+    import asyncio, perdure
+
+    stuck = perdure.Service("Stuck")
+
+    @stuck.handler()
+    async def wait(ctx: perdure.Context) -> None:
+        print("stuck", flush=True)
+        await ctx.run_typed("forever", asyncio.sleep, delay=3600)
+
+    app = perdure.app([stuck])
+"""
+
+
+def run(dev: Dev, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "perdure", *arguments],
+        cwd=dev.folder,
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def ends_with(finished, exit_code: int, *told: str) -> None:
+    """Check that a command told what is wrong, on stderr, without a traceback of its own."""
+    assert finished.returncode == exit_code, finished.stderr
+    for text in told:
+        assert text in finished.stderr
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("error: ")
+
+
+# -- Before it serves
+
+
+def test_help_and_version_load_nothing_that_is_heavy(dev):
+    program = (
+        "import sys\n"
+        "sys.argv = ['perdure', '--help']\n"
+        "from perdure.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print('loaded:', *sys.modules)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=dev.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=True,
+    )
+    usage, _, loaded = finished.stdout.partition("loaded:")
+    assert "dev" in usage
+    heavy = {"uvicorn", "starlette", "uvloop", "rocksdict", "watchfiles", "httpx", "pydantic"}
+    assert heavy.isdisjoint(loaded.split())
+    assert not any(name.startswith("perdure.engine") for name in loaded.split())
+
+
+def test_a_mistake_in_the_target_is_told_in_a_line(dev):
+    ends_with(run(dev, "dev", "shop", "--no-reload"), EXIT_USAGE, "write module:app")
+    ends_with(run(dev, "dev", "shop:app", "--no-reload"), EXIT_USAGE, "no module 'shop'")
+
+
+def test_an_error_of_the_user_s_code_is_shown_with_its_traceback(dev):
+    dev.write("1 / 0")
+    finished = run(
+        dev, "dev", "shop:app", "--no-reload", "--ingress-port", "0", "--admin-port", "0"
+    )
+    ends_with(finished, EXIT_USAGE, "Traceback", "shop.py", "ZeroDivisionError")
+
+
+def test_an_environment_that_is_not_understood_is_told(dev):
+    finished = run(dev, "dev", "shop:app", PERDURE_SHUTDOWN_TIMEOUT="soon")
+    ends_with(finished, EXIT_USAGE, "PERDURE_SHUTDOWN_TIMEOUT", "'soon'")
+
+
+def test_options_that_are_wrong_are_told(dev):
+    finished = run(dev, "dev", "shop:app", "--ingress-port", "70000")
+    assert finished.returncode == EXIT_USAGE
+    assert "--ingress-port" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("door", "reload"), [("ingress", ["--no-reload"]), ("admin", [])], ids=["once", "reloading"]
+)
+def test_a_port_that_is_taken_is_told(dev, door, reload):
+    dev.write(GREETER)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ports = {"--ingress-port": "0", "--admin-port": "0", f"--{door}-port": port}
+        arguments = [text for option in ports.items() for text in option]
+        finished = run(dev, "dev", "shop:app", *reload, *arguments)
+    ends_with(finished, EXIT_SERVER, f"port {port}", f"--{door}-port")
+
+
+def test_a_service_that_contradicts_an_earlier_one_is_told(dev):
+    dev.write(GREETER)
+    dev.start("--no-reload")
+    assert dev.ask("/Greeter/greet", "Ada").json() == "Hello Ada"
+    assert dev.stop() == 0
+    dev.write("import perdure\napp = perdure.app([perdure.VirtualObject('Greeter')])")
+    dev.start("--no-reload")
+    assert dev.wait() == EXIT_USAGE
+    assert "give the new service another name" in dev.said
+
+
+# -- While it serves
+
+
+def test_it_serves_and_leaves_when_asked(dev):
+    dev.write(GREETER)
+    dev.start("--no-reload")
+    assert dev.ask("/Greeter/greet", "Ada").json() == "Hello Ada"
+    assert "Greeter (service, r1): greet" in dev.said
+    assert f"try:  curl {dev.url}/Greeter/greet --json '\"World\"'" in dev.said
+    began = time.monotonic()
+    dev.signal(signal.SIGINT)
+    assert dev.wait() == 0
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in dev.said
+    assert (dev.folder / "perdure-data").is_dir()
+
+
+@pytest.mark.parametrize("reload", [["--no-reload"], []], ids=["once", "reloading"])
+def test_a_data_directory_in_use_is_told(dev, tmp_path, reload):
+    dev.write(GREETER)
+    dev.start("--no-reload")
+    assert dev.ask("/Greeter/greet", "Ada").status_code == 200
+    finished = run(dev, "dev", "shop:app", *reload, "--ingress-port", "0", "--admin-port", "0")
+    assert finished.returncode == EXIT_SERVER
+    assert "perdure-data" in finished.stderr
+    assert "use" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert dev.ask("/Greeter/greet", "Ada").status_code == 200
+    assert dev.stop() == 0
+
+
+@pytest.mark.parametrize("reload", [["--no-reload"], []], ids=["once", "reloading"])
+def test_asked_twice_it_leaves_at_once(dev, reload):
+    dev.write(STUCK)
+    dev.start(*reload)
+    assert dev.ask("/Stuck/wait/send").status_code == 202
+    dev.until_said("stuck")
+    dev.signal(signal.SIGINT)
+    dev.until_said("once more to leave at once")
+    dev.signal(signal.SIGINT)
+    began = time.monotonic()
+    assert dev.wait() == 128 + signal.SIGINT
+    assert time.monotonic() - began < 5
+
+
+def test_asked_once_it_leaves_in_bounded_time(dev):
+    dev.write(STUCK)
+    dev.start("--no-reload", PERDURE_SHUTDOWN_TIMEOUT="300ms")
+    assert dev.ask("/Stuck/wait/send").status_code == 202
+    dev.until_said("stuck")
+    began = time.monotonic()
+    assert dev.stop() == 0
+    assert 0.3 <= time.monotonic() - began < 10

@@ -1,0 +1,110 @@
+"""A server that talks to an endpoint: over ASGI without sockets, in frames."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from perdure.protocol.framing import FrameDecoder
+from perdure.protocol.messages import Input, Message, Start, Value
+from perdure.protocol.wire import decode, encode
+
+INVOCATION = bytes(range(24))
+INPUT = Input(Value(b'"Ada"'))
+
+
+def content_type(version: int) -> str:
+    return f"application/vnd.restate.invocation.v{version}"
+
+
+def journal(*entries: Message) -> list[Message]:
+    """Give what the server begins with: Start, the input, and what it knows."""
+    return [Start(INVOCATION, "inv_1x", 1 + len(entries), partial_state=False), INPUT, *entries]
+
+
+def encoded(messages: Sequence[Message], version: int = 6) -> bytes:
+    return b"".join(encode(message, version) for message in messages)
+
+
+def decoded(data: bytes, version: int = 6) -> list[Message]:
+    decoder = FrameDecoder()
+    messages = [decode(*frame, version) for frame in decoder.receive_data(data)]
+    decoder.receive_eof()
+    return messages
+
+
+class Client:
+    """One request to an ASGI application."""
+
+    def __init__(self, app: Any, method: str, path: str, **headers: str) -> None:
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: list[dict[str, Any]] = []
+        self.grown = asyncio.Event()
+        self.version = 6
+        self.read = 0
+        scope = {
+            "type": "http",
+            "http_version": headers.pop("http_version", "2"),
+            "method": method,
+            "path": path,
+            "headers": [
+                (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+            ],
+        }
+        self.task = asyncio.ensure_future(app(scope, self.events.get, self.send))
+
+    @classmethod
+    def invoking(
+        cls, app: Any, path: str = "/invoke/S/run", version: int = 6, **more: str
+    ) -> Client:
+        client = cls(app, "POST", path, content_type=content_type(version), **more)
+        client.version = version
+        return client
+
+    async def send(self, event: dict[str, Any]) -> None:
+        self.sent.append(event)
+        self.grown.set()
+
+    def push(self, data: bytes = b"", *, more: bool = True) -> None:
+        self.events.put_nowait({"type": "http.request", "body": data, "more_body": more})
+
+    def say(self, *messages: Message, more: bool = True) -> None:
+        self.push(encoded(messages, self.version), more=more)
+
+    def end(self) -> None:
+        self.push(more=False)
+
+    def disconnect(self) -> None:
+        self.events.put_nowait({"type": "http.disconnect"})
+
+    async def heard(self, count: int) -> list[Message]:
+        """Wait until so many messages have come beyond those that were read; give them."""
+        async with asyncio.timeout(5):
+            while len(messages := decoded(self.body, self.version)) < self.read + count:
+                self.grown.clear()
+                await self.grown.wait()
+        new = messages[self.read :]
+        self.read = len(messages)
+        return new
+
+    async def done(self) -> Client:
+        async with asyncio.timeout(5):
+            await self.task
+        return self
+
+    @property
+    def status(self) -> int:
+        return self.sent[0]["status"]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.decode(): value.decode() for name, value in self.sent[0]["headers"]}
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(event["body"] for event in self.sent[1:])
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.sent) and not self.sent[-1].get("more_body", False)
