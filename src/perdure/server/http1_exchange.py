@@ -37,8 +37,8 @@ class Line(Protocol):
     def answered(self, exchange: Exchange) -> None:
         """Take note that the response is complete."""
 
-    def failed(self, exchange: Exchange, status: HTTPStatus) -> None:
-        """Take note that the response will never be complete, and whose fault it is."""
+    def finished(self, exchange: Exchange, status: HTTPStatus) -> None:
+        """Take note that the application has ended, and how, if the response is not complete."""
 
 
 class Exchange:
@@ -46,7 +46,6 @@ class Exchange:
 
     Args:
         line: the connection.
-        scope: the head of the request, as ASGI has it; the exchange adds to it.
         response: the response, of which nothing is known yet.
         expects_continue: whether the client waits for a word before it sends the body.
     """
@@ -59,18 +58,13 @@ class Exchange:
         "_line",
         "_news",
         "_on_disconnect",
-        "_scope",
         "buffered",
         "received",
         "response",
     )
 
-    def __init__(
-        self, line: Line, scope: dict[str, Any], response: Response, *, expects_continue: bool
-    ) -> None:
-        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect}
+    def __init__(self, line: Line, response: Response, *, expects_continue: bool) -> None:
         self._line = line
-        self._scope = scope
         self._expects_continue = expects_continue
         #: What arrived of the body and was not given to the application yet.
         self._chunks: list[bytes] = []
@@ -87,11 +81,18 @@ class Exchange:
 
     # -- For the connection
 
-    async def run(self, application: Application) -> None:
-        """Let the application answer."""
+    async def run(self, application: Application, scope: dict[str, Any]) -> None:
+        """Let the application answer.
+
+        Args:
+            application: the application.
+            scope: the request's head as ASGI has it. Only the application keeps it: it leads back
+                here, and what goes in circles has to wait for the garbage collector.
+        """
+        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect}
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
-            await application(self._scope, self.receive, self.send)
+            await application(scope, self.receive, self.send)
         except asyncio.CancelledError:
             # A door cancels what is under way only when it stops.
             status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -101,8 +102,7 @@ class Exchange:
             # client by the connection.
             logger.exception("an application failed to answer a request")
         finally:
-            if not self.response.complete:
-                self._line.failed(self, status)
+            self._line.finished(self, status)
 
     @property
     def waits_for_client(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import inspect
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -115,6 +116,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.on_power_cut: Callable[[], None] | None = None
         self._random = random
         self._complain = complain
+        self._begun: list[Coroutine[Any, Any, Any]] = []
+
+    def bury(self) -> None:
+        """Close what was to begin when the process died: nobody forgot to await it."""
+        begun, self._begun = self._begun, []
+        for coroutine in begun:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
 
     def kill(self) -> None:
         """Let nothing of this process happen any more."""
@@ -154,6 +163,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
+        self._begun.append(coro)
         return asyncio.Task(coro, loop=self, **options)
 
     def run_in_executor(self, executor, func, *args) -> asyncio.Future[Any]:

@@ -16,6 +16,7 @@ from images import Image
 from perdure.core.model.invocations import Completed, Paused
 from perdure.engine import engine as engine_module
 from perdure.engine import invoker, janitor, partition, timers
+from perdure.engine.ports import StorageError
 from perdure.engine.requests import Requests
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.sdk.app import app
@@ -37,8 +38,10 @@ from simworld.watching import Watch, image_of
 
 #: How long everything may take to come to its end once the faults have stopped, in seconds.
 PATIENCE_S = 3_600.0
-#: After so long every result was forgotten, in seconds.
-RETENTION_S = 26 * 3_600.0
+#: After so long every result may be forgotten, in milliseconds; and so long it may take to notice,
+#: in seconds.
+RETENTION_MS = 25 * 3_600_000
+NOTICE_S = 3_700.0
 #: Problems of handlers that only a defect can cause: journals that do not match, and the like.
 DEFECTS = ("RT0016", "RT0012", "RT0006", "RT0018", "RT0019")
 
@@ -69,8 +72,10 @@ class Listener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         self._history.note("log", text)
-        if record.levelno >= logging.ERROR or any(code in text for code in DEFECTS):
-            self._history.accuse("no defects", f"{text} {record.exc_info or ''}")
+        error = record.exc_info[1] if record.exc_info else None
+        expected = record.levelno < logging.ERROR or isinstance(error, StorageError)
+        if not expected or any(code in text for code in DEFECTS):
+            self._history.accuse("no defects", f"{text} {error!r}")
 
 
 class World:
@@ -131,7 +136,8 @@ class World:
     def _run_until_forgotten(self) -> None:
         for task in self._tasks:
             task.cancel()
-        self._run(self.scheduler.now_s + RETENTION_S)
+        self.hardware.clock_error_ms += RETENTION_MS
+        self._run(self.scheduler.now_s + NOTICE_S)
         engine = self._engine()
         image = self.watch.look(engine)
         left = {name for name in ("invocations", "timers", "running", "expiries", "lines", "locks")
@@ -205,6 +211,7 @@ class World:
 
     def _salvage(self, node: Node, how: str) -> None:
         """Give the next process what this one left behind."""
+        node.loop.bury()
         chance = self.hardware.random("salvage")
         if how == "power":
             self.hardware.disk = node.disk.after_power_cut(chance)
@@ -324,8 +331,10 @@ class Simulator:
                 logger.removeHandler(listener)
                 world.scheduler.after = None
                 world.loop.kill()
+                world.loop.bury()
                 if world.node is not None:
                     world.node.loop.kill()
+                    world.node.loop.bury()
                 world.scheduler.forget()
         return Outcome(
             plan,

@@ -18,6 +18,7 @@ from perdure.core.attempt.checks import (
     Directory,
     RefusedError,
     check_command,
+    check_size,
     resolve_callee,
 )
 from perdure.core.model.awaiting import AWAITED_DEPTH_MAX, Settled, depth, is_empty, settle
@@ -145,6 +146,7 @@ class Attempt:
         for message in messages:
             take = _TAKE.get(type(message), Attempt.refuse)
             try:
+                check_size(message)
                 ending = take(self, message, batch)
             except RefusedError as refused:
                 ending = self.failure(refused.problem)

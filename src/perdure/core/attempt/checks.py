@@ -16,9 +16,13 @@ from perdure.core.model.records import Callee
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.protocol import messages
 from perdure.protocol.ids import IdentifierError, parse_awakeable_id, parse_invocation_id
-from perdure.protocol.messages import Call, Command, InvocationTarget, OneWayCall
+from perdure.protocol.messages import Call, Command, InvocationTarget, Message, OneWayCall
 
 _NO_SCOPES: Final = "scopes and limit keys are not enabled here; leave them out"
+
+
+#: One message; as long as that, or longer, it is refused (service protocol, section 3).
+MESSAGE_BYTES_LIMIT: Final = 32 * 1024 * 1024
 
 
 class Directory(Protocol):
@@ -34,6 +38,25 @@ class RefusedError(Exception):
     def __init__(self, code: int, doc_code: str, message: str) -> None:
         super().__init__(message)
         self.problem = Problem(code, message, doc_code=doc_code)
+
+
+def check_size(message: Message) -> None:
+    """Refuse a message whose payload is too long to be stored and sent again on every replay.
+
+    Raises:
+        RefusedError: how long it is, and how long it may be.
+    """
+    payload_of = _PAYLOADS.get(type(message))
+    if payload_of is None:
+        return
+    size = len(payload_of(message))
+    if size >= MESSAGE_BYTES_LIMIT:
+        raise RefusedError(
+            413,
+            "RT0003",
+            f"{type(message).__name__} carries {size} bytes, and must stay below "
+            f"{MESSAGE_BYTES_LIMIT}; keep large data elsewhere and pass a reference to it",
+        )
 
 
 def check_command(kind: HandlerKind, command: Command) -> None:
@@ -140,4 +163,28 @@ _CHECKS: Final[Mapping[type[Command], Callable[[HandlerKind, Any], None]]] = {
     messages.CompleteAwakeable: _names_awakeable,
     messages.AttachInvocation: _names_target,
     messages.GetInvocationOutput: _names_target,
+}
+
+
+def _content(result: object) -> bytes | str:
+    """Give what a result carries."""
+    match result:
+        case messages.Value(content):
+            return content
+        case messages.Failure(_, message):
+            return message
+        case _:
+            return b""
+
+
+#: The part of a message that may be long.
+_PAYLOADS: Final[Mapping[type[Message], Callable[[Any], bytes | str]]] = {
+    messages.Output: lambda message: _content(message.result),
+    messages.SetState: lambda message: _content(message.value),
+    messages.Call: lambda message: message.parameter,
+    messages.OneWayCall: lambda message: message.parameter,
+    messages.SendSignal: lambda message: _content(message.result),
+    messages.CompletePromise: lambda message: _content(message.completion),
+    messages.CompleteAwakeable: lambda message: _content(message.result),
+    messages.ProposeRunCompletion: lambda message: _content(message.result),
 }
