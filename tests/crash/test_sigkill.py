@@ -124,7 +124,7 @@ def test_the_books_are_right_after_twenty_kills(tmp_path: Path) -> None:
 
 
 async def kill_and_check(tmp_path: Path) -> None:
-    seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
+    seed = int(os.environ.get("BOOKS_SEED", random.randrange(2**32)))
     print(f"seed {seed}")
     chance = random.Random(seed)
     server = Server("crash_shop:app", tmp_path / "data", tmp_path / "server.log")

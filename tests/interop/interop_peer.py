@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -103,30 +103,26 @@ class Process:
 
 
 class Peer(Process):
-    """The official server on a folder of its own."""
+    """A server on a folder of its own."""
 
-    def __init__(self, folder: Path, *, v7: bool) -> None:
-        self.port, self.admin_port, node_port = free_port(), free_port(), free_port()
-        pem = folder / "identity.pem"
-        pem.write_bytes(IDENTITY_PEM)
-        super().__init__(
-            [restate_server(), "--base-dir", folder / "data", "--node-name", "interop",
-             "--no-logo", "--log-format", "compact", "--listen-mode", "tcp"],
-            {
-                "DO_NOT_TRACK": "1",
-                "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node_port}",
-                "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{self.admin_port}",
-                "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{self.port}",
-                "RESTATE_DEFAULT_NUM_PARTITIONS": "2",
-                "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": "256MB",
-                "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "20ms",
-                "RESTATE_EXPERIMENTAL_ENABLE_PROTOCOL_V7": "true" if v7 else "false",
-                "RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE": str(pem),
-            },
-            folder / "server.log",
-        )  # fmt: skip
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.admin_port = free_port(), free_port()
+        self.pem = folder / "identity.pem"
+        self.pem.write_bytes(IDENTITY_PEM)
+        super().__init__(self.command(), self.environment(), folder / "server.log")
         self.admin = httpx.Client(base_url=f"http://127.0.0.1:{self.admin_port}", timeout=60)
         self.ingress = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    def command(self) -> list[str | Path]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    def invocation(self, invocation_id: str) -> dict[str, Any]:
+        """Give what the server knows of an invocation; nothing, if it does not know it."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         wait_until(self.answers, "the start of the server", self.check)
@@ -144,12 +140,74 @@ class Peer(Process):
         except httpx.TransportError:
             return False
 
-    def register(self, uri: str, *, http1: bool) -> dict[str, str]:
+    def register(self, uri: str, *, http1: bool) -> dict[str, Any]:
         request = {"uri": uri, "use_http_11": http1}
         reply = self.admin.post("/deployments", json=request)
         assert reply.status_code == 201, reply.text
-        deployment: dict[str, str] = self.admin.get(f"/deployments/{reply.json()['id']}").json()
+        deployment: dict[str, Any] = self.admin.get(f"/deployments/{reply.json()['id']}").json()
         return deployment
+
+
+class OwnPeer(Peer):
+    """The server of this project."""
+
+    def command(self) -> list[str | Path]:
+        return [
+            sys.executable, "-m", "perdure", "server", "--base-dir", self.folder / "data",
+            "--ingress-port", str(self.port), "--admin-port", str(self.admin_port),
+            "--set", "default-retry-policy.initial-interval=20ms",
+            "--set", f"worker.invoker.request-identity-private-key-pem-file={self.pem}",
+        ]  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(SOURCES)}
+
+    def invocation(self, invocation_id: str) -> dict[str, Any]:
+        reply = self.admin.get(f"/invocations/{invocation_id}")
+        return reply.json() if reply.status_code == 200 else {}
+
+
+class OfficialPeer(Peer):
+    """The official server, with the newest version of the protocol that it speaks by default."""
+
+    v7 = False
+
+    def command(self) -> list[str | Path]:
+        return [
+            restate_server(), "--base-dir", self.folder / "data", "--node-name", "interop",
+            "--no-logo", "--log-format", "compact", "--listen-mode", "tcp",
+        ]  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "DO_NOT_TRACK": "1",
+            "RESTATE_BIND_ADDRESS": f"127.0.0.1:{free_port()}",
+            "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{self.admin_port}",
+            "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{self.port}",
+            "RESTATE_DEFAULT_NUM_PARTITIONS": "2",
+            "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": "256MB",
+            "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "20ms",
+            "RESTATE_EXPERIMENTAL_ENABLE_PROTOCOL_V7": "true" if self.v7 else "false",
+            "RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE": str(self.pem),
+        }
+
+    def invocation(self, invocation_id: str) -> dict[str, Any]:
+        rows = self.query("SELECT id, status, pinned_service_protocol_version FROM sys_invocation")
+        return next((row for row in rows if row["id"] == invocation_id), {})
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        reply = self.admin.post(
+            "/query", json={"query": sql}, headers={"accept": "application/json"}
+        )
+        assert reply.status_code == 200, reply.text
+        rows: list[dict[str, Any]] = reply.json()["rows"]
+        return rows
+
+
+class OfficialPeerV7(OfficialPeer):
+    """The official server, with version 7 of the protocol turned on."""
+
+    v7 = True
 
 
 class ServiceProcess(Process):

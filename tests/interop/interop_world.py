@@ -13,15 +13,15 @@ from interop_peer import Peer, wait_until
 class Way:
     """How the services are reached."""
 
+    server: str
     web_server: str
     http1: bool = False
-    v7: bool = False
     inactivity_ms: int = 60_000
     signed: bool = False
     mounted: bool = False
 
     def __str__(self) -> str:
-        parts = ["v7" if self.v7 else "v6", self.web_server, "http1" if self.http1 else "http2"]
+        parts = [self.server, self.web_server, "http1" if self.http1 else "http2"]
         marks = {
             "impatient": not self.inactivity_ms,
             "signed": self.signed,
@@ -31,12 +31,15 @@ class Way:
 
 
 WAYS = [
-    Way("granian"),
-    Way("granian", inactivity_ms=0),
-    Way("hypercorn"),
-    Way("uvicorn", http1=True, mounted=True),
-    Way("granian", v7=True),
-    Way("granian", v7=True, http1=True, signed=True),
+    Way("official", "granian"),
+    Way("official", "granian", inactivity_ms=0),
+    Way("official", "hypercorn"),
+    Way("official", "uvicorn", http1=True, mounted=True),
+    Way("official_v7", "granian"),
+    Way("official_v7", "granian", http1=True, signed=True),
+    Way("own", "granian"),
+    Way("own", "hypercorn", inactivity_ms=0),
+    Way("own", "granian", http1=True, signed=True),
 ]
 
 
@@ -72,22 +75,9 @@ class Interop:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        reply = self.peer.admin.post(
-            "/query", json={"query": sql}, headers={"accept": "application/json"}
-        )
-        assert reply.status_code == 200, reply.text
-        rows: list[dict[str, Any]] = reply.json()["rows"]
-        return rows
-
-    def invocation(self, invocation_id: str) -> dict[str, Any]:
-        """Give what the server knows of an invocation."""
-        rows = self.query("SELECT id, status, pinned_service_protocol_version FROM sys_invocation")
-        return next((row for row in rows if row["id"] == invocation_id), {})
-
     def wait_for_status(self, invocation_id: str, *statuses: str) -> None:
         wait_until(
-            lambda: self.invocation(invocation_id).get("status") in statuses,
+            lambda: self.peer.invocation(invocation_id).get("status") in statuses,
             f"{invocation_id} as {statuses}",
             self.peer.check,
         )

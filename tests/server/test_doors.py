@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from perdure.server.doors import HEAD_BYTES_MAX, Door, DoorError, bind
+from perdure.server.doors import Door, DoorError, bind
+from perdure.server.http1_requests import HEAD_BYTES_MAX
 
 DEADLINE_S = 20
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -17,6 +17,7 @@ from perdure.server.settings import (
     SettingsError,
     environment_name,
     parse_address,
+    parse_size,
     read_environment,
 )
 
@@ -33,6 +34,67 @@ EVERY_KEY = {
         {"admin": Address("::1", 9071)},
     ),
     "base-dir": ("PERDURE_BASE_DIR", "/srv/data", {"data_dir": Path("/srv/data")}),
+    "ingress.advertised-ingress-endpoint": (
+        "PERDURE_INGRESS__ADVERTISED_INGRESS_ENDPOINT",
+        "https://shop.example",
+        {"advertised_ingress": "https://shop.example"},
+    ),
+    "admin.allow-link-local-deployments": (
+        "PERDURE_ADMIN__ALLOW_LINK_LOCAL_DEPLOYMENTS",
+        "true",
+        {"allow_link_local": True},
+    ),
+    "cluster-name": ("PERDURE_CLUSTER_NAME", "blue", {"cluster_name": "blue"}),
+    "default-idempotency-retention": (
+        "PERDURE_DEFAULT_IDEMPOTENCY_RETENTION",
+        "2h",
+        {"idempotency_retention_ms": 7_200_000},
+    ),
+    "default-workflow-completion-retention": (
+        "PERDURE_DEFAULT_WORKFLOW_COMPLETION_RETENTION",
+        "3h",
+        {"workflow_retention_ms": 10_800_000},
+    ),
+    "worker.invoker.disable-eager-state": (
+        "PERDURE_WORKER__INVOKER__DISABLE_EAGER_STATE",
+        "true",
+        {"disable_eager_state": True},
+    ),
+    "worker.invoker.message-size-limit": (
+        "PERDURE_WORKER__INVOKER__MESSAGE_SIZE_LIMIT",
+        "1.5 MiB",
+        {"message_bytes_limit": 1_572_864},
+    ),
+    "worker.invoker.connect-timeout": (
+        "PERDURE_WORKER__INVOKER__CONNECT_TIMEOUT",
+        "1s",
+        {"connect_timeout_ms": 1_000},
+    ),
+    "worker.invoker.http2-keep-alive-interval": (
+        "PERDURE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_INTERVAL",
+        "4s",
+        {"ping_interval_ms": 4_000},
+    ),
+    "worker.invoker.http2-keep-alive-timeout": (
+        "PERDURE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_TIMEOUT",
+        "2s",
+        {"ping_timeout_ms": 2_000},
+    ),
+    "worker.invoker.http2-idle-connection-timeout": (
+        "PERDURE_WORKER__INVOKER__HTTP2_IDLE_CONNECTION_TIMEOUT",
+        "1m",
+        {"idle_timeout_ms": 60_000},
+    ),
+    "worker.invoker.ca-file": (
+        "PERDURE_WORKER__INVOKER__CA_FILE",
+        "ca.pem",
+        {"ca_file": Path("ca.pem")},
+    ),
+    "worker.invoker.request-identity-private-key-pem-file": (
+        "PERDURE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE",
+        "key.pem",
+        {"identity_key_file": Path("key.pem")},
+    ),
     "shutdown-timeout": ("PERDURE_SHUTDOWN_TIMEOUT", "3s", {"shutdown_timeout_ms": 3_000}),
     "default-journal-retention": (
         "PERDURE_DEFAULT_JOURNAL_RETENTION",
@@ -148,6 +210,12 @@ def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
         ("default-retry-policy.max-attempts", "0", "whole number from 1, or unlimited"),
         ("default-retry-policy.max-attempts", "many", "whole number from 1, or unlimited"),
         ("default-retry-policy.on-max-attempts", "explode", "pause or kill"),
+        ("cluster-name", "two words", "without spaces"),
+        ("cluster-name", "", "without spaces"),
+        ("admin.allow-link-local-deployments", "yes", "true or false"),
+        ("worker.invoker.message-size-limit", "32 potatoes", "32 MiB"),
+        ("worker.invoker.message-size-limit", "-1", "32 MiB"),
+        ("worker.invoker.ca-file", "", "write a path"),
         ("worker.invoker.concurrent-invocations-limit", "0", "whole number from 1"),
         ("worker.invoker.concurrent-invocations-limit", "1.5", "whole number from 1"),
         ("worker.invoker.concurrent-invocations-limit", "٣", "whole number from 1"),
@@ -175,6 +243,23 @@ def test_attempts_may_be_unlimited():
 
 
 @pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("33554432", 2**25), ("32 MiB", 2**25), ("1kB", 1_000), ("2 GB", 2 * 10**9)],
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("key", EVERY_KEY)
+def test_every_value_is_written_as_it_is_read(key):
+    setting, (_, text, _) = KEYS[key], EVERY_KEY[key]
+    value = setting.parse(text)
+    shown = setting.show(value)
+    again = setting.parse(str(shown).lower() if isinstance(shown, bool) else str(shown))
+    assert again == value
+
+
+@pytest.mark.parametrize(
     ("text", "address"),
     [
         (":8080", Address("0.0.0.0", 8080)),  # noqa: S104 - nothing is bound
@@ -190,6 +275,9 @@ def test_addresses(text, address):
 def test_settings_reach_the_handlers_and_the_engine():
     settings = Settings(
         journal_retention_ms=1,
+        idempotency_retention_ms=10,
+        workflow_retention_ms=11,
+        disable_eager_state=True,
         inactivity_timeout_ms=2,
         abort_timeout_ms=3,
         retry_initial_interval_ms=4,
@@ -202,6 +290,9 @@ def test_settings_reach_the_handlers_and_the_engine():
     )
     assert settings.defaults() == Defaults(
         journal_retention_ms=1,
+        idempotency_retention_ms=10,
+        workflow_retention_ms=11,
+        lazy_state=True,
         inactivity_timeout_ms=2,
         abort_timeout_ms=3,
         retry_policy=RetryPolicy(4, 5.0, 6, 7, OnExhausted.KILL),

@@ -124,11 +124,15 @@ class Engine:
         def failed(error: BaseException) -> None:
             if not announced.done():
                 announced.set_exception(error)
+            # What cannot be recorded any more must not be done, and the tables may lack rows.
+            self._stop_leading()
             self.requests.abandon()
             self._on_failure(error)
 
         self.partition.lead(self._act, failed, lead)
         await announced
+        if self.partition.failure is not None:
+            raise self.partition.failure  # between the announcement and this turn of the loop
         self._timers.load()
         self._janitor.load()
         self._resume_running()
@@ -143,9 +147,7 @@ class Engine:
         self.requests.close("the server stops; ask again")
         if self.partition.failure is None:
             await self._invoker.drain(grace_s)
-        self._invoker.abort_all()
-        self._timers.stop()
-        self._janitor.stop()
+        self._stop_leading()
         await self.partition.settle()
         self.requests.abandon()
 
@@ -161,6 +163,12 @@ class Engine:
         if self.partition.failure is None:
             self.partition.flush()
             await asyncio.to_thread(self._world.store.checkpoint)
+
+    def _stop_leading(self) -> None:
+        """Start nothing more, and abort what is under way."""
+        self._invoker.abort_all()
+        self._timers.stop()
+        self._janitor.stop()
 
     def _act(self, action: Action) -> None:
         self._perform[type(action)](action)

@@ -21,7 +21,6 @@ from typing import Any, Final, cast
 
 from perdure.server.http1_exchange import Application, Exchange
 from perdure.server.http1_requests import BadRequestError, RequestHead, RequestReader
-from perdure.server.http1_response import Response
 from perdure.server.http1_text import date_line, error_response
 
 #: What an application may leave unread of a body before the client has to wait.
@@ -156,16 +155,7 @@ class Connection(asyncio.Protocol):
         """Begin an exchange, or let it wait for its turn."""
         if not self._listening:
             return  # the connection has ended within what was received at once
-        scope = self._scope.copy()
-        scope["http_version"] = head.version
-        scope["method"] = head.method
-        scope["path"] = head.path
-        scope["raw_path"] = head.raw_path
-        scope["query_string"] = head.query
-        scope["headers"] = head.headers
-        response = Response(head.method, head.version, keep_alive=head.keep_alive)
-        exchange = Exchange(self, scope, response, expects_continue=head.expects_continue)
-        self._incoming = exchange
+        exchange = self._incoming = Exchange(self, head)
         if self._current is None:
             self._begin(exchange)
         else:
@@ -219,9 +209,10 @@ class Connection(asyncio.Protocol):
         else:
             self.consumed()
 
-    def failed(self, exchange: Exchange, status: HTTPStatus) -> None:
-        """End the connection after an exchange whose response is not complete."""
-        if self._transport.is_closing():
+    def finished(self, exchange: Exchange, status: HTTPStatus) -> None:
+        """End the connection unless the response is complete."""
+        self._lobby.tasks.discard(exchange.task)
+        if exchange.response.complete or self._transport.is_closing():
             return
         if exchange.response.opened:
             # So that nobody takes for the whole what is only a part.
@@ -234,9 +225,9 @@ class Connection(asyncio.Protocol):
     def _begin(self, exchange: Exchange) -> None:
         lobby = self._lobby
         self._current = exchange
-        task = lobby.loop.create_task(exchange.run(lobby.application))
+        running = exchange.run(lobby.application, self._scope)
+        task = exchange.task = lobby.loop.create_task(running)
         lobby.tasks.add(task)
-        task.add_done_callback(lobby.tasks.discard)
 
     def _advance(self) -> None:
         """Turn to what follows the current exchange, of which nothing is left to do."""
@@ -308,7 +299,7 @@ class Connection(asyncio.Protocol):
         if broken.response.complete:
             self._end()
         else:
-            broken.lose_client()  # and when the application has ended: failed()
+            broken.lose_client()  # and when the application has ended: finished()
 
     def _end(self) -> None:
         """Take no more requests, say the last word, and hang up."""
@@ -316,7 +307,7 @@ class Connection(asyncio.Protocol):
         self._current = None
         self._line.clear()
         transport = self._transport
-        if transport.is_closing():
+        if self._lingering is not None or transport.is_closing():
             return
         if self._refusal is not None:
             transport.write(self._refusal)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from perdure.ingress.watching import DISCONNECT_EXTENSION
+from perdure.server.http1_requests import RequestHead
 from perdure.server.http1_response import Message, Response, ResponseError
 from perdure.server.http1_text import CONTINUE
 
@@ -46,8 +47,7 @@ class Exchange:
 
     Args:
         line: the connection.
-        response: the response, of which nothing is known yet.
-        expects_continue: whether the client waits for a word before it sends the body.
+        head: the request's head.
     """
 
     __slots__ = (
@@ -55,17 +55,23 @@ class Exchange:
         "_chunks",
         "_expects_continue",
         "_gone",
+        "_head",
         "_line",
         "_news",
         "_on_disconnect",
         "buffered",
         "received",
         "response",
+        "task",
     )
 
-    def __init__(self, line: Line, response: Response, *, expects_continue: bool) -> None:
+    #: What runs the application, once it does.
+    task: asyncio.Task[None]
+
+    def __init__(self, line: Line, head: RequestHead) -> None:
         self._line = line
-        self._expects_continue = expects_continue
+        self._head = head
+        self._expects_continue = head.expects_continue
         #: What arrived of the body and was not given to the application yet.
         self._chunks: list[bytes] = []
         self._body_given = False
@@ -73,7 +79,7 @@ class Exchange:
         #: Wakes the application when something arrives; made when it first waits.
         self._news: asyncio.Event | None = None
         self._on_disconnect: Callable[[], None] | None = None
-        self.response = response
+        self.response = Response(head.method, head.version, keep_alive=head.keep_alive)
         #: Size of what arrived and was not given to the application yet, in bytes.
         self.buffered = 0
         #: Whether the whole request was received.
@@ -86,13 +92,11 @@ class Exchange:
 
         Args:
             application: the application.
-            scope: the request's head as ASGI has it. Only the application keeps it: it leads back
-                here, and what goes in circles has to wait for the garbage collector.
+            scope: what ASGI wants to know about the connection.
         """
-        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect}
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
-            await application(scope, self.receive, self.send)
+            await application(self._scope(scope), self.receive, self.send)
         except asyncio.CancelledError:
             # A door cancels what is under way only when it stops.
             status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -103,6 +107,23 @@ class Exchange:
             logger.exception("an application failed to answer a request")
         finally:
             self._line.finished(self, status)
+
+    def _scope(self, connection: dict[str, Any]) -> dict[str, Any]:
+        """Give the request's head as ASGI has it.
+
+        It leads back here, and what goes in circles waits for the garbage collector: nobody but
+        the application keeps it.
+        """
+        head = self._head
+        scope = connection.copy()
+        scope["http_version"] = head.version
+        scope["method"] = head.method
+        scope["path"] = head.path
+        scope["raw_path"] = head.raw_path
+        scope["query_string"] = head.query
+        scope["headers"] = head.headers
+        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect}
+        return scope
 
     @property
     def waits_for_client(self) -> bool:

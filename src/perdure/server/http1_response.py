@@ -82,7 +82,7 @@ class Response:
             date: the header that tells the time.
 
         Raises:
-            ResponseError: the piece does not fit what came before it, or the head has no legal form.
+            ResponseError: the piece does not fit what came before it, or the head is not legal.
         """
         if self.complete:
             raise ResponseError("a response goes on after its end")

@@ -142,10 +142,10 @@ def parse_address(text: str) -> Address:
     return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by ":port"
 
 
-def parse_folder(text: str) -> Path:
-    """Read the path of a folder."""
+def parse_path(text: str) -> Path:
+    """Read the path of a file or folder."""
     if not text:
-        raise ValueError("write the path of a folder, such as ./perdure-data")
+        raise ValueError("write a path, such as ./perdure-data")
     return Path(text)
 
 
@@ -252,7 +252,7 @@ KEYS: Final[Mapping[str, Setting]] = {
     "ingress.advertised-ingress-endpoint": Setting("advertised_ingress", parse_word),
     "admin.bind-address": Setting("admin", parse_address, show_address),
     "admin.allow-link-local-deployments": _switch("allow_link_local"),
-    "base-dir": Setting("data_dir", Path),
+    "base-dir": Setting("data_dir", parse_path),
     "cluster-name": Setting("cluster_name", parse_word),
     "shutdown-timeout": _duration("shutdown_timeout_ms"),
     "default-journal-retention": _duration("journal_retention_ms"),
@@ -279,8 +279,10 @@ KEYS: Final[Mapping[str, Setting]] = {
     "worker.invoker.http2-keep-alive-interval": _duration("ping_interval_ms"),
     "worker.invoker.http2-keep-alive-timeout": _duration("ping_timeout_ms"),
     "worker.invoker.http2-idle-connection-timeout": _duration("idle_timeout_ms"),
-    "worker.invoker.ca-file": Setting("ca_file", Path),
-    "worker.invoker.request-identity-private-key-pem-file": Setting("identity_key_file", Path),
+    "worker.invoker.ca-file": Setting("ca_file", parse_path),
+    "worker.invoker.request-identity-private-key-pem-file": Setting(
+        "identity_key_file", parse_path
+    ),
 }
 
 

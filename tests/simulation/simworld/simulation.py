@@ -342,7 +342,7 @@ class Simulator:
             world.history,
             world.watch.applied,
             world.watch.looked,
-            _invocations(world),
+            world.watch.invocations,
             world.scheduler.now_s,
             world.hardware.truth.records,
         )
@@ -353,10 +353,6 @@ class Simulator:
         except Violation as violation:
             world.history.accuse(violation.promise, str(violation))
         return world.history.violation
-
-
-def _invocations(world: World) -> int:
-    return int(world.history.answered)
 
 
 @contextlib.contextmanager

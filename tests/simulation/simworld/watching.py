@@ -9,7 +9,7 @@ import invariants
 from images import Image, stored_bytes
 
 from perdure.core.model.invocations import Running
-from perdure.core.model.records import Progress, Suspended
+from perdure.core.model.records import Invoke, Progress, Suspended
 from perdure.engine.engine import Engine
 from perdure.protocol.ids import InvocationId, invocation_text
 
@@ -29,6 +29,7 @@ class Watch:
         self.seen: dict[InvocationId, int] = {}
         self.applied = 0
         self.looked = 0
+        self.invocations = 0
 
     def follow(self, engine: Engine, accuse: Any) -> None:
         """Look at whatever an engine applies from now on."""
@@ -39,8 +40,12 @@ class Watch:
             result = apply(record)
             self.applied += 1
             body = record.body
-            if isinstance(body, Progress) and isinstance(body.ending, Suspended):
-                self.seen[body.invocation_id] = body.ending.seen
+            if isinstance(body, Progress):
+                self.invocations += len(body.callees)
+                if isinstance(body.ending, Suspended):
+                    self.seen[body.invocation_id] = body.ending.seen
+            elif isinstance(body, Invoke):
+                self.invocations += 1
             if self._every == 1 or self._random.random() * self._every < 1:
                 try:
                     self.look(engine)
