@@ -6,9 +6,8 @@ part of the API that is here is the same in all of them. Errors are JSON through
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from importlib.metadata import PackageNotFoundError, version
-from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,24 +15,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from perdure.admin.catalog import Catalog
-from perdure.admin.deployments import Deployments
+from perdure.admin.about import API_VERSION_MAX, API_VERSION_MIN, own_version
 from perdure.admin.errors import AdminError
-from perdure.admin.invocations import Invocations
+from perdure.admin.openapi import describe
+from perdure.admin.operations import Operation, make_routes
 from perdure.admin.responses import error_response, json_response
+from perdure.admin.table import Parts, list_operations
+from perdure.engine.configurator import Configurator
 from perdure.engine.errors import RefusalError
+from perdure.engine.ports import StorageError
 from perdure.engine.registrar import Registrar
 from perdure.engine.requests import Requests
 
-API_VERSION_MIN: Final = 2
-API_VERSION_MAX: Final = 4
-
-#: Name and whether it is there, of what clients may ask for by version of the server.
-_FEATURES: Final = {"protocol_v7": True, "scoped_virtual_objects": False, "vqueues": False}
-
 
 def create_admin(
-    requests: Requests, ingress_url: str | None = None, registrar: Registrar | None = None
+    requests: Requests,
+    ingress_url: str | None = None,
+    registrar: Registrar | None = None,
+    configurator: Configurator | None = None,
+    more: Sequence[Operation] = (),
 ) -> Starlette:
     """Make the admin API.
 
@@ -41,10 +41,18 @@ def create_admin(
         requests: the engine.
         ingress_url: where requests to handlers go, for clients that ask.
         registrar: what registers deployments; without one, they are only shown.
+        configurator: what sets options and keeps subscriptions; without one, there is no changing.
+        more: operations of other parts of the server.
     """
-    routes = _routes(requests, ingress_url) + _registration(registrar)
+    parts = Parts(
+        requests=requests,
+        ingress_url=ingress_url,
+        registrar=registrar,
+        configurator=configurator,
+    )
+    routes = _routes([*list_operations(parts, force_by_default=False), *more])
     # The oldest version discovered a known address anew unless told not to.
-    oldest = _routes(requests, ingress_url) + _registration(registrar, force_by_default=True)
+    oldest = _routes([*list_operations(parts, force_by_default=True), *more])
     newer = range(API_VERSION_MIN + 1, API_VERSION_MAX + 1)
     application = Starlette(
         routes=[
@@ -56,6 +64,7 @@ def create_admin(
         exception_handlers={
             AdminError: _answer_error,
             RefusalError: _answer_error,
+            StorageError: _answer_error,
             HTTPException: _answer_error,
             Exception: _answer_error,
         },
@@ -64,50 +73,14 @@ def create_admin(
     return application
 
 
-def _routes(requests: Requests, ingress_url: str | None) -> list[Route]:
-    catalog = Catalog(requests)
-    invocations = Invocations(requests)
-    about = {
-        "version": _own_version(),
-        "min_admin_api_version": API_VERSION_MIN,
-        "max_admin_api_version": API_VERSION_MAX,
-        "ingress_endpoint": ingress_url,
-        "features": _FEATURES,
-    }
+def _routes(operations: Sequence[Operation]) -> list[Route]:
+    """Make the routes of operations, and one that describes them."""
+    description = json_response(describe(operations, own_version()))
 
-    async def show_health(_request: Request) -> Response:
-        return Response()
+    async def show_openapi(_request: Request) -> Response:
+        return description
 
-    async def show_version(_request: Request) -> Response:
-        return json_response(about)
-
-    one = "/invocations/{invocation_id}"
-    return [
-        Route("/health", show_health),
-        Route("/version", show_version),
-        Route("/deployments", catalog.deployments),
-        Route("/deployments/{deployment}", catalog.deployment),
-        Route("/services", catalog.services),
-        Route("/services/{service}", catalog.service),
-        Route("/services/{service}/handlers", catalog.handlers),
-        Route("/services/{service}/handlers/{handler}", catalog.handler),
-        Route(one, invocations.show_or_terminate, methods=["GET", "DELETE"]),
-        Route(f"{one}/resume", invocations.resume, methods=["PATCH"]),
-        Route(f"{one}/restart-as-new", invocations.restart_as_new, methods=["PATCH"]),
-        Route(f"{one}/{{operation}}", invocations.change, methods=["PATCH"]),
-    ]
-
-
-def _registration(registrar: Registrar | None, *, force_by_default: bool = False) -> list[Route]:
-    if registrar is None:
-        return []
-    deployments = Deployments(registrar, force_by_default=force_by_default)
-    one = "/deployments/{deployment}"
-    return [
-        Route("/deployments", deployments.register, methods=["POST"]),
-        Route(one, deployments.amend, methods=["PATCH", "PUT"]),
-        Route(one, deployments.remove, methods=["DELETE"]),
-    ]
+    return [*make_routes(operations), Route("/openapi", show_openapi)]
 
 
 async def _refuse_version(_request: Request) -> Response:
@@ -122,20 +95,17 @@ async def _answer_error(_request: Request, error: Exception) -> Response:
     """Turn an error into JSON; one that nobody foresaw is told to the log by the server."""
     match error:
         case AdminError():
-            return error_response(error.status, str(error), error.code)
+            return error_response(error.status, str(error), error.code, fields=error.fields)
         case RefusalError():
             retry_after = {"retry-after": str(error.retry_after_s)}
             return error_response(error.status, str(error), headers=retry_after)
+        case StorageError():
+            return error_response(
+                HTTPStatus.SERVICE_UNAVAILABLE, "the change could not be stored; nothing changed"
+            )
         case HTTPException():
             return error_response(error.status_code, error.detail, headers=error.headers)
         case _:
             return error_response(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the server's log says more"
             )
-
-
-def _own_version() -> str:
-    try:
-        return version("perdure")
-    except PackageNotFoundError:
-        return "0.0.0"  # run from sources that were never installed

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from perdure.admin.documents import (
+    DeploymentBrief,
+    HandlerDocument,
+    ServiceDocument,
     list_deployments,
     list_handlers,
     list_services,
@@ -14,20 +18,40 @@ from perdure.admin.documents import (
 )
 from perdure.admin.errors import bad_field, missing
 from perdure.admin.responses import json_response
+from perdure.admin.service_openapi import describe_service
 from perdure.core.model.deployments import ServiceSchema
 from perdure.engine.requests import Requests
 from perdure.protocol.ids import IdentifierError, parse_deployment_id
 
 
+class DeploymentList(Struct):
+    """All deployments, oldest first."""
+
+    deployments: list[DeploymentBrief]
+
+
+class ServiceList(Struct):
+    """All services, by name."""
+
+    services: list[ServiceDocument]
+
+
+class HandlerList(Struct):
+    """The handlers of a service, by name."""
+
+    handlers: list[HandlerDocument]
+
+
 class Catalog:
     """Reads the registry; each answer shows one immutable value of it."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Requests, ingress_url: str | None) -> None:
         self._requests = requests
+        self._ingress_url = ingress_url
 
     async def deployments(self, _request: Request) -> Response:
         """List deployments."""
-        return json_response({"deployments": list_deployments(self._requests.registry)})
+        return json_response(DeploymentList(list_deployments(self._requests.registry)))
 
     async def deployment(self, request: Request) -> Response:
         """Show one deployment."""
@@ -44,16 +68,20 @@ class Catalog:
 
     async def services(self, _request: Request) -> Response:
         """List services."""
-        return json_response({"services": list_services(self._requests.registry)})
+        return json_response(ServiceList(list_services(self._requests.registry)))
 
     async def service(self, request: Request) -> Response:
         """Show one service."""
         return json_response(show_service(self._requests.registry, self._service(request)))
 
+    async def openapi(self, request: Request) -> Response:
+        """Describe the handlers of a service."""
+        return json_response(describe_service(self._service(request), self._ingress_url))
+
     async def handlers(self, request: Request) -> Response:
         """List the handlers of a service."""
         service = self._service(request)
-        return json_response({"handlers": list_handlers(self._requests.registry, service)})
+        return json_response(HandlerList(list_handlers(self._requests.registry, service)))
 
     async def handler(self, request: Request) -> Response:
         """Show one handler."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
 
+from perdure.admin.secrets import redact
 from perdure.core.model.deployments import (
     Defaults,
     Deployment,
@@ -33,7 +34,8 @@ from perdure.protocol.manifest import (
     ServiceType,
 )
 
-_SERVICE_TYPES: Final = {
+#: Types of services, as clients read them.
+SERVICE_TYPES: Final = {
     ServiceType.SERVICE: "Service",
     ServiceType.VIRTUAL_OBJECT: "VirtualObject",
     ServiceType.WORKFLOW: "Workflow",
@@ -62,44 +64,53 @@ class RetryDocument(Struct):
     on_max_attempts: str | UnsetType = UNSET
 
 
-class HandlerDocument(Struct):
+class InfoDocument(Struct):
+    """Something to know about a service or handler, with its documented code."""
+
+    code: str
+    message: str
+
+
+class HandlerDocument(Struct, kw_only=True):
     """A handler."""
 
     name: str
-    ty: str | UnsetType
-    documentation: str | UnsetType
-    metadata: Mapping[str, str] | UnsetType
-    idempotency_retention: str | UnsetType
-    journal_retention: str | UnsetType
-    inactivity_timeout: str | UnsetType
-    abort_timeout: str | UnsetType
-    enable_lazy_state: bool | UnsetType
+    ty: str | UnsetType = UNSET
+    documentation: str | UnsetType = UNSET
+    metadata: Mapping[str, str] | UnsetType = UNSET
+    idempotency_retention: str | UnsetType = UNSET
+    journal_retention: str | UnsetType = UNSET
+    inactivity_timeout: str | UnsetType = UNSET
+    abort_timeout: str | UnsetType = UNSET
+    enable_lazy_state: bool | UnsetType = UNSET
     public: bool
     input_description: str
     output_description: str
-    input_json_schema: Any
-    output_json_schema: Any
+    input_json_schema: Any = UNSET
+    output_json_schema: Any = UNSET
     retry_policy: RetryDocument
+    info: list[InfoDocument] | UnsetType = UNSET
 
 
-class ServiceDocument(Struct):
+class ServiceDocument(Struct, kw_only=True):
     """A service, in one of its revisions."""
 
     name: str
     ty: str
     handlers: list[HandlerDocument]
-    documentation: str | UnsetType
-    metadata: Mapping[str, str] | UnsetType
+    documentation: str | UnsetType = UNSET
+    metadata: Mapping[str, str] | UnsetType = UNSET
     deployment_id: str
     revision: int
     public: bool
     idempotency_retention: str
-    workflow_completion_retention: str | UnsetType
+    workflow_completion_retention: str | UnsetType = UNSET
     journal_retention: str
     inactivity_timeout: str
     abort_timeout: str
     enable_lazy_state: bool
     retry_policy: RetryDocument
+    info: list[InfoDocument] | UnsetType = UNSET
 
 
 class RevisionDocument(Struct):
@@ -109,8 +120,8 @@ class RevisionDocument(Struct):
     revision: int
 
 
-class DeploymentDocument(Struct):
-    """A deployment, with its services in brief or in full.
+class DeploymentHead(Struct, kw_only=True):
+    """A deployment without its services.
 
     ``http_version`` is a field that clients require. In process nothing is spoken but messages,
     with the semantics of one stream of HTTP/2.
@@ -120,24 +131,35 @@ class DeploymentDocument(Struct):
     uri: str
     protocol_type: str
     http_version: str
-    additional_headers: Mapping[str, str] | UnsetType
-    metadata: Mapping[str, str] | UnsetType
+    additional_headers: Mapping[str, str] | UnsetType = UNSET
+    metadata: Mapping[str, str] | UnsetType = UNSET
     created_at: str
     min_protocol_version: int
     max_protocol_version: int
-    sdk_version: str | UnsetType
-    services: list[ServiceDocument] | list[RevisionDocument]
+    sdk_version: str | UnsetType = UNSET
 
 
-def list_deployments(registry: Registry) -> list[DeploymentDocument]:
+class DeploymentDocument(DeploymentHead, kw_only=True):
+    """A deployment, with its services in full."""
+
+    services: list[ServiceDocument]
+
+
+class DeploymentBrief(DeploymentHead, kw_only=True):
+    """A deployment, with its services by name and revision."""
+
+    services: list[RevisionDocument]
+
+
+def list_deployments(registry: Registry) -> list[DeploymentBrief]:
     """Show all deployments, their services by name and revision."""
     oldest_first = sorted(
         registry.deployments.values(), key=lambda each: (each.created_at, each.id)
     )
     return [
-        _deployment(
-            deployment,
-            [
+        DeploymentBrief(
+            **_head(deployment),
+            services=[
                 RevisionDocument(name, number)
                 for name, number in sorted(deployment.revisions.items())
             ],
@@ -149,26 +171,24 @@ def list_deployments(registry: Registry) -> list[DeploymentDocument]:
 def show_deployment(registry: Registry, deployment: Deployment) -> DeploymentDocument:
     """Show a deployment with its services in full."""
     schemas = [registry.pinned[deployment.id, name] for name in sorted(deployment.revisions)]
-    return _deployment(deployment, [show_service(registry, schema) for schema in schemas])
+    services = [show_service(registry, schema) for schema in schemas]
+    return DeploymentDocument(**_head(deployment), services=services)
 
 
-def _deployment(
-    deployment: Deployment, services: list[ServiceDocument] | list[RevisionDocument]
-) -> DeploymentDocument:
+def _head(deployment: Deployment) -> dict[str, Any]:
     manifest = deployment.manifest
-    return DeploymentDocument(
-        id=deployment.id,
-        uri=deployment.endpoint,
-        protocol_type=_PROTOCOL_TYPES[manifest.protocol_mode or ProtocolMode.BIDI_STREAM],
-        http_version=deployment.http_version,
-        additional_headers=deployment.additional_headers or UNSET,
-        metadata=deployment.metadata or UNSET,
-        created_at=utc_text(deployment.created_at),
-        min_protocol_version=manifest.min_protocol_version,
-        max_protocol_version=manifest.max_protocol_version,
-        sdk_version=_given(deployment.sdk_version),
-        services=services,
-    )
+    return {
+        "id": deployment.id,
+        "uri": deployment.endpoint,
+        "protocol_type": _PROTOCOL_TYPES[manifest.protocol_mode or ProtocolMode.BIDI_STREAM],
+        "http_version": deployment.http_version,
+        "additional_headers": redact(deployment.additional_headers) or UNSET,
+        "metadata": deployment.metadata or UNSET,
+        "created_at": utc_text(deployment.created_at),
+        "min_protocol_version": manifest.min_protocol_version,
+        "max_protocol_version": manifest.max_protocol_version,
+        "sdk_version": _given(deployment.sdk_version),
+    }
 
 
 def list_services(registry: Registry) -> list[ServiceDocument]:
@@ -182,7 +202,7 @@ def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
     defaults = registry.defaults
     return ServiceDocument(
         name=schema.name,
-        ty=_SERVICE_TYPES[schema.type],
+        ty=SERVICE_TYPES[schema.type],
         handlers=list_handlers(registry, schema),
         documentation=_given(schema.documentation),
         metadata=_given(schema.metadata),
@@ -230,8 +250,8 @@ def _handler(schema: HandlerSchema, options: HandlerManifest) -> HandlerDocument
 
 def _manifest_of(registry: Registry, schema: ServiceSchema) -> ServiceManifest:
     """Give what the deployment said about a service."""
-    manifest = registry.deployments[schema.deployment_id].manifest
-    return next(service for service in manifest.services if service.name == schema.name)
+    services = registry.deployments[schema.deployment_id].services()
+    return next(service for service in services if service.name == schema.name)
 
 
 def _workflow_retention(schema: ServiceSchema, defaults: Defaults) -> str | UnsetType:

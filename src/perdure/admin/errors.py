@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 
 
@@ -12,12 +13,20 @@ class AdminError(Exception):
         status: HTTP status.
         message: what is wrong.
         code: documented code such as META0006, where there is one.
+        fields: wrong fields of the body, each with what is wrong with it.
     """
 
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str | None = None,
+        fields: Iterable[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.fields = tuple(fields)
 
 
 def bad_field(field: str, reason: object) -> AdminError:

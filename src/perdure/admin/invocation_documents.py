@@ -32,13 +32,13 @@ _SERVICE_TYPES: Final = {
 }
 
 
-class InvocationDocument(Struct):
+class InvocationDocument(Struct, kw_only=True):
     """One invocation; what does not apply is left out."""
 
     id: str
     target: str
     target_service_name: str
-    target_service_key: str | UnsetType
+    target_service_key: str | UnsetType = UNSET
     target_handler_name: str
     target_service_ty: str
     status: str

@@ -6,16 +6,22 @@ it. One that is repeated because its answer was lost is answered by what the inv
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from perdure.admin.errors import AdminError, bad_field, bad_parameter, missing
 from perdure.admin.invocation_documents import show_invocation
+from perdure.admin.journal_documents import JournalDocument, show_entry
+from perdure.admin.operations import Endpoint
 from perdure.admin.responses import json_response
+from perdure.core.model.invocations import Invocation
+from perdure.core.model.journals import JournalEntry
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.requests import Requests, UnknownDeploymentError
 from perdure.protocol.ids import (
@@ -28,8 +34,16 @@ from perdure.protocol.ids import (
 
 #: The largest index that a journal can have.
 _INDEX_MAX: Final = 2**32 - 1
+_INDEX_DIGITS_MAX: Final = 100
+_NO_INDEX: Final = "it is not an index of a journal, which counts from 0"
 
 Change = Callable[[InvocationId], Awaitable[Verdict]]
+
+
+class RestartedDocument(Struct):
+    """The invocation that a restart began."""
+
+    new_invocation_id: str
 
 
 class Refusal(NamedTuple):
@@ -71,8 +85,16 @@ _REFUSALS: Final[Mapping[Verdict, Refusal]] = {
 }
 
 
+class Changed(NamedTuple):
+    """A change that was made, or will be as soon as the handler has heard of it."""
+
+    status: int
+    #: Id of the invocation that was started, if one was.
+    new_id: InvocationId | None = None
+
+
 class Invocations:
-    """Shows and changes invocations, through the engine."""
+    """Changes invocations, through the engine; each method raises AdminError if it does not."""
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
@@ -84,27 +106,79 @@ class Invocations:
             "purge-journal": requests.purge_journal,
         }
 
-    async def show_or_terminate(self, request: Request) -> Response:
-        """Answer GET and DELETE of an invocation."""
-        if request.method == "DELETE":
-            return await self.terminate(request)
-        return await self.show(request)
-
-    async def show(self, request: Request) -> Response:
-        """Show one invocation."""
-        invocation_id = _invocation_id(request)
+    def lookup(self, invocation_id: InvocationId) -> Invocation:
+        """Give the row of an invocation."""
         row = self._requests.lookup(invocation_id)
         if row is None:
             raise missing(f"invocation '{invocation_text(invocation_id)}'")
-        return json_response(show_invocation(invocation_id, row))
+        return row
 
-    async def change(self, request: Request) -> Response:
+    def journal(self, invocation_id: InvocationId) -> list[JournalEntry]:
+        """Give the journal of an invocation; nothing if it was purged before its result."""
+        self.lookup(invocation_id)
+        return self._requests.journal(invocation_id)
+
+    async def change(self, operation: str, invocation_id: InvocationId) -> Changed:
         """Cancel, kill, pause or purge an invocation."""
-        change = self._changes.get(request.path_params["operation"])
-        if change is None:
-            raise AdminError(HTTPStatus.NOT_FOUND, "not found")
+        return _changed(invocation_id, await self._changes[operation](invocation_id))
+
+    async def resume(self, invocation_id: InvocationId, deployment: str | None) -> Changed:
+        """Go on with an invocation, perhaps on another deployment."""
+        try:
+            verdict = await self._requests.resume(invocation_id, deployment)
+        except UnknownDeploymentError as error:
+            raise bad_parameter("deployment", error) from error
+        return _changed(invocation_id, verdict)
+
+    async def restart_as_new(
+        self, invocation_id: InvocationId, upto_index: int, deployment: str | None
+    ) -> Changed:
+        """Run an ended invocation again, as a new one."""
+        try:
+            verdict, new_id = await self._requests.restart_as_new(
+                invocation_id, upto_index, deployment
+            )
+        except UnknownDeploymentError as error:
+            raise bad_parameter("deployment", error) from error
+        return _changed(invocation_id, verdict)._replace(new_id=new_id)
+
+
+class InvocationEndpoints:
+    """Endpoints for one invocation."""
+
+    def __init__(self, invocations: Invocations) -> None:
+        self._invocations = invocations
+
+    async def show(self, request: Request) -> Response:
+        """Show an invocation."""
         invocation_id = _invocation_id(request)
-        return _respond(invocation_id, await change(invocation_id))
+        return json_response(
+            show_invocation(invocation_id, self._invocations.lookup(invocation_id))
+        )
+
+    async def show_journal(self, request: Request) -> Response:
+        """Show the journal of an invocation."""
+        entries = self._invocations.journal(_invocation_id(request))
+        return json_response(JournalDocument([show_entry(*each) for each in enumerate(entries)]))
+
+    async def show_entry(self, request: Request) -> Response:
+        """Show one entry of a journal."""
+        invocation_id = _invocation_id(request)
+        index = _index(request.path_params["index"], bad_field("index", _NO_INDEX))
+        entries = self._invocations.journal(invocation_id)
+        if index >= len(entries):
+            text = invocation_text(invocation_id)
+            raise missing(f"entry {index} in the journal of '{text}'")
+        return json_response(show_entry(index, entries[index]))
+
+    def changing(self, operation: str) -> Endpoint:
+        """Make what cancels, kills, pauses or purges an invocation."""
+
+        async def change(request: Request) -> Response:
+            changed = await self._invocations.change(operation, _invocation_id(request))
+            return Response(status_code=changed.status)
+
+        return change
 
     async def terminate(self, request: Request) -> Response:
         """Cancel, kill or purge an invocation, the older way: always accepted."""
@@ -112,40 +186,46 @@ class Invocations:
         mode = request.query_params.get("mode", "cancel").lower()
         if mode not in ("cancel", "kill", "purge"):
             raise bad_parameter("mode", f"{mode!r} is none of cancel, kill, purge")
-        await self._changes[mode](invocation_id)
+        with contextlib.suppress(AdminError):
+            await self._invocations.change(mode, invocation_id)
         return Response(status_code=HTTPStatus.ACCEPTED)
 
     async def resume(self, request: Request) -> Response:
         """Go on with an invocation, perhaps on another deployment."""
         invocation_id = _invocation_id(request)
-        deployment = _deployment(request)
-        try:
-            verdict = await self._requests.resume(invocation_id, deployment)
-        except UnknownDeploymentError as error:
-            raise bad_parameter("deployment", error) from error
-        return _respond(invocation_id, verdict)
+        deployment = check_deployment(request.query_params.get("deployment"))
+        changed = await self._invocations.resume(invocation_id, deployment)
+        return Response(status_code=changed.status)
 
     async def restart_as_new(self, request: Request) -> Response:
         """Run an ended invocation again, as a new one."""
         invocation_id = _invocation_id(request)
-        deployment = _deployment(request)
-        upto_index = _index(request)
-        try:
-            verdict, new_id = await self._requests.restart_as_new(
-                invocation_id, upto_index, deployment
-            )
-        except UnknownDeploymentError as error:
-            raise bad_parameter("deployment", error) from error
-        if new_id is None:
-            return _respond(invocation_id, verdict)
-        return json_response({"new_invocation_id": invocation_text(new_id)})
+        deployment = check_deployment(request.query_params.get("deployment"))
+        upto_index = _index(request.query_params.get("from", "0"), bad_parameter("from", _NO_INDEX))
+        changed = await self._invocations.restart_as_new(invocation_id, upto_index, deployment)
+        assert changed.new_id is not None, "a restart that succeeds has started an invocation"
+        return json_response(RestartedDocument(invocation_text(changed.new_id)))
 
 
-def _respond(invocation_id: InvocationId, verdict: Verdict) -> Response:
-    """Answer a change by what came of it."""
+def check_deployment(text: str | None) -> str | None:
+    """Read the deployment to go on with: ``latest``, ``keep``, an id, or None.
+
+    Raises:
+        AdminError: it is none of these.
+    """
+    if text is None or text.lower() in ("latest", "keep"):
+        return None if text is None else text.lower()
+    try:
+        return parse_deployment_id(text)
+    except IdentifierError as error:
+        raise bad_parameter("deployment", f"{error}; write latest, keep or an id") from error
+
+
+def _changed(invocation_id: InvocationId, verdict: Verdict) -> Changed:
+    """Tell what came of a change."""
     status = _DONE.get(verdict)
     if status is not None:
-        return Response(status_code=status)
+        return Changed(status)
     text = invocation_text(invocation_id)
     if verdict is Verdict.NOT_FOUND:
         raise missing(f"invocation '{text}'")
@@ -160,20 +240,10 @@ def _invocation_id(request: Request) -> InvocationId:
         raise bad_field("invocation_id", error) from error
 
 
-def _deployment(request: Request) -> str | None:
-    """Read the deployment to go on with: ``latest``, ``keep``, an id, or None."""
-    text = request.query_params.get("deployment")
-    if text is None or text.lower() in ("latest", "keep"):
-        return None if text is None else text.lower()
-    try:
-        return parse_deployment_id(text)
-    except IdentifierError as error:
-        raise bad_parameter("deployment", f"{error}; write latest, keep or an id") from error
-
-
-def _index(request: Request) -> int:
-    """Read the index of the last journal entry to keep."""
-    text = request.query_params.get("from", "0")
-    if not text.isascii() or not text.isdigit() or int(text) > _INDEX_MAX:
-        raise bad_parameter("from", f"{text!r} is not an index of a journal, which counts from 0")
+def _index(text: str, error: AdminError) -> int:
+    """Read the index of a journal entry, or raise an error."""
+    if not text.isascii() or not text.isdigit() or len(text) > _INDEX_DIGITS_MAX:
+        raise error
+    if int(text) > _INDEX_MAX:
+        raise error
     return int(text)

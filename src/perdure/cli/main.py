@@ -3,30 +3,81 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Final
 
 import click
 
-from perdure.cli.dev import dev
-from perdure.cli.errors import CommandError
-from perdure.cli.server import server
-from perdure.cli.serve import serve
+from perdure.cli.errors import EXIT_INTERRUPTED, CommandError
+from perdure.cli.groups import CommandGroup, Entry
+from perdure.cli.surroundings import Surroundings
+
+_HERE: Final = "perdure.cli.commands"
+
+#: All commands; none is loaded before it is called.
+COMMANDS: Final = {
+    "dev": Entry(
+        "perdure.cli.dev:dev",
+        "Serve the application MODULE:APP with everything included.",
+        ("up",),
+    ),
+    "server": Entry(
+        "perdure.cli.server:server",
+        "Run a server for services that live elsewhere.",
+    ),
+    "serve": Entry(
+        "perdure.cli.serve:serve",
+        "Serve the application MODULE:APP for a server elsewhere.",
+    ),
+    "whoami": Entry(f"{_HERE}.whoami:whoami", "Show which server is meant, and how it is."),
+    "deployments": Entry(
+        f"{_HERE}.deployments:deployments", "Show and change deployments.", ("dp",)
+    ),
+    "services": Entry(
+        f"{_HERE}.services:services", "Show services, and change their settings.", ("svc",)
+    ),
+    "invocations": Entry(f"{_HERE}.invocations:invocations", "Show and change invocations."),
+    "state": Entry(f"{_HERE}.state:state", "Show and change the state of objects and workflows."),
+    "subscriptions": Entry(
+        f"{_HERE}.subscriptions:subscriptions", "Show and change subscriptions.", ("sub",)
+    ),
+    "sql": Entry(f"{_HERE}.sql:sql", "Ask the server in SQL."),
+    "config": Entry(f"{_HERE}.config:config", "Choose among the servers you work with."),
+    "completions": Entry(
+        f"{_HERE}.completions:completions", "Complete commands in the shell with the tab key."
+    ),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="perdure", prog_name="perdure")
+@click.group(
+    cls=CommandGroup, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(None, "-V", "--version", package_name="perdure", prog_name="perdure")
 def cli() -> None:
-    """Durable execution for Python."""
+    """Durable execution for Python.
+
+    Commands may be cut short while they are clear: `perdure inv ls`. Data goes to stdout,
+    everything else to stderr.
+    """
 
 
-cli.add_command(dev)
-cli.add_command(server)
-cli.add_command(serve)
+def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
+    """Run one command line and give its exit code; errors are told without a traceback."""
+    try:
+        code = cli.main(
+            list(arguments), prog_name="perdure", obj=surroundings, standalone_mode=False
+        )
+    except CommandError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else 0
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend are told without a traceback."""
-    try:
-        cli()
-    except CommandError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:], Surroundings()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from perdure.cli.loading import load_application
 
 #: More than servers ask for on one connection, or all of them together on all connections.
 STREAMS_MAX = 100_000
+#: So long attempts may go on when the command is told to stop; servers repeat those cut off.
+STOP_S = 10
 
 
 @click.command()
@@ -66,8 +71,23 @@ def serve(
         http2_settings=granian.http.HTTP2Settings(max_concurrent_streams=STREAMS_MAX),
         ssl_cert=tls_certificate,
         ssl_key=tls_key,
+        workers_kill_timeout=STOP_S,
         working_dir=Path.cwd(),
-    ).serve()
+    ).serve(target_loader=load_in_worker)
+
+
+def load_in_worker(target: str) -> Any:
+    """Give the application to a worker, which from now on lives no longer than this command."""
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    return load_application(target)
+
+
+def _leave_with_parent() -> None:
+    """Wait for the end of the command, however it dies, and free the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _granian() -> Any:

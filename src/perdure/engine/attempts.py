@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from perdure.core.attempt.attempt import Attempt
 from perdure.core.model.invocations import Problem
 from perdure.core.model.records import Progress
+from perdure.engine.moment import LiveAttempt
 from perdure.protocol.messages import End, Error, Message, Notification, Suspension
 from perdure.protocol.session import Session
 
@@ -30,6 +31,7 @@ class OpenAttempt:
         "_now",
         "_propose",
         "_session",
+        "live",
     )
 
     def __init__(
@@ -47,6 +49,8 @@ class OpenAttempt:
         #: When the last message went either way, on the loop's clock.
         self._last_word = now()
         self._closing_since: float | None = None
+        #: Where and since when it runs, once it does.
+        self.live: LiveAttempt | None = None
 
     @property
     def attempt(self) -> Attempt:

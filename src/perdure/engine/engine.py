@@ -21,8 +21,10 @@ from perdure.core.machine.actions import (
 from perdure.core.model.deployments import Registry
 from perdure.core.model.invocations import Running
 from perdure.core.model.records import TimerFired
+from perdure.engine.errors import UnavailableError
 from perdure.engine.invoker import Invoker
 from perdure.engine.janitor import Janitor
+from perdure.engine.moment import Moment
 from perdure.engine.partition import Partition
 from perdure.engine.ports import Clock, Log, StorageError, Store
 from perdure.engine.registry import RegistryKeeper
@@ -169,6 +171,24 @@ class Engine:
         self._invoker.abort_all()
         self._timers.stop()
         self._janitor.stop()
+
+    def look(self) -> Moment:
+        """Give all that queries see, as of now.
+
+        Raises:
+            StorageError: the tables cannot be written, or not be read.
+            UnavailableError: the partition stopped; its tables may hold half of a record.
+        """
+        if self.partition.failure is not None:
+            raise UnavailableError(f"the server stopped: {self.partition.failure}")
+        self.partition.flush()
+        world = self._world
+        return Moment(
+            world.clock.now_ms(),
+            world.store.view(),
+            world.registry.registry,
+            self._invoker.live,
+        )
 
     def _act(self, action: Action) -> None:
         self._perform[type(action)](action)

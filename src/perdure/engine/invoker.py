@@ -21,6 +21,7 @@ from perdure.core.model.records import Failed, Progress
 from perdure.core.tables.keys import object_key
 from perdure.core.tables.tables import Tables
 from perdure.engine.attempts import OpenAttempt, broken_session
+from perdure.engine.moment import LiveAttempt
 from perdure.engine.partition import Partition
 from perdure.engine.ports import Clock
 from perdure.engine.transports import Line, TransportError, Transports
@@ -82,6 +83,11 @@ class Invoker:
     def queued(self) -> int:
         """How many attempts wait for a slot."""
         return len(self._queue)
+
+    @property
+    def live(self) -> dict[InvocationId, LiveAttempt]:
+        """The attempts that are open now."""
+        return {key: shell.live for key, shell in self._open.items() if shell.live is not None}
 
     def handler(self, service: str, handler: str) -> HandlerSchema | None:
         """Give the newest revision of a handler, for attempts that call it."""
@@ -199,6 +205,7 @@ class Invoker:
         if row.target.kind.keyed and not attempt.schema.lazy_state:
             state = self._tables.states.rows(object_key(row.target))
         now = self._clock.now_ms()
+        shell.live = LiveAttempt(now, deployment.id, deployment.sdk_version)
         shell.begin(session, opening(attempt.invocation_id, row, journal, state, now))
         if (
             deployment.manifest.protocol_mode is ProtocolMode.REQUEST_RESPONSE

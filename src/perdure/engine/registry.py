@@ -14,6 +14,12 @@ from perdure.core.model.deployments import (
     build_registry,
     with_deployment,
 )
+from perdure.core.model.event_sources import (
+    EventSources,
+    KafkaCluster,
+    Subscription,
+    event_sources,
+)
 from perdure.engine.ports import Clock, Document, StorageError
 from perdure.protocol.ids import DeploymentId, deployment_text, ulid
 from perdure.protocol.manifest import Manifest
@@ -22,7 +28,9 @@ from perdure.protocol.manifest import Manifest
 class Stored(Struct, frozen=True):
     """What the document holds."""
 
-    deployments: tuple[Deployment, ...]
+    deployments: tuple[Deployment, ...] = ()
+    clusters: tuple[KafkaCluster, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
 
 
 class RegistryKeeper:
@@ -33,13 +41,15 @@ class RegistryKeeper:
         self._clock = clock
         self._version = 0
         self._watchers: list[Callable[[Registry], None]] = []
-        deployments: tuple[Deployment, ...] = ()
+        stored = Stored()
         loaded = document.load()
         if loaded is not None:
             self._version, content = loaded
-            deployments = _decode(content)
+            stored = _decode(content)
         #: What can be called now.
-        self.registry = build_registry(deployments, defaults)
+        self.registry = build_registry(stored.deployments, defaults)
+        #: Where events come from now.
+        self.sources = event_sources(stored.clusters, stored.subscriptions)
 
     def watch(self, watcher: Callable[[Registry], None]) -> None:
         """Tell someone of every change from now on."""
@@ -71,11 +81,27 @@ class RegistryKeeper:
         Raises:
             StorageError: the change could not be made durable; nothing was changed.
         """
-        content = msgspec.json.encode(Stored(tuple(registry.deployments.values())))
-        self._version = self._document.replace(self._version, content)
+        self._replace(registry, self.sources)
         self.registry = registry
         for watcher in self._watchers:
             watcher(registry)
+
+    def store_sources(self, sources: EventSources) -> None:
+        """Put other sources of events in the place of these.
+
+        Raises:
+            StorageError: the change could not be made durable; nothing was changed.
+        """
+        self._replace(self.registry, sources)
+        self.sources = sources
+
+    def _replace(self, registry: Registry, sources: EventSources) -> None:
+        stored = Stored(
+            tuple(registry.deployments.values()),
+            tuple(sources.clusters.values()),
+            tuple(sources.subscriptions.values()),
+        )
+        self._version = self._document.replace(self._version, msgspec.json.encode(stored))
 
     def _newest_at(self, endpoint: str) -> Deployment | None:
         found = [
@@ -95,9 +121,9 @@ def _created(deployment: Deployment) -> tuple[int, DeploymentId]:
     return deployment.created_at, deployment.id
 
 
-def _decode(content: bytes) -> tuple[Deployment, ...]:
+def _decode(content: bytes) -> Stored:
     try:
-        return msgspec.json.decode(content, type=Stored).deployments
+        return msgspec.json.decode(content, type=Stored)
     except msgspec.DecodeError as error:
         raise StorageError(
             f"the registry of deployments cannot be read: {error}; restore the file from a backup, "

@@ -7,7 +7,7 @@ and the client asks again under the same id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final
 
@@ -17,12 +17,14 @@ from perdure.core.machine.admission import ALREADY_INVOKED
 from perdure.core.machine.endings import expires_at
 from perdure.core.machine.notifications import can_be_told
 from perdure.core.model.deployments import HandlerSchema, Registry
-from perdure.core.model.identities import CHANCE_BYTES, request_id, sibling_id
+from perdure.core.model.identities import CHANCE_BYTES, mutation_id, request_id, sibling_id
 from perdure.core.model.invocations import Completed, Invocation, Pin
+from perdure.core.model.journals import JournalEntry
 from perdure.core.model.records import (
     Cancel,
     Invoke,
     Kill,
+    MutateState,
     Pause,
     Purge,
     PurgeJournal,
@@ -101,6 +103,7 @@ class Requests:
     ) -> None:
         self._partition = partition
         self._invocations = partition.tables.invocations
+        self._journals = partition.tables.journals
         self._clock = clock
         self._registry = registry
         self._queued_attempts = queued_attempts
@@ -193,6 +196,10 @@ class Requests:
         limit = expires_at(row)
         return row if limit is None or self._clock.now_ms() < limit else None
 
+    def journal(self, invocation_id: InvocationId) -> list[JournalEntry]:
+        """Give the journal of an invocation, as far as it is kept."""
+        return [entry for _, entry in self._journals.rows(invocation_id)]
+
     # -- Changing what runs
 
     async def signal(
@@ -264,6 +271,24 @@ class Requests:
             )
         )
         return verdict, new_id if verdict is Verdict.DONE else None
+
+    async def mutate_state(
+        self, service: str, key: str, state: Mapping[bytes, bytes], version: str | None
+    ) -> Verdict:
+        """Replace the state of an object or workflow, in its turn behind whoever holds the key.
+
+        Args:
+            service: the object or workflow.
+            key: its key.
+            state: the whole new state.
+            version: version of the state that may be replaced; None replaces any.
+
+        Raises:
+            RefusalError: a bound is reached, or the server stops.
+        """
+        drawn = mutation_id(key, self._clock.now_ms(), self._clock.random_bytes(CHANCE_BYTES))
+        rows = tuple(sorted(state.items()))
+        return await self._verdict(MutateState(drawn, service, key, rows, version))
 
     # -- For the engine
 

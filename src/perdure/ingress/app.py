@@ -69,8 +69,8 @@ class Ingress:
         except ClientGoneError:
             return
         headers = reply.headers
-        if (origin := origin_header(exchange.headers)) is not None:
-            headers.append(origin)
+        if (origin := exchange.fields.get(b"origin")) is not None:
+            headers.append(origin_header(origin))
         headers += CONSTANT_HEADERS
         headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -6,7 +6,7 @@ their declared length or while they stream in, so that no more than the limit is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from perdure.ingress.errors import TooLargeError
@@ -22,14 +22,21 @@ class ClientGoneError(Exception):
     """The client went away; there is nobody to answer."""
 
 
-async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], limit: int) -> bytes:
+async def read_body(receive: Receive, declared_length: bytes | None, limit: int) -> bytes:
     """Read a request's body, of at most ``limit`` bytes.
+
+    Args:
+        receive: gives the body in pieces.
+        declared_length: the length that the client promises; the server has checked that it is a
+            number.
+        limit: how many bytes are accepted.
 
     Raises:
         TooLargeError: the body is longer.
         ClientGoneError: the client went away before its end.
     """
-    _check_size(_declared_length(headers), limit)
+    if declared_length is not None:
+        _check_size(int(declared_length), limit)
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -42,14 +49,6 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
         if not message.get("more_body", False):
             return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
-
-
-def _declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """Give the length that the client promises; the HTTP parser has checked that it is a number."""
-    for name, value in headers:
-        if name == b"content-length":
-            return int(value)
-    return 0
 
 
 def _check_size(size: int, limit: int) -> None:

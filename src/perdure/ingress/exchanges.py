@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from perdure.ingress.bodies import Receive, read_body
+from perdure.ingress.headers import first_values
 from perdure.ingress.watching import disconnect_of
 
 Scope = MutableMapping[str, Any]
@@ -17,6 +18,7 @@ class Exchange:
 
     __slots__ = (
         "_body_bytes_max",
+        "fields",
         "headers",
         "method",
         "query",
@@ -29,7 +31,10 @@ class Exchange:
         self.method: str = scope["method"]
         self.raw_path = _raw_path(scope)
         self.query: bytes = scope["query_string"]
-        self.headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+        #: Names, in lower case, and values, in order.
+        self.headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        #: The first value of each header.
+        self.fields = first_values(self.headers)
         self.receive = receive
         self.watch_disconnect = disconnect_of(scope, receive)
         self._body_bytes_max = body_bytes_max
@@ -46,7 +51,8 @@ class Exchange:
             TooLargeError: it is longer than the configured limit.
             ClientGoneError: the client went away before its end.
         """
-        return await read_body(self.receive, self.headers, self._body_bytes_max)
+        declared_length = self.fields.get(b"content-length")
+        return await read_body(self.receive, declared_length, self._body_bytes_max)
 
 
 def _raw_path(scope: Scope) -> bytes:

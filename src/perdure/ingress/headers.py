@@ -6,7 +6,7 @@ Passed on are all but those that concern this connection or the ingress alone, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -31,37 +31,46 @@ class RequestHeaders(Struct, gc=False):
     idempotency_key: str | None = None
 
 
-def read_headers(raw: Iterable[tuple[bytes, bytes]], ingress_path: bytes) -> RequestHeaders:
+def first_values(raw: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Give the value of each header; the first one, if it is repeated."""
+    return dict(reversed(raw))
+
+
+def read_headers(
+    raw: Iterable[tuple[bytes, bytes]], fields: Mapping[bytes, bytes], ingress_path: bytes
+) -> RequestHeaders:
     """Read the headers of a request to a handler; names are in lower case already.
 
     Args:
         raw: names and values in order.
+        fields: the first value of each.
         ingress_path: path and query of the request, as they came.
 
     Raises:
         BadRequestError: the idempotency key is no visible ASCII, or a limit key is given.
     """
-    content_type: str | None = None
-    idempotency_key: str | None = None
-    forwarded = [("x-restate-ingress-path", ingress_path.decode("latin-1"))]
-    for name, value in raw:
-        # Latin-1 keeps every byte as one character: what the handler sees can be undone.
-        text = value.decode("latin-1")
-        if name not in _KEPT_HERE:
-            forwarded.append((name.decode("latin-1"), text))
-        if name == _CONTENT_TYPE:
-            content_type = text
-        elif name == _IDEMPOTENCY_KEY and idempotency_key is None:
-            idempotency_key = _checked_idempotency_key(text)
-        elif name == _LIMIT_KEY and value:
-            raise BadRequestError(
-                "a limit-key requires a scope to be set, which this server does not offer; "
-                "leave out the header x-restate-limit-key"
-            )
-    return RequestHeaders(tuple(forwarded), content_type, idempotency_key)
+    if fields.get(_LIMIT_KEY):
+        raise BadRequestError(
+            "a limit-key requires a scope to be set, which this server does not offer; "
+            "leave out the header x-restate-limit-key"
+        )
+    # Latin-1 keeps every byte as one character: what the handler sees can be undone.
+    forwarded = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in raw
+        if name not in _KEPT_HERE
+    ]
+    content_type = fields.get(_CONTENT_TYPE)
+    idempotency_key = fields.get(_IDEMPOTENCY_KEY)
+    return RequestHeaders(
+        (("x-restate-ingress-path", ingress_path.decode("latin-1")), *forwarded),
+        None if content_type is None else content_type.decode("latin-1"),
+        None if idempotency_key is None else _checked_idempotency_key(idempotency_key),
+    )
 
 
-def _checked_idempotency_key(text: str) -> str:
+def _checked_idempotency_key(raw: bytes) -> str:
+    text = raw.decode("latin-1")
     if not text.isascii() or not text.isprintable():
         raise BadRequestError(
             "bad header idempotency-key: it can hold visible ASCII characters only"

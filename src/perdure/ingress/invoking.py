@@ -35,7 +35,7 @@ async def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) ->
     """
     handler, key, mode = find_handler(requests.registry, route)
     delay_ms = read_delay_ms(exchange.query, mode)
-    headers = read_headers(exchange.headers, exchange.url)
+    headers = read_headers(exchange.headers, exchange.fields, exchange.url)
     body = await exchange.body()
     check_request(handler, headers, body)
     record = Invoke(

@@ -91,9 +91,15 @@ def invocation_text(invocation_id: InvocationId) -> str:
     assert len(invocation_id) == INVOCATION_ID_SIZE
     return (
         "inv_1"
-        + base62.encode(invocation_id[:8], base62.WIDTH_64)
+        + _partition_text(invocation_id[:PARTITION_KEY_SIZE])
         + base62.encode(invocation_id[8:], base62.WIDTH_128)
     )
+
+
+@lru_cache(maxsize=16_384)
+def _partition_text(partition_key: bytes) -> str:
+    """Write a partition key; those of plain services come again and again."""
+    return base62.encode(partition_key, base62.WIDTH_64)
 
 
 def parse_invocation_id(text: str) -> InvocationId:

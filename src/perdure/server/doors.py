@@ -20,12 +20,17 @@ from typing import Any, Final
 
 from perdure.server.http1 import Connection, Lobby
 from perdure.server.http1_exchange import Application
+from perdure.server.http1_requests import HEAD_BYTES_MAX
+
+__all__ = ["HEAD_BYTES_MAX", "Application", "Door", "DoorError", "bind"]
 
 #: Connections that may wait to be accepted.
 _BACKLOG: Final = 2048
 #: Longer than clients and load balancers commonly keep idle connections, so that they close first:
 #: a connection closed by the server may have a request on the way.
 _PATIENCE_S: Final = 120.0
+#: How often the doors look for such connections.
+_SWEEP_S: Final = 10.0
 #: How long cancelled requests may take to say good-bye.
 _FAREWELL_S: Final = 1.0
 
@@ -75,6 +80,7 @@ class Door:
         self._lobby: Lobby | None = None
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
 
     @property
     def address(self) -> tuple[Any, ...]:
@@ -87,6 +93,7 @@ class Door:
         loop = asyncio.get_running_loop()
         lobby = self._lobby = Lobby(self._application)
         self._tick(loop, lobby)
+        self._sweep(loop, lobby)
         self._server = await loop.create_server(
             lambda: Connection(lobby), sock=self._listener, backlog=_BACKLOG
         )
@@ -97,11 +104,13 @@ class Door:
             self._server.close()
         if self._lobby is not None:
             await self._empty(self._lobby, grace_s)
-        if self._clock is not None:
-            self._clock.cancel()
+        for timer in (self._clock, self._sweeper):
+            if timer is not None:
+                timer.cancel()
         self._listener.close()
 
     async def _empty(self, lobby: Lobby, grace_s: float) -> None:
+        lobby.closed = True
         for connection in tuple(lobby.connections):
             connection.shutdown()
         await _settle(lobby.tasks, grace_s)
@@ -111,12 +120,16 @@ class Door:
         await _disconnect(lobby)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, lobby: Lobby) -> None:
-        """Read the clocks once a second, and look around for idle connections."""
+        """Read the clocks, once a second."""
         lobby.read_clocks()
-        lobby.expire(_PATIENCE_S)
         # A little after the second has changed, so that the date is never behind by a whole one.
         delay = 1.001 - time.time() % 1.0
         self._clock = loop.call_later(delay, self._tick, loop, lobby)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop, lobby: Lobby) -> None:
+        """End idle connections; one look at all of them now and then is cheaper than timers."""
+        lobby.expire(_PATIENCE_S)
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep, loop, lobby)
 
 
 async def _settle(tasks: Collection[asyncio.Task[None]], timeout_s: float) -> None:

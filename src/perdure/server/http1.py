@@ -47,6 +47,8 @@ class Lobby:
         self.connections: set[Connection] = set()
         #: Requests under way.
         self.tasks: set[asyncio.Task[None]] = set()
+        #: Whether the door has closed behind those who are in.
+        self.closed = False
         #: Set when the last connection was lost.
         self.deserted = asyncio.Event()
         self.read_clocks()
@@ -101,10 +103,12 @@ class Connection(asyncio.Protocol):
         """Begin."""
         # uvloop's transports have the interface without being instances of the class.
         self._transport = cast(asyncio.Transport, transport)
+        if self._lobby.closed:
+            self._transport.abort()  # accepted at the last moment
         self._lobby.connections.add(self)
         self._scope: dict[str, Any] = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "scheme": "http",
             "root_path": "",
             "client": _address(transport.get_extra_info("peername")),
@@ -120,7 +124,6 @@ class Connection(asyncio.Protocol):
             self._lingering.cancel()
         if self._current is not None:
             self._current.lose_client()
-        self._reader.close()
         connections = self._lobby.connections
         connections.discard(self)
         if not connections:
@@ -133,7 +136,6 @@ class Connection(asyncio.Protocol):
         try:
             self._reader.feed(data)
         except BadRequestError as error:
-            # What follows the last request of a connection is for nobody.
             if self._listening:
                 self._refuse(error)
 
@@ -178,6 +180,8 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return  # nobody listens
         self._incoming = None
+        if not exchange.response.keep_alive:
+            self._listening = False  # what follows the last request is for nobody
         exchange.end_body()
         if exchange.response.complete:
             self._advance()
@@ -211,7 +215,8 @@ class Connection(asyncio.Protocol):
 
     def finished(self, exchange: Exchange, status: HTTPStatus) -> None:
         """End the connection unless the response is complete."""
-        self._lobby.tasks.discard(exchange.task)
+        if exchange.task is not None:
+            self._lobby.tasks.discard(exchange.task)
         if exchange.response.complete or self._transport.is_closing():
             return
         if exchange.response.opened:
@@ -226,8 +231,10 @@ class Connection(asyncio.Protocol):
         lobby = self._lobby
         self._current = exchange
         running = exchange.run(lobby.application, self._scope)
-        task = exchange.task = lobby.loop.create_task(running)
-        lobby.tasks.add(task)
+        task = lobby.loop.create_task(running)
+        if not task.done():  # as it may be where tasks start eagerly
+            exchange.task = task
+            lobby.tasks.add(task)
 
     def _advance(self) -> None:
         """Turn to what follows the current exchange, of which nothing is left to do."""

@@ -18,7 +18,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 logger = logging.getLogger("perdure.server")
 
 
-class Line(Protocol):
+class Wire(Protocol):
     """The connection that an exchange belongs to."""
 
     @property
@@ -46,7 +46,7 @@ class Exchange:
     """A request whose head is known, and the response to it.
 
     Args:
-        line: the connection.
+        wire: the connection.
         head: the request's head.
     """
 
@@ -56,20 +56,17 @@ class Exchange:
         "_expects_continue",
         "_gone",
         "_head",
-        "_line",
         "_news",
         "_on_disconnect",
+        "_wire",
         "buffered",
         "received",
         "response",
         "task",
     )
 
-    #: What runs the application, once it does.
-    task: asyncio.Task[None]
-
-    def __init__(self, line: Line, head: RequestHead) -> None:
-        self._line = line
+    def __init__(self, wire: Wire, head: RequestHead) -> None:
+        self._wire = wire
         self._head = head
         self._expects_continue = head.expects_continue
         #: What arrived of the body and was not given to the application yet.
@@ -84,6 +81,8 @@ class Exchange:
         self.buffered = 0
         #: Whether the whole request was received.
         self.received = False
+        #: What runs the application, while it does.
+        self.task: asyncio.Task[None] | None = None
 
     # -- For the connection
 
@@ -97,16 +96,19 @@ class Exchange:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
             await application(self._scope(scope), self.receive, self.send)
+            if not self.response.complete and not self._gone:
+                logger.error("an application ended without having answered a request")
         except asyncio.CancelledError:
             # A door cancels what is under way only when it stops.
             status = HTTPStatus.SERVICE_UNAVAILABLE
             raise
         except Exception:
             # The last place where an application's error can be told: to the log here, to the
-            # client by the connection.
-            logger.exception("an application failed to answer a request")
+            # client by the connection. An application whose client went away may well fail.
+            if not self._gone:
+                logger.exception("an application failed to answer a request")
         finally:
-            self._line.finished(self, status)
+            self._wire.finished(self, status)
 
     def _scope(self, connection: dict[str, Any]) -> dict[str, Any]:
         """Give the request's head as ASGI has it.
@@ -148,9 +150,13 @@ class Exchange:
     def lose_client(self) -> None:
         """Tell the application that there is nobody to answer."""
         self._gone = True
-        self._chunks.clear()
+        self._drop_body()
         self._wake()
         self._tell_disconnect()
+
+    def _drop_body(self) -> None:
+        self._chunks.clear()
+        self.buffered = 0
 
     def _wake(self) -> None:
         if self._news is not None:
@@ -171,9 +177,9 @@ class Exchange:
     async def receive(self) -> Message:
         """Give what arrived of the body; after the body, wait for the end of the exchange."""
         while not self._has_news():
-            if self._expects_continue:
+            if self._expects_continue and not self.response.opened:
                 self._expects_continue = False
-                self._line.write(CONTINUE)
+                self._wire.write(CONTINUE)
             if self._news is None:
                 self._news = asyncio.Event()
             self._news.clear()
@@ -181,10 +187,9 @@ class Exchange:
         if self._gone or self.response.complete:
             return {"type": "http.disconnect"}
         body = b"".join(self._chunks)
-        self._chunks.clear()
-        self.buffered = 0
+        self._drop_body()
         self._body_given = self.received
-        self._line.consumed()
+        self._wire.consumed()
         return {"type": "http.request", "body": body, "more_body": not self.received}
 
     def _has_news(self) -> bool:
@@ -193,10 +198,11 @@ class Exchange:
         return self.received and not self._body_given
 
     async def send(self, message: Message) -> None:
-        """Take a piece of the response; what is for a client that went away is dropped.
+        """Take a piece of the response.
 
         Raises:
             ResponseError: the piece does not fit what came before it.
+            ConnectionResetError: the client went away.
         """
         kind = message["type"]
         if kind == "http.response.start":
@@ -204,10 +210,11 @@ class Exchange:
             return
         if kind != "http.response.body":
             raise ResponseError(f"'{kind}' is nothing that can be sent here")
-        if not self._line.writable.is_set():
-            await self._line.writable.wait()
-        if not self._gone:
-            self._proceed(message.get("body", b""), more=message.get("more_body", False))
+        if not self._wire.writable.is_set():
+            await self._wire.writable.wait()
+        if self._gone:
+            raise ConnectionResetError("the client went away")
+        self._proceed(message.get("body", b""), more=message.get("more_body", False))
 
     def _proceed(self, body: bytes, *, more: bool) -> None:
         response = self.response
@@ -215,7 +222,8 @@ class Exchange:
             # The client was never told to go on. Whether the body follows nobody knows, so that
             # nothing after this can be taken for a request.
             response.keep_alive = False
-        self._line.write(response.proceed(body, more=more, date=self._line.date))
+        self._wire.write(response.proceed(body, more=more, date=self._wire.date))
         if response.complete:
+            self._drop_body()
             self._wake()
-            self._line.answered(self)
+            self._wire.answered(self)

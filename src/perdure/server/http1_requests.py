@@ -100,11 +100,6 @@ class RequestReader:
         if self._undigested > HEAD_BYTES_MAX:
             raise _head_too_long()
 
-    def close(self) -> None:
-        """Read no more, and let go of what is kept for reading."""
-        # The parser keeps methods of this object: one cycle less for the garbage collector.
-        del self._parser
-
     def _feed(self, data: bytes | memoryview) -> None:
         """Read, and serve requests that offer an upgrade as if they did not (RFC 9110, 7.8).
 
@@ -147,6 +142,7 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer."""
         name = name.lower()
+        value = value.rstrip(b" \t")
         if name in _NOTED:
             self._noted[name] = value.lower()
         self._headers.append((name, value))

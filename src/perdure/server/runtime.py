@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from perdure.admin.app import create_admin
 from perdure.core.model.deployments import Deployment, Registry
 from perdure.engine.clock import SystemClock
+from perdure.engine.configurator import Configurator
 from perdure.engine.engine import Engine, World
 from perdure.engine.ports import Document, Log, Store
 from perdure.engine.registrar import Registrar
@@ -126,7 +127,10 @@ class Runtime:
         ingress_url = None if ingress is None else _url_of(ingress.getsockname())
         registrar = Registrar(self._keeper, self._services.discoverer)
         admin = create_admin(
-            self._engine.requests, self._services.advertised_ingress or ingress_url, registrar
+            self._engine.requests,
+            self._services.advertised_ingress or ingress_url,
+            registrar,
+            Configurator(self._keeper, SystemClock()),
         )
         applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
         for name, listener in listeners.items():

@@ -10,16 +10,18 @@ from collections.abc import Mapping
 
 import msgspec
 
+from perdure.core.model.events import Event
 from perdure.core.model.invocations import Invocation
 from perdure.core.model.journals import JournalEntry
+from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise
 from perdure.core.model.timers import Timer
 from perdure.core.tables.keys import parse_expiry_key, parse_timer_key
 from perdure.core.tables.tables import Lock, Tables
 from perdure.protocol.ids import InvocationId
 
-ROWS = ("invocations", "locks", "lines", "timers", "running", "expiries", "facts")
-GROUPS = ("journals", "states", "promises")
+ROWS = ("invocations", "locks", "lines", "mutations", "timers", "running", "expiries", "facts")
+GROUPS = ("journals", "events", "states", "promises")
 
 
 def stored_bytes(tables: Tables, store: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -51,9 +53,11 @@ class Image:
         self.held = dict(held)
         self.invocations: dict[InvocationId, Invocation] = {}
         self.journals: dict[InvocationId, dict[int, JournalEntry]] = defaultdict(dict)
+        self.events: dict[InvocationId, dict[int, Event]] = defaultdict(dict)
         self.states: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
         self.locks: dict[bytes, Lock] = {}
         self.lines: dict[bytes, InvocationId] = {}
+        self.mutations: dict[bytes, Mutation] = {}
         self.promises: dict[bytes, dict[bytes, Promise]] = defaultdict(dict)
         self.timers: set[Timer] = set()
         self.running: set[InvocationId] = set()
@@ -69,6 +73,10 @@ def _read_invocation(image, key, value):
 
 def _read_journal(image, key, value):
     image.journals[InvocationId(key[:24])][int.from_bytes(key[24:], "big")] = _ENTRY(value)
+
+
+def _read_event(image, key, value):
+    image.events[InvocationId(key[:24])][int.from_bytes(key[24:], "big")] = _EVENT(value)
 
 
 def _split_object_key(key):
@@ -95,6 +103,10 @@ def _read_line(image, key, value):
     image.lines[key] = InvocationId(value)
 
 
+def _read_mutation(image, key, value):
+    image.mutations[key] = _MUTATION(value)
+
+
 def _read_timer(image, key, _value):
     image.timers.add(parse_timer_key(key))
 
@@ -113,15 +125,19 @@ def _read_fact(image, key, value):
 
 _INVOCATION = msgspec.msgpack.Decoder(Invocation).decode
 _ENTRY = msgspec.msgpack.Decoder(JournalEntry).decode
+_EVENT = msgspec.msgpack.Decoder(Event).decode
 _PROMISE = msgspec.msgpack.Decoder(Promise).decode
 _LOCK = msgspec.msgpack.Decoder(Lock).decode
+_MUTATION = msgspec.msgpack.Decoder(Mutation).decode
 _NUMBER = msgspec.msgpack.Decoder(int).decode
 _READ = {
     b"i": _read_invocation,
     b"j": _read_journal,
+    b"v": _read_event,
     b"s": _read_state,
     b"l": _read_lock,
     b"q": _read_line,
+    b"u": _read_mutation,
     b"p": _read_promise,
     b"t": _read_timer,
     b"r": _read_running,

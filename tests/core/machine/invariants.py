@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from images import Image
 
+from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.model.awaiting import Settled, settle_all
 from perdure.core.model.invocations import (
     Completed,
@@ -39,12 +40,14 @@ def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
     """
     a_key_has_one_holder(image)
     whoever_waits_for_a_key_stands_in_line(image)
+    whatever_changes_a_state_stands_in_line(image)
     what_runs_is_listed(image)
     what_is_due_has_its_timer(image)
     suspended_invocations_lack_what_they_await(image, seen)
     promises_know_who_listens(image)
     what_ended_expires(image)
     journals_are_as_long_as_rows_say(image)
+    events_are_as_many_as_rows_say(image)
     nothing_is_left_of_the_forgotten(image)
     attempts_are_numbered_once(image)
 
@@ -75,6 +78,15 @@ def whoever_waits_for_a_key_stands_in_line(image: Image) -> None:
         assert row.target.kind is HandlerKind.EXCLUSIVE
         assert group == object_key(row.target)
         assert group in image.locks, "somebody waits for a key that is free"
+        assert image.locks[group].head <= place < image.locks[group].tail
+
+
+def whatever_changes_a_state_stands_in_line(image: Image) -> None:
+    """I5, I6: mutations wait at places of their own, behind somebody who holds the key."""
+    assert not image.mutations.keys() & image.lines.keys(), "two stand at one place"
+    for position in image.mutations:
+        group, place = position[:-8], int.from_bytes(position[-8:], "big")
+        assert group in image.locks, "a mutation waits for a key that is free"
         assert image.locks[group].head <= place < image.locks[group].tail
 
 
@@ -201,10 +213,18 @@ def journals_are_as_long_as_rows_say(image: Image) -> None:
         assert row.journal.commands == len(commands)
 
 
+def events_are_as_many_as_rows_say(image: Image) -> None:
+    """Events are numbered without gaps up to what the row counted; only the oldest are dropped."""
+    for invocation_id, row in image.invocations.items():
+        numbers = sorted(image.events.get(invocation_id, {}))
+        assert numbers == list(range(max(0, row.events - EVENTS_MAX), row.events))
+
+
 def nothing_is_left_of_the_forgotten(image: Image) -> None:
     """Every row about an invocation is about one that has a row."""
     alive = image.invocations.keys()
     assert image.journals.keys() <= alive
+    assert image.events.keys() <= alive
     assert {timer.invocation_id for timer in image.timers} <= alive
     assert {invocation_id for _, invocation_id, _ in image.expiries} <= alive
     assert image.running <= alive

@@ -41,6 +41,7 @@ from machine_values import (
 from world import World
 
 from perdure.core.model.invocations import Caller, Invocation, Pin
+from perdure.core.model.mutations import state_version
 from perdure.core.model.records import (
     Attach,
     Ended,
@@ -114,6 +115,7 @@ class Event(IntEnum):
     ATTACH = 21
     ANNOUNCE = 22
     STALE_LEADER = 23
+    MUTATE_STATE = 24
 
 
 class Choice(NamedTuple):
@@ -319,6 +321,13 @@ class Program:
         caller = Caller(who, 10_000 + choice.what, kind, row.created_at)
         self.world.apply(body(self.anyone(choice.what), caller))
 
+    def mutate_state(self, choice: Choice) -> None:
+        """Replace a state from outside, sometimes one that is expected to be empty."""
+        version = state_version(()) if choice.how % 4 == 0 else None
+        target = TARGETS[choice.who % len(TARGETS)]
+        if target.kind.keyed:
+            self.world.mutate(target, version, a=b"%d" % choice.what)
+
     def stale_leader(self, choice: Choice) -> None:
         """Apply what a leader of old wrote."""
         if self.world.epoch == 0 or not self.world.records:
@@ -355,6 +364,7 @@ _HAPPEN = {
     Event.STRAY_RESPONSE: Program.stray_response,
     Event.ATTACH: Program.attach,
     Event.ANNOUNCE: lambda self, choice: self.world.announce(),
+    Event.MUTATE_STATE: Program.mutate_state,
     Event.STALE_LEADER: Program.stale_leader,
 }
 assert _HAPPEN.keys() == set(Event)

@@ -40,6 +40,7 @@ from perdure.core.model.records import (
     Expire,
     Invoke,
     Kill,
+    MutateState,
     Pause,
     Progress,
     Purge,
@@ -323,6 +324,15 @@ def test_a_cancellation_is_a_signal_in_the_journal(world, status):
     assert world.journal(A) == [Signal(SIGNAL_CANCEL, VOID)]
 
 
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_state_is_replaced_once_nobody_holds_its_key(world, status):
+    BECOME[status](world)
+    held = world.holder(add()) is not None
+    verdict = world.mutate(add(), a=b"1")
+    assert verdict is (Verdict.ACCEPTED if held else Verdict.DONE)
+    assert world.state(add()) == ({} if held else {b"a": b"1"})
+
+
 def test_every_kind_of_record_is_covered():
     covered = {type(body) for body in (*EXPECTED, *NO_EFFECT)}
-    assert covered | {Respond, Attach, ReadOutput, Invoke} == set(get_args(RecordBody))
+    assert covered | {Respond, Attach, ReadOutput, Invoke, MutateState} == set(get_args(RecordBody))

@@ -41,6 +41,7 @@ from perdure.core.model.records import (
     Failed,
     Invoke,
     Kill,
+    MutateState,
     Pause,
     Progress,
     Purge,
@@ -69,6 +70,8 @@ from perdure.protocol.messages import (
     Value,
     Void,
 )
+
+MUTATION = InvocationId(b"m" * 24)
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(Record).decode
@@ -203,6 +206,11 @@ class World:
     def restart_as_new(self, who: InvocationId, new_id: InvocationId, upto: int = 0) -> Reply:
         """Restart as new."""
         return self.apply(RestartAsNew(who, new_id, upto))
+
+    def mutate(self, target: Target, version: str | None = None, **state: bytes) -> Reply:
+        """Replace the state of an object or workflow from outside."""
+        rows = tuple((name.encode(), value) for name, value in state.items())
+        return self.apply(MutateState(MUTATION, target.service, target.key, rows, version))
 
     def expire(self, limit: int = 100) -> list[Action]:
         """Sweep; give what followed."""

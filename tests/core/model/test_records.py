@@ -97,6 +97,7 @@ BODIES = [
     records.Respond(CALLER, Value(b"v")),
     records.Attach(ID, CALLER),
     records.ReadOutput(ID, CALLER),
+    records.MutateState(ID, "Counter", "k", ((b"\xff", b"v"), (b"", b"")), "version"),
 ]
 STATUSES = [
     Scheduled(1),

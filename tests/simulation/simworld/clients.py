@@ -80,7 +80,7 @@ class Clients:
         try:
             await getattr(self, f"play_{scenario.kind}")(scenario)
         except Violation as violation:
-            self._history.accuse(violation.promise, f"scenario {scenario.number}: {violation}")
+            self._history.accuse(violation.promise, f"scenario {scenario.number}: {violation.what}")
         self._history.answered += 1
         self.unfinished -= 1
 

@@ -76,7 +76,11 @@ def _slow_disk(world: Victim, number: int) -> None:
 
 def _failing_store(world: Victim, number: int) -> None:
     if world.node is not None:
-        world.node.store.failing = 1 + number % 2
+        store = world.node.store
+        if number % 2:
+            store.failing_writes = 1
+        else:
+            store.failing_checkpoints = 3
 
 
 def _clock_forward(world: Victim, number: int) -> None:

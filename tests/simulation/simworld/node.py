@@ -23,6 +23,7 @@ from simworld.hardware import Fuse, Hardware, NodeClock
 from simworld.shop import Shop
 from simworld.storage import Disk, SimLog
 from simworld.violations import Violation
+from simworld.wire import WatchedHost
 
 
 class Node:
@@ -116,7 +117,7 @@ class Node:
         keeper = RegistryKeeper(self._hardware.document, self.clock, Defaults())
         transport = InProcessTransport()
         host = Host(self._shop.services, self._manifest, now_ms=self.clock.now_ms)
-        transport.add(endpoint_of("shop"), host)
+        transport.add(endpoint_of("shop"), WatchedHost(host, self._hardware.history.accuse))
         keeper.register(endpoint_of("shop"), self._manifest)
         world = EngineWorld(log, self.store, self.clock, keeper, Transports({SCHEME: transport}))
         sizes = self._hardware.plan.sizes

@@ -90,6 +90,9 @@ class Sizes:
     sweep_limit: int = 256
     segment_bytes: int = 64 << 20
     checkpoint_records: int = 200_000
+    checkpoint_check_s: float = 5.0
+    #: Whether the server is started anew before everything is forgotten.
+    restart_at_night: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,4 +173,6 @@ def _sizes(random: Random) -> Sizes:
         sweep_limit=random.choice((1, 256)),
         segment_bytes=random.choice((2_000, 20_000)),
         checkpoint_records=random.choice((5, 50, 200_000)),
+        checkpoint_check_s=random.choice((0.2, 5.0)),
+        restart_at_night=random.random() < 0.5,
     )

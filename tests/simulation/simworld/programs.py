@@ -49,6 +49,10 @@ class Grower:
         return self._random.choice(LEDGERS)
 
 
+def _draw_step(grower: Grower, _place: str, _depth: int) -> list[Any]:
+    return [grower._random.random() < 0.5, grower._random.choice((1, 1, 1, 30, 3_500))]
+
+
 def _draw_append(grower: Grower, _place: str, _depth: int) -> list[Any]:
     return [grower.ledger(), grower._random.choice((0, 0, 0, 1, 50)), grower._random.random() < 0.2]
 
@@ -69,7 +73,7 @@ def _draw_race(grower: Grower, _place: str, _depth: int) -> list[Any]:
 
 
 _DRAW: dict[str, Callable[[Grower, str, int], list[Any]]] = {
-    "step": lambda grower, _place, _depth: [grower._random.random() < 0.5],
+    "step": _draw_step,
     "flaky": lambda grower, _place, _depth: [grower.times()],
     "crashy": lambda grower, _place, _depth: [grower.times()],
     "hang": lambda grower, _place, _depth: [1],
@@ -83,6 +87,7 @@ _DRAW: dict[str, Callable[[Grower, str, int], list[Any]]] = {
     "wait": lambda grower, _place, _depth: [grower.short_ms(), grower.short_ms()],
     "timeout": lambda grower, _place, _depth: [grower.short_ms()],
     "awakeable": lambda _grower, _place, _depth: [],
+    "pair": lambda grower, _place, _depth: [grower._random.choice((0, 2_500))],
     "attach": lambda grower, place, depth: [grower.nested(place, depth)],
     "cancel": lambda grower, _place, _depth: [grower.short_ms()],
     "idempotent": lambda grower, place, depth: [grower.nested(place, depth)],
@@ -173,6 +178,7 @@ _JUDGE: dict[str, Callable[[History, str, str, Any, Any], bool]] = {
     "wait": lambda _h, _w, _p, _q, result: result in ("first", "second"),
     "timeout": lambda _h, _w, _p, _q, result: result == "timeout",
     "awakeable": _judge_awakeable,
+    "pair": lambda _h, _w, _p, _q, result: result == ["value 0", "value 1"],
     "attach": _judge_call,
     "cancel": lambda _h, _w, _p, _q, result: result == 409,
     "idempotent": _judge_call,

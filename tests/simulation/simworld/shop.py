@@ -55,12 +55,15 @@ class Turn:
     def ms(self, count: int) -> timedelta:
         return timedelta(milliseconds=count)
 
-    async def step(self, place: str, threaded: bool) -> str:
+    async def step(self, place: str, threaded: bool, first_ms: int) -> str:
+        """A step; the first time that somebody takes it, it takes longer."""
+
         def act() -> str:
             return self.outside.execute(self.who, place)
 
         async def act_slowly() -> str:
-            await asyncio.sleep(0.001)
+            first = self.history.encounter(self.who, place) == 1
+            await asyncio.sleep((first_ms if first else 1) / 1000)
             return self.outside.execute(self.who, place)
 
         return await self.ctx.run_typed(place, act if threaded else act_slowly)
@@ -158,14 +161,25 @@ class Turn:
         await self.ctx.run_typed("post", post)
         return await future
 
-    async def attach(self, _place: str, program: list[Any]) -> list[Any]:
+    async def pair(self, _place: str, delay_ms: int) -> list[str]:
+        """Two awakeables that another handler completes in one go."""
+        first, second = (self.ctx.awakeable(type_hint=str) for _ in range(2))
+        both = [first[0], second[0]]
+        self.ctx.service_send(self.shop.complete, both, send_delay=self.ms(delay_ms))
+        return [await first[1], await second[1]]
+
+    async def attach(self, place: str, program: list[Any]) -> list[Any]:
+        """Send a request and wait for its result, twice."""
         handle = self.ctx.service_send(self.shop.play, program)
         callee = await handle.invocation_id()
-        future = self.ctx.attach_invocation(callee, type_hint=list)
-        return await self.result_of(future)
+        futures = [self.ctx.attach_invocation(callee, type_hint=list) for _ in range(2)]
+        results = [await self.result_of(future) for future in futures]
+        if results[0] != results[1]:
+            self.history.accuse("attach", f"{self.who}/{place} got {results!r}")
+        return results[0]
 
     async def cancel(self, place: str, ms: int) -> int:
-        program = [["sleep", f"{place}.s", 3_600_000]]
+        program = [["sleep", f"{place}.s", 36_000_000]]
         handle = self.ctx.service_call(self.shop.play, program)
         await self.ctx.sleep(self.ms(ms))
         self.ctx.cancel_invocation(await handle.invocation_id())
@@ -223,6 +237,7 @@ class Shop:
         )
         self.flow = perdure.Workflow("Flow", inactivity_timeout=timedelta(seconds=1), **common)
         self.play = self._play_on(self.player)
+        self._complete()
         self._play_on(self.hasty)
         self._play_on(self.fragile)
         self._play_on_desk()
@@ -240,6 +255,14 @@ class Shop:
             return [turn.who, await turn.play(program)]
 
         return play
+
+    def _complete(self) -> None:
+        @self.player.handler()
+        async def complete(ctx: perdure.Context, awakeables: list) -> None:
+            for number, awakeable_id in enumerate(awakeables):
+                ctx.resolve_awakeable(awakeable_id, f"value {number}")
+
+        self.complete = complete
 
     def _play_on_desk(self) -> None:
         @self.desk.handler()

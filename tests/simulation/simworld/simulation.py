@@ -41,7 +41,7 @@ PATIENCE_S = 3_600.0
 #: After so long every result may be forgotten, in milliseconds; and so long it may take to notice,
 #: in seconds.
 RETENTION_MS = 25 * 3_600_000
-NOTICE_S = 3_700.0
+NOTICE_S = 100.0
 #: Problems of handlers that only a defect can cause: journals that do not match, and the like.
 DEFECTS = ("RT0016", "RT0012", "RT0006", "RT0018", "RT0019")
 
@@ -58,6 +58,8 @@ class Outcome:
     looked: int
     #: Invocations that were begun.
     invocations: int
+    #: How often the server was started.
+    boots: int
     simulated_s: float
     records: list[bytes]
 
@@ -136,6 +138,9 @@ class World:
     def _run_until_forgotten(self) -> None:
         for task in self._tasks:
             task.cancel()
+        if self.plan.sizes.restart_at_night and self.node is not None:
+            self.node.stop(1.0)
+            self._run(self.scheduler.now_s + 10)
         self.hardware.clock_error_ms += RETENTION_MS
         self._run(self.scheduler.now_s + NOTICE_S)
         engine = self._engine()
@@ -200,7 +205,7 @@ class World:
             self.watch.look(engine)
             self.watch.compare(node)
         except Violation as violation:
-            self.history.accuse(violation.promise, str(violation))
+            self.history.accuse(violation.promise, violation.what)
         self.watch.follow(engine, self.history.accuse)
 
     def _gone(self, node: Node, how: str) -> None:
@@ -219,7 +224,7 @@ class World:
             self.hardware.disk = node.disk.after_kill()
         graceful = how == "exit" and node.engine is not None and not node.engine.partition.failure
         self.hardware.store = node.store if graceful else node.store.after_crash(chance)
-        self.hardware.store.failing = 0
+        self.hardware.store.repair()
         self.loop.call_later(chance.uniform(0.001, 0.5), self._boot)
 
     def _append_stale(self) -> None:
@@ -265,7 +270,7 @@ class World:
         if node is None:
             return
         node.disk.failing = node.disk.space = None
-        node.store.failing = 0
+        node.store.repair()
         node.fuse.kind = None
 
     async def _resume_paused(self) -> None:
@@ -343,6 +348,7 @@ class Simulator:
             world.watch.applied,
             world.watch.looked,
             world.watch.invocations,
+            world.boots,
             world.scheduler.now_s,
             world.hardware.truth.records,
         )
@@ -351,7 +357,7 @@ class Simulator:
         try:
             world.live()
         except Violation as violation:
-            world.history.accuse(violation.promise, str(violation))
+            world.history.accuse(violation.promise, violation.what)
         return world.history.violation
 
 
@@ -378,7 +384,9 @@ def sized(plan: Plan) -> Iterator[None]:
         (partition, "FLUSH_ROWS", sizes.flush_rows),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
         (timers, "BURST", sizes.timer_burst),
+        (engine_module, "CHECKPOINT_CHECK_S", sizes.checkpoint_check_s),
         (engine_module, "RECOVERY_PAGE", sizes.recovery_page),
+        (janitor, "INTERVAL_MS_MAX", 60_000),
         (janitor, "SWEEP_LIMIT", sizes.sweep_limit),
         (timers.Timers.__init__, "__defaults__", (sizes.timer_window,)),
     ]

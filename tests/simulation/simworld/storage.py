@@ -121,23 +121,32 @@ class SimStore(MemoryStore):
         self._applied_lsn = self._durable_lsn = lsn
         self._safe = rows.copy()
         self._since: list[tuple[Sequence[tuple[bytes, bytes | None]], int]] = []
-        #: Writes or checkpoints that fail from now on.
-        self.failing = 0
+        #: How many fail from now on.
+        self.failing_writes = 0
+        self.failing_checkpoints = 0
 
     @classmethod
     def empty(cls) -> SimStore:
         return cls(Rows(), 0)
 
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
-        self._maybe_fail()
+        if self.failing_writes:
+            self.failing_writes -= 1
+            raise StorageError("the simulated store cannot be written")
         super().write(changes, lsn)
         self._since.append((changes, lsn))
 
     def checkpoint(self) -> None:
-        self._maybe_fail()
+        if self.failing_checkpoints:
+            self.failing_checkpoints -= 1
+            raise StorageError("the simulated store cannot be made durable")
         super().checkpoint()
         self._safe = self._rows.copy()
         self._since = []
+
+    def repair(self) -> None:
+        """Let nothing fail any more."""
+        self.failing_writes = self.failing_checkpoints = 0
 
     def after_crash(self, random: Random) -> SimStore:
         """Give the store as the next process finds it: at some write since the checkpoint."""
@@ -145,8 +154,3 @@ class SimStore(MemoryStore):
         for changes, lsn in self._since[: random.randint(0, len(self._since))]:
             found.write(changes, lsn)
         return found
-
-    def _maybe_fail(self) -> None:
-        if self.failing:
-            self.failing -= 1
-            raise StorageError("the simulated store cannot be written")

@@ -9,3 +9,4 @@ class Violation(AssertionError):  # noqa: N818 - the word of the checkers
     def __init__(self, promise: str, what: str) -> None:
         super().__init__(f"{promise}: {what}")
         self.promise = promise
+        self.what = what

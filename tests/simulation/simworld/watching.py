@@ -12,6 +12,7 @@ from perdure.core.model.invocations import Running
 from perdure.core.model.records import Invoke, Progress, Suspended
 from perdure.engine.engine import Engine
 from perdure.protocol.ids import InvocationId, invocation_text
+from perdure.protocol.messages import Completion
 
 from simworld.node import Node
 from simworld.storage import Truth
@@ -50,7 +51,7 @@ class Watch:
                 try:
                     self.look(engine)
                 except Violation as violation:
-                    accuse(violation.promise, str(violation))
+                    accuse(violation.promise, violation.what)
             return result
 
         machine.apply = watched  # type: ignore[method-assign]
@@ -61,6 +62,7 @@ class Watch:
         image = image_of(engine)
         try:
             invariants.check_all(image, self.seen)
+            completions_come_once(image)
         except AssertionError as error:
             raise Violation("invariant", invariant_of(error)) from error
         return image
@@ -92,6 +94,17 @@ class Watch:
             is_open = shell is not None and shell.attempt.number == row.attempt
             if not is_open and (invocation_id, row.attempt) not in queued:
                 raise Violation("no lost wake-up", f"nobody runs {invocation_text(invocation_id)}")
+
+
+def completions_come_once(image: Image) -> None:
+    """I7: nothing is answered twice."""
+    for journal in image.journals.values():
+        answered = [
+            entry.message.completion_id
+            for entry in journal.values()
+            if isinstance(entry.message, Completion)
+        ]
+        assert len(answered) == len(set(answered)), "a completion came twice"
 
 
 def image_of(engine: Engine) -> Image:

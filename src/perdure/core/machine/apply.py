@@ -16,6 +16,7 @@ from typing import Any, Final
 from perdure.core.machine import (
     admission,
     cancellation,
+    mutations,
     notifications,
     pausing,
     progress,
@@ -105,4 +106,5 @@ HANDLERS: Final[Mapping[type[RecordBody], Callable[[Step, Any], Reply]]] = {
     records.PurgeJournal: purging.purge_journal,
     records.Expire: purging.expire,
     records.RestartAsNew: restarting.restart_as_new,
+    records.MutateState: mutations.mutate_state,
 }

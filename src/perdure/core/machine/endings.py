@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import Finish, WatchExpiry
+from perdure.core.machine.events import forget_events
 from perdure.core.machine.loose_ends import disarm_retry, disarm_sleeps, stop_listening
 from perdure.core.machine.starts import release
 from perdure.core.machine.step import Step
@@ -65,6 +66,7 @@ def retain(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Ou
     journal_gone = retention.journal_ms <= 0
     if journal_gone:
         tables.journals.drop(invocation_id)
+        forget_events(step, invocation_id, row)
     elif retention.journal_ms < retention.completion_ms:
         keep_until(step, invocation_id, retention.journal_ms, journal_only=True)
     keep_until(step, invocation_id, retention.completion_ms, journal_only=False)
@@ -75,6 +77,7 @@ def retain(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Ou
         callers=(),
         sleeps=0,
         listens=0,
+        events=0 if journal_gone else row.events,
     )
     tables.invocations.put(invocation_id, ended)
 
@@ -139,6 +142,7 @@ def forget(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     """Remove row and journal."""
     if row.journal.entries:
         step.tables.journals.drop(invocation_id)
+    forget_events(step, invocation_id, row)
     step.tables.invocations.delete(invocation_id)
 
 

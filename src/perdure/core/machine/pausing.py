@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from perdure.core.machine.events import note
 from perdure.core.machine.loose_ends import stop
 from perdure.core.machine.retrying import pause as park
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Step
+from perdure.core.model import events
 from perdure.core.model.invocations import (
     Completed,
     Inboxed,
@@ -32,10 +34,12 @@ def pause(step: Step, body: Pause) -> Verdict:
         case Paused():
             return Verdict.DONE
         case Running(problem=problem):
-            park(step, invocation_id, stop(step, invocation_id, row), problem)
+            noted = note(step, invocation_id, row, events.Paused())
+            park(step, invocation_id, stop(step, invocation_id, noted), problem)
             return Verdict.ACCEPTED
         case Suspended():
-            paused = replace(row, status=Paused(), modified_at=step.now)
+            noted = note(step, invocation_id, row, events.Paused())
+            paused = replace(noted, status=Paused(), modified_at=step.now)
             step.tables.invocations.put(invocation_id, paused)
             return Verdict.ACCEPTED
 

@@ -72,6 +72,9 @@ def copy(step: Step, row: Invocation, body: RestartAsNew, kept: list[JournalEntr
         origin=Origin(restart_of=body.invocation_id),
         idempotency_key=None,
         execution_time=None,
+        events=0,
+        inboxed_at=None,
+        running_at=None,
     )
     begin(step, body.new_id, new)
 

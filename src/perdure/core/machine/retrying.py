@@ -6,8 +6,10 @@ from msgspec.structs import replace
 
 from perdure.core.machine.actions import ArmTimer
 from perdure.core.machine.endings import end
+from perdure.core.machine.events import note
 from perdure.core.machine.starts import next_attempt, run
 from perdure.core.machine.step import Step
+from perdure.core.model import events
 from perdure.core.model.invocations import Invocation, Paused, Problem, Running
 from perdure.core.model.records import Failed
 from perdure.core.model.retries import OnExhausted
@@ -25,7 +27,7 @@ def fail(step: Step, invocation_id: InvocationId, row: Invocation, failed: Faile
     status = row.status
     assert isinstance(status, Running)
     if failed.behavior is ErrorBehavior.PAUSE:
-        pause(step, invocation_id, row, failed.problem)
+        give_up(step, invocation_id, row, failed.problem)
         return
     if failed.behavior is ErrorBehavior.FAIL:
         end(step, invocation_id, row, as_failure(failed.problem))
@@ -39,7 +41,7 @@ def fail(step: Step, invocation_id: InvocationId, row: Invocation, failed: Faile
     if delay is not None:
         back_off(step, invocation_id, row, failed, delay)
     elif failed.policy.on_exhausted is OnExhausted.PAUSE:
-        pause(step, invocation_id, row, failed.problem)
+        give_up(step, invocation_id, row, failed.problem)
     else:
         end(step, invocation_id, row, as_failure(failed.problem))
 
@@ -54,6 +56,7 @@ def back_off(
     timer = Timer(retry_at, TimerKind.RETRY, invocation_id)
     step.tables.timers.insert(timer_key(timer), b"")
     step.act(ArmTimer(timer))
+    row = note(step, invocation_id, row, events.TransientError(failed.problem))
     counted = failed.problem.doc_code not in _NOT_THE_HANDLER
     backing_off = replace(
         status,
@@ -65,6 +68,12 @@ def back_off(
         invocation_id,
         replace(row, status=backing_off, attempt=next_attempt(step), modified_at=step.now),
     )
+
+
+def give_up(step: Step, invocation_id: InvocationId, row: Invocation, problem: Problem) -> None:
+    """Pause for a failure, which stands among the events."""
+    noted = note(step, invocation_id, row, events.Paused(problem))
+    pause(step, invocation_id, noted, problem)
 
 
 def pause(

@@ -1,7 +1,7 @@
 """Starting invocations: admission to exclusive keys, the line behind them, and new attempts.
 
 Invariant I5: a key has a lock exactly while one admitted invocation on it has not ended; all others
-stand in line in the order in which they arrived.
+stand in line in the order in which they arrived, and so do changes of its state from outside.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import StartAttempt
+from perdure.core.machine.mutations import mutate
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Inboxed, Invocation, Running
 from perdure.core.model.targets import HandlerKind
@@ -33,14 +34,20 @@ def admit(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     position = place_key(group, lock.tail)
     tables.lines.insert(position, invocation_id)
     tables.locks.put(group, replace(lock, tail=lock.tail + 1))
-    waiting = replace(row, status=Inboxed(position), modified_at=step.now)
+    waiting = replace(row, status=Inboxed(position), modified_at=step.now, inboxed_at=step.now)
     tables.invocations.put(invocation_id, waiting)
 
 
 def run(step: Step, invocation_id: InvocationId, row: Invocation, status: Running = _FRESH) -> None:
     """Begin a new attempt, unless told otherwise with a fresh count of failures."""
     attempt = next_attempt(step)
-    running = replace(row, status=status, attempt=attempt, modified_at=step.now)
+    running = replace(
+        row,
+        status=status,
+        attempt=attempt,
+        modified_at=step.now,
+        running_at=step.now if row.running_at is None else row.running_at,
+    )
     step.tables.invocations.put(invocation_id, running)
     if not isinstance(row.status, Running):
         step.tables.running.insert(invocation_id, b"")
@@ -56,7 +63,7 @@ def next_attempt(step: Step) -> int:
 
 
 def release(step: Step, row: Invocation) -> None:
-    """Hand the key of an invocation that ended to the first in line."""
+    """Hand the key of an invocation that ended to the first in line, after mutations before it."""
     if row.target.kind is not HandlerKind.EXCLUSIVE:
         return
     tables, group = step.tables, object_key(row.target)
@@ -66,7 +73,11 @@ def release(step: Step, row: Invocation) -> None:
         position = place_key(group, place)
         waiting = tables.lines.get(position)
         if waiting is None:
-            continue  # cancelled while it waited
+            mutation = tables.mutations.get(position)
+            if mutation is not None:  # else it was cancelled while it waited
+                mutate(step, group, mutation)
+                tables.mutations.delete(position)
+            continue
         next_id = InvocationId(waiting)
         next_row = tables.invocations.get(next_id)
         assert next_row is not None, "whoever stands in line has a row"

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from perdure.core.model.invocations import Retention
+from perdure.core.model.overrides import Overrides, override
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.core.model.targets import HandlerKind
 from perdure.protocol.ids import DeploymentId
@@ -115,6 +116,17 @@ class Deployment(Struct, frozen=True, kw_only=True):
     additional_headers: dict[str, str] = {}
     #: What whoever registered it wanted to be noted.
     metadata: dict[str, str] = {}
+    #: What operators set for its services.
+    overrides: dict[str, Overrides] = {}
+
+    def services(self) -> list[ServiceManifest]:
+        """Give its services, with what operators set for them."""
+        return [
+            override(service, self.overrides[service.name])
+            if service.name in self.overrides
+            else service
+            for service in self.manifest.services
+        ]
 
 
 class Registry(Struct, frozen=True, kw_only=True):
@@ -138,7 +150,7 @@ def build_registry(deployments: Iterable[Deployment], defaults: Defaults) -> Reg
     pinned = {
         (deployment.id, service.name): resolve_service(deployment, service, defaults)
         for deployment in by_id.values()
-        for service in deployment.manifest.services
+        for service in deployment.services()
     }
     services: dict[str, ServiceSchema] = {}
     for (_, name), schema in pinned.items():

@@ -48,6 +48,11 @@ def is_drawn(kind: HandlerKind, idempotency_key: str | None) -> bool:
     return idempotency_key is None and kind is not HandlerKind.WORKFLOW
 
 
+def mutation_id(key: str, now_ms: int, chance: bytes) -> InvocationId:
+    """Give the id of a change of state, which waits among the invocations of its key."""
+    return InvocationId(keyed_partition_key(key) + ulid(now_ms, chance))
+
+
 def sibling_id(invocation_id: InvocationId, now_ms: int, chance: bytes) -> InvocationId:
     """Give a fresh id in the partition of another one, as a restart needs it."""
     return InvocationId(invocation_id[:8] + ulid(now_ms, chance))

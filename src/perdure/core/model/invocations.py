@@ -145,3 +145,8 @@ class Invocation(Struct, frozen=True, array_like=True):
     sleeps: int = 0
     #: Promises that it waits for; their lists of listeners drop it when it ends before them.
     listens: int = 0
+    #: How many events were noted, see :mod:`perdure.core.model.events`.
+    events: int = 0
+    #: When it was put in line for its key, and when its first attempt began.
+    inboxed_at: int | None = None
+    running_at: int | None = None

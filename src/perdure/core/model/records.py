@@ -200,6 +200,18 @@ class ReadOutput(Body, frozen=True, tag=15):
     caller: Caller
 
 
+class MutateState(Body, frozen=True, tag=16):
+    """Replace the whole state of an object or workflow, in its turn for the key."""
+
+    mutation_id: InvocationId
+    service: str
+    key: str
+    #: Keys and values.
+    state: tuple[tuple[bytes, bytes], ...]
+    #: Version of the state that may be replaced; None replaces any.
+    version: str | None = None
+
+
 RecordBody = (
     AnnounceLeader
     | Invoke
@@ -217,6 +229,7 @@ RecordBody = (
     | Respond
     | Attach
     | ReadOutput
+    | MutateState
 )
 
 

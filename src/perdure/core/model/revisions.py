@@ -19,6 +19,7 @@ from perdure.core.model.deployments import (
     check_types,
     next_revisions,
 )
+from perdure.core.model.overrides import Overrides
 from perdure.protocol.ids import DeploymentId
 from perdure.protocol.manifest import Manifest
 
@@ -111,6 +112,20 @@ def reheaded(
     return _with(registry, replace(deployment, additional_headers=additional_headers))
 
 
+def reconfigured(registry: Registry, service: str, overrides: Overrides) -> Registry:
+    """Set options of a service's newest revision, until the next one.
+
+    Raises:
+        LookupError: there is no such service.
+    """
+    if service not in registry.services:
+        raise LookupError(service)
+    deployment = registry.deployments[registry.services[service].deployment_id]
+    earlier = deployment.overrides.get(service, Overrides())
+    changed = {**deployment.overrides, service: overrides.over(earlier)}
+    return _with(registry, replace(deployment, overrides=changed))
+
+
 def removed(registry: Registry, deployment_id: DeploymentId) -> Registry:
     """Forget a deployment, and with it the services that no other one serves."""
     kept = (each for each in registry.deployments.values() if each.id != deployment_id)
@@ -138,6 +153,7 @@ def _stating(deployment: Deployment, facts: Facts) -> Deployment:
         sdk_version=facts.sdk_version,
         additional_headers=facts.additional_headers,
         metadata=facts.metadata,
+        overrides={},
     )
 
 

@@ -33,6 +33,8 @@ class Verdict(StrEnum):
     BAD_PREFIX = "bad_prefix"
     #: A running invocation cannot change its deployment.
     CHANGE_REFUSED = "change_refused"
+    #: The state is not the one that was to be replaced.
+    STATE_CHANGED = "state_changed"
 
 
 class Admission(Struct, frozen=True):

@@ -63,3 +63,12 @@ def parse_expiry_key(key: bytes) -> tuple[int, InvocationId, bool]:
     """Read back what :func:`expiry_key` wrote."""
     expires_at, invocation_id, journal_only = _EXPIRY.unpack(key)
     return expires_at, InvocationId(invocation_id), bool(journal_only)
+
+
+def parse_object_key(key: bytes) -> tuple[int, str, str, bytes]:
+    """Read partition key, service and key back from :func:`object_group`, and what follows it."""
+    service_length, key_length = _LENGTHS.unpack_from(key, 8)
+    service_end = 8 + _LENGTHS.size + service_length
+    end = service_end + key_length
+    service, name = key[8 + _LENGTHS.size : service_end].decode(), key[service_end:end].decode()
+    return int.from_bytes(key[:8], "big"), service, name, key[end:]

@@ -4,9 +4,11 @@
 |---|---|---|---|
 | ``i`` | invocations | invocation id | :class:`~perdure.core.model.invocations.Invocation` |
 | ``j`` | journals | invocation id, index | :class:`~perdure.core.model.journals.JournalEntry` |
+| ``v`` | events | invocation id, number | :class:`~perdure.core.model.events.Event` |
 | ``s`` | states | object key, state key | the value |
 | ``l`` | locks | object key | :class:`Lock` |
 | ``q`` | lines | object key, place | id of the invocation that waits there |
+| ``u`` | mutations | object key, place | :class:`~perdure.core.model.mutations.Mutation` |
 | ``p`` | promises | object key, name | :data:`~perdure.core.model.promises.Promise` |
 | ``t`` | timers | see :func:`~perdure.core.tables.keys.timer_key` | nothing |
 | ``r`` | running | invocation id | nothing |
@@ -14,7 +16,8 @@
 | ``m`` | facts | name | a number |
 
 What waits stands in a table from which recovery rebuilds its waker (invariant I6): ``running`` for
-attempts, ``timers`` for what is due, ``lines`` behind ``locks``, ``expiries`` for retention.
+attempts, ``timers`` for what is due, ``lines`` and ``mutations`` behind ``locks``, ``expiries`` for
+retention.
 """
 
 from __future__ import annotations
@@ -25,8 +28,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from perdure.core.model.events import Event
 from perdure.core.model.invocations import Invocation
 from perdure.core.model.journals import JournalEntry
+from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise
 from perdure.core.tables.changes import Change, GroupTable, Reader, RowTable
 from perdure.protocol.ids import InvocationId
@@ -40,7 +45,8 @@ ATTEMPTS: Final = b"attempts"
 class Lock(Struct, frozen=True, array_like=True, gc=False):
     """Who holds an exclusive key, and the places in its line: from ``head``, before ``tail``.
 
-    Places are given out in order of arrival; a place whose invocation was cancelled is empty.
+    Places are given out in order of arrival, to invocations and to mutations; a place whose
+    invocation was cancelled is empty.
     """
 
     holder: InvocationId
@@ -61,9 +67,11 @@ class Tables:
         self.journals: GroupTable[JournalEntry] = GroupTable(
             reader, b"j", encode, decoder(JournalEntry)
         )
+        self.events: GroupTable[Event] = GroupTable(reader, b"v", encode, decoder(Event))
         self.states: GroupTable[bytes] = GroupTable(reader, b"s", bytes, bytes)
         self.locks: RowTable[Lock] = RowTable(reader, b"l", encode, decoder(Lock))
         self.lines: RowTable[bytes] = RowTable(reader, b"q", bytes, bytes)
+        self.mutations: RowTable[Mutation] = RowTable(reader, b"u", encode, decoder(Mutation))
         self.promises: GroupTable[Promise] = GroupTable(reader, b"p", encode, decoder(Promise))
         self.timers: RowTable[bytes] = RowTable(reader, b"t", bytes, bytes)
         self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
@@ -73,12 +81,13 @@ class Tables:
             self.invocations,
             self.locks,
             self.lines,
+            self.mutations,
             self.timers,
             self.running,
             self.expiries,
             self.facts,
         )
-        self._groups = (self.journals, self.states, self.promises)
+        self._groups = (self.journals, self.events, self.states, self.promises)
 
     @property
     def changed(self) -> int:

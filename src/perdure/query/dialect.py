@@ -1,0 +1,117 @@
+"""The dialect: operators on JSON text, written as calls of the functions behind them.
+
+``a -> 'k'`` and ``a ->> 'k'`` are parsed by the SQL engine, and then not known to it. They bind
+tighter than anything but calls, indexes and parentheses, so that what stands left and right of them
+can be told by looking at the words alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from perdure.query.columns import QueryError
+
+_FUNCTIONS: Final = {"->": "json_get_json", "->>": "json_as_text"}
+
+_WORD: Final = re.compile(
+    r"""
+      (?P<space> \s+ | --[^\n]* | /\*.*?\*/ )
+    | (?P<text> '(?:[^']|'')*' | "(?:[^"]|"")*" )
+    | (?P<name> [^\W\d]\w* | \d[\w.]* )
+    | (?P<sign> ->> | -> | :: | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CLOSED: Final = {")": "(", "]": "["}
+_OPEN: Final = {"(": ")", "[": "]"}
+
+
+def translate(sql: str) -> str:
+    """Write a query so that the SQL engine knows all its operators.
+
+    Raises:
+        QueryError: something is missing on one side of an operator.
+    """
+    if "->" not in sql:
+        return sql
+    words = [found[0] for found in _WORD.finditer(sql)]
+    while True:
+        place = next((at for at, word in enumerate(words) if word in _FUNCTIONS), None)
+        if place is None:
+            return "".join(words)
+        words = _as_call(words, place)
+
+
+def _as_call(words: list[str], place: int) -> list[str]:
+    """Put a call in place of the first operator, with its two operands."""
+    start, end = _operand_before(words, place), _operand_after(words, place)
+    left, right = "".join(words[start:place]).strip(), "".join(words[place + 1 : end]).strip()
+    call = f"{_FUNCTIONS[words[place]]}({left}, {right})"
+    # The call is one word from here on: it may be the left side of the next operator.
+    return [*words[:start], call, *words[end:]]
+
+
+def _operand_before(words: list[str], place: int) -> int:
+    """Find where the operand before an operator begins."""
+    at = _skip_space(words, place - 1, -1)
+    if at < 0:
+        raise _misses_operand(words[place])
+    start = at
+    while True:
+        if words[at] in _CLOSED:
+            at = _other_end(words, at, -1)
+            before = at - 1
+            is_called = before >= 0 and _is_value(words[before])
+            start, at = (before, before) if is_called else (at, at)
+        elif not _is_value(words[at]):
+            raise _misses_operand(words[place])
+        start = at
+        if at >= 2 and words[at - 1] == ".":
+            at -= 2
+            continue
+        return start
+
+
+def _operand_after(words: list[str], place: int) -> int:
+    """Find where the operand after an operator has ended."""
+    at = _skip_space(words, place + 1, 1)
+    if at >= len(words):
+        raise _misses_operand(words[place])
+    if words[at] == "-":
+        at += 1
+    if at < len(words) and words[at] in _OPEN:
+        return _other_end(words, at, 1) + 1
+    if at >= len(words) or not _is_value(words[at]):
+        raise _misses_operand(words[place])
+    while at + 2 < len(words) and words[at + 1] == ".":
+        at += 2
+    return at + 1
+
+
+def _other_end(words: list[str], at: int, step: int) -> int:
+    """Find the parenthesis that belongs to one."""
+    opens, depth = (_OPEN if step > 0 else _CLOSED), 0
+    closes = set(opens.values())
+    while 0 <= at < len(words):
+        depth += (words[at] in opens) - (words[at] in closes)
+        if depth == 0:
+            return at
+        at += step
+    raise QueryError("a parenthesis is not closed; write as many ) as (")
+
+
+def _skip_space(words: list[str], at: int, step: int) -> int:
+    while 0 <= at < len(words) and (words[at].isspace() or words[at].startswith(("--", "/*"))):
+        at += step
+    return at
+
+
+def _is_value(word: str) -> bool:
+    return len(word) > 1 or word.isalnum() or word == "_"
+
+
+def _misses_operand(operator: str) -> QueryError:
+    return QueryError(
+        f"the operator {operator} misses one of its sides; write it as column {operator} 'key'"
+    )

@@ -1,0 +1,98 @@
+"""Queries, a few at a time: each sees one moment, and has so much time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from importlib import import_module
+from threading import Lock
+from typing import Any
+
+from msgspec import Struct
+
+from perdure.engine.errors import OverloadedError
+from perdure.engine.moment import Moment
+from perdure.query.columns import QueryError
+
+
+class QueryLimits(Struct, frozen=True, kw_only=True):
+    """What queries may take."""
+
+    #: How long one query may run, in seconds; what its client takes to read does not count.
+    seconds: float = 60.0
+    #: Queries that run at the same time, and that wait for one of them to end.
+    running: int = 4
+    waiting: int = 64
+
+
+class Queries:
+    """Answers queries; lives on the engine's event loop."""
+
+    def __init__(self, look: Callable[[], Moment], limits: QueryLimits | None = None) -> None:
+        """Prepare; the SQL engine is loaded on the first query.
+
+        Args:
+            look: gives what there is to see, as of now.
+            limits: what queries may take.
+        """
+        self._look = look
+        self._limits = QueryLimits() if limits is None else limits
+        self._slots = asyncio.Semaphore(self._limits.running)
+        self._pending = 0
+        self._gate = Lock()
+
+    async def answer(self, sql: str, *, as_json: bool) -> AsyncIterator[bytes]:
+        """Give the answer in pieces, the first once there is something to show.
+
+        Args:
+            sql: the query.
+            as_json: whether rows are wanted as JSON; else as an Arrow IPC stream.
+
+        Raises:
+            QueryError: the query is wrong, takes too long or too much, or does not only read.
+            RefusalError: there are too many queries already, or the server stops.
+        """
+        if self._pending >= self._limits.running + self._limits.waiting:
+            raise OverloadedError("too many queries are waiting; ask again later")
+        self._pending += 1
+        try:
+            async with self._slots, aclosing(self._run(sql, as_json=as_json)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._pending -= 1
+
+    async def _run(self, sql: str, *, as_json: bool) -> AsyncIterator[bytes]:
+        session_module, answers = await asyncio.to_thread(_load)
+        moment = self._look()
+        try:
+            session = session_module.Session(moment, self._gate)
+            allowance = _Allowance(self._limits.seconds)
+            async with allowance.spend():
+                planned = await asyncio.to_thread(session.plan, sql)
+            form = (answers.JsonForm if as_json else answers.ArrowForm)(planned.schema())
+            async with aclosing(session.run(planned)) as batches:
+                piece: bytes = form.begin()
+                while True:
+                    async with allowance.spend():
+                        batch = await anext(batches, None)
+                        if batch is None:
+                            break
+                        piece += await asyncio.to_thread(form.rows, batch)
+                    yield piece
+                    piece = b""
+                yield piece + form.end()
+        finally:
+            moment.view.close()
+
+
+class _Allowance:
+    """The time that is left to a query."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._left = seconds
+
+    def spend(self) -> _Spending:
+        return _Spending(self)
