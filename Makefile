@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench simulate crash-lab clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,6 +33,20 @@ format: $(STAMP)
 # Side by side with the peers; installs them by itself (needs npm).
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.compare
+
+# The simulated world (docs/reliability.md): many seeds, or with SEED=… one of them again.
+SEEDS ?= 1000
+FIRST ?= 0
+STEPS ?= 10
+SIMULATED := tests/simulation:tests/core/machine:tests/storage
+simulate: $(STAMP)
+	PYTHONPATH=$(SIMULATED) $(BIN)/python -m simworld --steps $(STEPS) \
+		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
+
+# A real server, killed, frozen, stopped and starved under load.
+MINUTES ?= 10
+crash-lab: $(STAMP)
+	PYTHONPATH=tests/crash $(BIN)/python -m crash_lab --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

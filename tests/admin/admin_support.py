@@ -7,6 +7,8 @@ import json
 from perdure.admin.app import create_admin
 from perdure.core.model.deployments import Defaults, build_registry, with_deployment
 from perdure.core.model.verdicts import Verdict
+from perdure.engine.configurator import Configurator
+from perdure.engine.registry import RegistryKeeper
 from perdure.protocol import ids
 from perdure.protocol.manifest import (
     HandlerManifest,
@@ -18,6 +20,7 @@ from perdure.protocol.manifest import (
     ServiceManifest,
     ServiceType,
 )
+from perdure.storage.document import MemoryDocument
 
 #: 2026-11-21T20:28:55.473Z
 NOW_MS = 1_795_292_935_473
@@ -77,11 +80,12 @@ def two_deployments():
 class ScriptedEngine:
     """Answers every change with the verdict it was given, and notes what was asked."""
 
-    def __init__(self, verdict=Verdict.DONE, rows=None, error=None):
+    def __init__(self, verdict=Verdict.DONE, rows=None, error=None, journals=None):
         self.registry = two_deployments()
         self.asked = []
         self._verdict = verdict
         self._rows = rows or {}
+        self._journals = journals or {}
         self._error = error
 
     def lookup(self, invocation_id):
@@ -92,6 +96,12 @@ class ScriptedEngine:
         if self._error is not None:
             raise self._error
         return self._verdict
+
+    def journal(self, invocation_id):
+        return self._journals.get(invocation_id, [])
+
+    async def mutate_state(self, service, key, state, version):
+        return self._answer("mutate_state", service, key, state, version)
 
     async def cancel(self, invocation_id):
         return self._answer("cancel", invocation_id)
@@ -129,12 +139,54 @@ class Response:
         return json.loads(self.body)
 
 
-def ask(engine, method, url, *, raises=(), **options):
-    """Send one request straight into the admin API, which may raise after it has answered."""
-    return asyncio.run(_ask(create_admin(engine, **options), method, url, raises))
+class FixedClock:
+    """Stands still, and draws the same bytes but for a count."""
+
+    def __init__(self):
+        self._drawn = 0
+
+    def now_ms(self):
+        return NOW_MS
+
+    def random_bytes(self, count):
+        self._drawn += 1
+        return self._drawn.to_bytes(count, "big")
 
 
-async def _ask(app, method, url, raises):
+class Server:
+    """What is kept durably, and an engine that says what it is told; it can be started again."""
+
+    def __init__(self, verdict=Verdict.DONE, registry=None):
+        self.document = MemoryDocument()
+        self.engine = ScriptedEngine(verdict)
+        self.start()
+        self.keeper.store(two_deployments() if registry is None else registry)
+
+    def start(self):
+        self.keeper = RegistryKeeper(self.document, FixedClock(), Defaults())
+        self.configurator = Configurator(self.keeper, FixedClock())
+        self.keeper.watch(self._registry_changed)
+        self._registry_changed(self.keeper.registry)
+
+    def _registry_changed(self, registry):
+        self.engine.registry = registry
+
+    def ask(self, method, url, body=None, **options):
+        return ask(self.engine, method, url, body, configurator=self.configurator, **options)
+
+
+def ask(engine, method, url, body=None, *, raises=(), content_type=JSON, **options):
+    """Send one request straight into the admin API, which may raise after it has answered.
+
+    The body is sent as it is if it is bytes, as JSON otherwise.
+    """
+    content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    headers = [] if content is None else [(b"content-type", content_type.encode())]
+    app = create_admin(engine, **options)
+    return asyncio.run(_ask(app, method, url, raises, content or b"", headers))
+
+
+async def _ask(app, method, url, raises, content, headers):
     path, _, query = url.partition("?")
     scope = {
         "type": "http",
@@ -143,12 +195,12 @@ async def _ask(app, method, url, raises):
         "raw_path": path.encode(),
         "root_path": "",
         "query_string": query.encode(),
-        "headers": [],
+        "headers": headers,
     }
     sent = []
 
     async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": content, "more_body": False}
 
     async def send(message):
         sent.append(message)

@@ -7,7 +7,7 @@ import pytest
 from interop_peer import OfficialPeer, wait_until
 from interop_world import Interop
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(60, func_only=True)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ import httpx
 
 HERE = Path(__file__).parent
 TYPESCRIPT = HERE / "typescript"
+#: The SDK needs a newer Node.js than many systems have; npm brings one.
+NODE = TYPESCRIPT / "node_modules" / ".bin" / "node"
 START_S = 30
 ANSWER_S = 30
 
@@ -116,18 +118,18 @@ def python_services(folder: Path) -> Iterator[str]:
 def typescript_services(folder: Path, mode: str) -> Iterator[str]:
     """Run the services in the official TypeScript SDK; give their address."""
     log = folder / f"typescript-{mode}.log"
-    command = [shutil.which("node"), "services.mjs", mode]
+    command = [str(NODE), "services.mjs", mode]
     with process(command, log, cwd=TYPESCRIPT) as child:
         yield f"http://127.0.0.1:{line_with(child, r'port ([0-9]+)', log)[1]}"
 
 
 def install_typescript() -> str | None:
     """Install the TypeScript SDK if it is not there; say why it is not there afterwards."""
-    if (TYPESCRIPT / "node_modules").exists():
+    if NODE.exists():
         return None
     npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return "node and npm are not installed"
+    if npm is None:
+        return "npm is not installed"
     command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"]
     done = subprocess.run(command, cwd=TYPESCRIPT, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else f"npm install failed: {done.stderr[-400:]}"

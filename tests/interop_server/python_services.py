@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import restate
+from restate.serde import BytesSerde
 
 tools = restate.Service("Tools")
 counter = restate.VirtualObject("Counter")
@@ -51,9 +52,7 @@ async def refuse(_ctx: restate.Context, code: int) -> str:
 @tools.handler()
 async def relay(ctx: restate.Context, name: str) -> list[str]:
     first = await ctx.service_call(greet, arg=name)
-    both = await restate.gather(
-        ctx.service_call(greet, arg="a"), ctx.service_call(greet, arg="b")
-    )
+    both = await restate.gather(ctx.service_call(greet, arg="a"), ctx.service_call(greet, arg="b"))
     return [first, *[await each for each in both]]
 
 
@@ -96,7 +95,12 @@ async def cancelled_child(ctx: restate.Context, _nothing: str) -> str:
         return f"{error.status_code}"
 
 
-@tools.handler()
+@tools.handler(
+    accept="application/octet-stream",
+    content_type="application/octet-stream",
+    input_serde=BytesSerde(),
+    output_serde=BytesSerde(),
+)
 async def echo(_ctx: restate.Context, data: bytes) -> bytes:
     return data
 

@@ -7,7 +7,6 @@ found in a moment, of each kind some.
 from __future__ import annotations
 
 import pytest
-
 from simworld.defects import DEFECTS
 from simworld.planting import find
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from simworld.history import History
 from simworld.violations import Violation
 

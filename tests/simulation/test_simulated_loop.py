@@ -6,7 +6,6 @@ import asyncio
 from random import Random
 
 import pytest
-
 from simworld.loop import Scheduler, SimLoop, SpinningError
 
 

@@ -1,4 +1,4 @@
-"""Runs of the simulated world: a fixed set of seeds, those that once found something, a fresh one."""
+"""Runs of the simulated world: fixed seeds, those that once found something, and a fresh one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from simworld.plan import draw
 from simworld.reports import digest, failure
 from simworld.shrinking import shrink
@@ -56,7 +55,7 @@ def test_a_seed_that_found_something_finds_it_no_more(simulator, seed, steps):
 
 def test_a_fresh_seed_breaks_no_promise(simulator):
     seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
-    print(f"seed {seed}")
+    sys.stdout.write(f"seed {seed}\n")
     hold(simulator, seed, 20)
 
 

@@ -7,6 +7,7 @@ part of the API that is here is the same in all of them. Errors are JSON through
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -75,10 +76,11 @@ def create_admin(
 
 def _routes(operations: Sequence[Operation]) -> list[Route]:
     """Make the routes of operations, and one that describes them."""
-    description = json_response(describe(operations, own_version()))
+    # Making the description takes longer than starting a server; few ever ask for it.
+    description = cache(lambda: json_response(describe(operations, own_version())))
 
     async def show_openapi(_request: Request) -> Response:
-        return description
+        return description()
 
     return [*make_routes(operations), Route("/openapi", show_openapi)]
 

@@ -43,7 +43,7 @@ async def read_body(request: Request, kind: type[T], bytes_max: int = BODY_BYTES
     wrong: list[Wrong] = []
     for field in msgspec.structs.fields(kind):
         if field.encode_name in raw:
-            values[field.name] = raw[field.encode_name]
+            values[field.encode_name] = raw[field.encode_name]
             wrong.extend(_check(field.encode_name, raw[field.encode_name], field.type))
         elif field.default is NODEFAULT and field.default_factory is NODEFAULT:
             wrong.append(Wrong(field.encode_name, "missing field"))

@@ -200,6 +200,7 @@ def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
     """Show a service with the options that are in force."""
     manifest = _manifest_of(registry, schema)
     defaults = registry.defaults
+    inactivity = _in_force(manifest.inactivity_timeout, defaults.inactivity_timeout_ms)
     return ServiceDocument(
         name=schema.name,
         ty=SERVICE_TYPES[schema.type],
@@ -214,10 +215,11 @@ def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
         ),
         workflow_completion_retention=_workflow_retention(schema, defaults),
         journal_retention=_in_force(manifest.journal_retention, defaults.journal_retention_ms),
-        inactivity_timeout=_in_force(manifest.inactivity_timeout, defaults.inactivity_timeout_ms),
+        inactivity_timeout="0s" if _is_one_shot(registry, schema) else inactivity,
         abort_timeout=_in_force(manifest.abort_timeout, defaults.abort_timeout_ms),
         enable_lazy_state=bool(manifest.enable_lazy_state),
         retry_policy=_policy_in_force(manifest, defaults),
+        info=_info(registry, schema, manifest, "service"),
     )
 
 
@@ -225,7 +227,14 @@ def list_handlers(registry: Registry, service: ServiceSchema) -> list[HandlerDoc
     """Show the handlers of a service."""
     manifest = _manifest_of(registry, service)
     options = {handler.name: handler for handler in manifest.handlers}
-    return [_handler(schema, options[name]) for name, schema in sorted(service.handlers.items())]
+    documents = []
+    for name, schema in sorted(service.handlers.items()):
+        document = _handler(schema, options[name])
+        document.info = _info(registry, service, options[name], "handler")
+        if document.info is not UNSET:
+            document.inactivity_timeout = UNSET
+        documents.append(document)
+    return documents
 
 
 def _handler(schema: HandlerSchema, options: HandlerManifest) -> HandlerDocument:
@@ -246,6 +255,25 @@ def _handler(schema: HandlerSchema, options: HandlerManifest) -> HandlerDocument
         output_json_schema=UNSET if schema.output is None else _given(schema.output.json_schema),
         retry_policy=_own_policy(options),
     )
+
+
+def _is_one_shot(registry: Registry, schema: ServiceSchema) -> bool:
+    """Tell whether attempts get one response to one request, so that none is ever inactive."""
+    mode = registry.deployments[schema.deployment_id].manifest.protocol_mode
+    return mode is ProtocolMode.REQUEST_RESPONSE
+
+
+def _info(
+    registry: Registry, schema: ServiceSchema, options: Options, what: str
+) -> list[InfoDocument] | UnsetType:
+    """Tell of an option that has no effect."""
+    if options.inactivity_timeout is None or not _is_one_shot(registry, schema):
+        return UNSET
+    message = (
+        f"The configured inactivity_timeout {format_duration(options.inactivity_timeout)} will not "
+        f"be applied because the {what} is exposed in Request/Response mode."
+    )
+    return [InfoDocument("RT0021", message)]
 
 
 def _manifest_of(registry: Registry, schema: ServiceSchema) -> ServiceManifest:

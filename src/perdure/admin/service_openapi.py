@@ -49,7 +49,7 @@ def describe_service(service: ServiceSchema, ingress_url: str | None) -> Documen
     if service.documentation is not None:
         document["info"]["description"] = service.documentation
     if ingress_url is not None:
-        document["servers"] = [{"url": ingress_url}]
+        document["servers"] = [{"url": ingress_url, "description": "Ingress"}]
     return document
 
 
@@ -75,7 +75,7 @@ def _describe_handler(
         f"/restate/send/{place}/{handler.name}": {
             "post": {
                 **_head(handler, "Send", f"Send request to {called}"),
-                "parameters": [*parameters, _reference("parameters", "delay"), *by_key],
+                "parameters": [*parameters, *by_key, _reference("parameters", "delay")],
                 **body,
                 "responses": {"200": _SENT, "202": _SENT, "default": _ERROR},
                 "tags": ["Send"],

@@ -13,7 +13,7 @@ from perdure.cli.admin_api import Answer, ApiError, Row
 from perdure.cli.errors import RefusedError
 from perdure.cli.output import Output, status_text
 from perdure.cli.session import Session
-from perdure.cli.sql_text import matching, where
+from perdure.cli.sql_text import matching_any, select
 
 #: Requests on their way at the same time.
 PARALLEL: Final = 16
@@ -77,20 +77,18 @@ def carry_out(session: Session, order: Order) -> None:
 
 
 def _find(session: Session, order: Order) -> list[Row]:
-    matches = " OR ".join(matching(query) for query in order.queries)
-    columns = "id, target, status"
-    condition = where([f"({matches})", order.action.eligible])
+    columns = ("id", "target", "status")
+    table = "sys_invocation_status"
+    meant_ones = matching_any(order.queries)
     rows = session.admin.query(
-        f"SELECT {columns} FROM sys_invocation_status{condition} LIMIT {order.limit + 1}"
+        select(columns, table, [meant_ones, order.action.eligible], limit=order.limit + 1)
     )
     if len(rows) > order.limit:
         session.output.warn(f"more than {order.limit} match; --limit takes in more")
         del rows[order.limit :]
     if rows:
         return rows
-    others = session.admin.query(
-        f"SELECT {columns} FROM sys_invocation_status{where([f'({matches})'])} LIMIT 1"
-    )
+    others = session.admin.query(select(columns, table, [meant_ones], limit=1))
     meant = ", ".join(order.queries)
     if not others:
         raise RefusedError(
@@ -104,10 +102,10 @@ def _find(session: Session, order: Order) -> list[Row]:
 
 
 def _preview(output: Output, order: Order, rows: Sequence[Row]) -> None:
-    shown = rows[:PREVIEW_ROWS]
     if order.dry_run and order.as_json:
         output.json(list(rows))
         return
+    shown = rows if order.dry_run else rows[:PREVIEW_ROWS]
     table = output.table(
         ["ID", "TARGET", "STATUS"],
         [(row["id"], row["target"], status_text(row["status"])) for row in shown],

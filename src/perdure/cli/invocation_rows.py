@@ -6,7 +6,7 @@ from typing import Final
 
 from perdure.cli.admin_api import AdminApi, Row
 from perdure.cli.errors import RefusedError, UsageError
-from perdure.cli.sql_text import literal
+from perdure.cli.sql_text import literal, select
 from perdure.cli.times import Times
 
 #: What is asked of each invocation.
@@ -36,9 +36,7 @@ def read_invocation(admin: AdminApi, invocation_id: str) -> Row:
             f"{invocation_id!r} is no id of an invocation, which begins with inv_; "
             "`perdure invocations list` shows ids"
         )
-    rows = admin.query(
-        f"SELECT {', '.join(COLUMNS)} FROM sys_invocation WHERE id = {literal(invocation_id)}"
-    )
+    rows = admin.query(select(COLUMNS, "sys_invocation", [f"id = {literal(invocation_id)}"]))
     if not rows:
         raise RefusedError(
             f"there is no invocation {invocation_id}: it never was, was purged, or its retention "
@@ -50,18 +48,26 @@ def read_invocation(admin: AdminApi, invocation_id: str) -> Row:
 def read_journal(admin: AdminApi, invocation_id: str, after: int = -1) -> list[Row]:
     """Read the entries of a journal whose index is larger than ``after``, in order."""
     return admin.query(
-        "SELECT index, entry_type, name, entry_json, appended_at FROM sys_journal "
-        f"WHERE id = {literal(invocation_id)} AND index > {after} "
-        f"ORDER BY index LIMIT {ENTRIES_MAX}"
+        select(
+            ["index", "entry_type", "name", "entry_json", "appended_at"],
+            "sys_journal",
+            [f"id = {literal(invocation_id)}", f"index > {after}"],
+            order="index",
+            limit=ENTRIES_MAX,
+        )
     )
 
 
 def read_events(admin: AdminApi, invocation_id: str) -> list[Row]:
     """Read what happened to an invocation beside its journal, in order."""
     return admin.query(
-        "SELECT after_journal_entry_index, event_type, event_json, appended_at "
-        f"FROM sys_journal_events WHERE id = {literal(invocation_id)} "
-        f"ORDER BY after_journal_entry_index, appended_at LIMIT {ENTRIES_MAX}"
+        select(
+            ["after_journal_entry_index", "event_type", "event_json", "appended_at"],
+            "sys_journal_events",
+            [f"id = {literal(invocation_id)}"],
+            order="after_journal_entry_index, appended_at",
+            limit=ENTRIES_MAX,
+        )
     )
 
 

@@ -15,10 +15,25 @@ def is_in(column: str, texts: Iterable[str]) -> str:
     return f"{column} IN ({', '.join(literal(text) for text in texts)})"
 
 
-def where(conditions: Iterable[str]) -> str:
-    """Write what rows must meet, with a space before; nothing if they must meet nothing."""
-    text = " AND ".join(conditions)
-    return f" WHERE {text}" if text else ""
+def select(
+    columns: Iterable[str],
+    table: str,
+    conditions: Iterable[str] = (),
+    *,
+    group: str = "",
+    order: str = "",
+    limit: int | None = None,
+) -> str:
+    """Write a query for the rows that meet all conditions."""
+    clauses = (
+        ("SELECT", ", ".join(columns)),
+        ("FROM", table),
+        ("WHERE", " AND ".join(conditions)),
+        ("GROUP BY", group),
+        ("ORDER BY", order),
+        ("LIMIT", "" if limit is None else str(limit)),
+    )
+    return " ".join(f"{word} {what}" for word, what in clauses if what)
 
 
 def matching(query: str) -> str:
@@ -40,3 +55,8 @@ def matching(query: str) -> str:
         return f"({named} AND (({plain}) OR ({keyed})))"
     of_key = f"target_service_key = {literal('/'.join(key))}"
     return f"({named} AND {of_key} AND target_handler_name = {literal(last)})"
+
+
+def matching_any(queries: Iterable[str]) -> str:
+    """Write which invocations are meant by any of these queries."""
+    return "(" + " OR ".join(matching(query) for query in queries) + ")"

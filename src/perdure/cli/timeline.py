@@ -82,7 +82,7 @@ class Timeline:
 
     def _step(self, row: Row, kind: str, type_: str, detail: str) -> Step:
         at = row.get("appended_at")
-        index = row.get("index", row.get("after_journal_entry_index", 0))
+        index = row["after_journal_entry_index"] if kind == "event" else row["index"]
         step = Step(index, kind, type_, detail, at, self._offset(at))
         self.steps.append(step)
         return step

@@ -62,13 +62,7 @@ class Verifier:
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
-        raw = {key: _parse_public_key(key) for key in keys}
-        ed25519 = _ed25519() if raw else None
-        self._keys: dict[str, Any] = {
-            key: ed25519.Ed25519PublicKey.from_public_bytes(content)
-            for key, content in raw.items()
-            if ed25519 is not None
-        }
+        self._keys: dict[str, Any] = {key: _public_key(key) for key in keys}
 
     def verify(self, headers: Mapping[str, str], path: str, now_s: float) -> None:
         """Check one request.
@@ -167,7 +161,8 @@ def audience(path: str) -> str:
     return "/discover" if segments[-1] == "discover" else path
 
 
-def _parse_public_key(text: str) -> bytes:
+def _public_key(text: str) -> Any:
+    """Read a public key; what stands behind its prefix is 32 bytes in base58."""
     digits = text.removeprefix(_KEY_PREFIX)
     try:
         number = 0
@@ -181,7 +176,7 @@ def _parse_public_key(text: str) -> bytes:
             f"{text!r} is not a public key: they look like {_KEY_PREFIX}AfQw..., and servers "
             "print theirs when they start"
         )
-    return raw
+    return _ed25519().Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _base58(raw: bytes) -> str:

@@ -66,7 +66,7 @@ class ArrowForm:
     """Arrow's IPC stream: the schema, then batches."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
+        schema = self._schema = _widened(schema)
         self._buffer = io.BytesIO()
         self._stream = pa.ipc.new_stream(self._buffer, schema)
 
@@ -76,8 +76,11 @@ class ArrowForm:
 
     def rows(self, batch: pa.RecordBatch) -> bytes:
         """Write some rows."""
-        # The SQL engine may know more of a batch (no nulls) than it promised of the answer.
-        self._stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=self._schema))
+        columns = [
+            column.cast(field.type) if column.type != field.type else column
+            for column, field in zip(batch.columns, self._schema, strict=True)
+        ]
+        self._stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         return self._taken()
 
     def end(self) -> bytes:
@@ -90,6 +93,14 @@ class ArrowForm:
         self._buffer.seek(0)
         self._buffer.truncate()
         return written
+
+
+def _widened(schema: pa.Schema) -> pa.Schema:
+    """Give texts the type that clients know them by; and nothing promises to have no nulls."""
+    return pa.schema(
+        (field.name, pa.large_string() if pa.types.is_string(field.type) else field.type)
+        for field in schema
+    )
 
 
 def _writer(kind: pa.DataType) -> Callable[[pa.Array], list[Any]]:

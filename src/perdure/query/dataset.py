@@ -20,7 +20,7 @@ from perdure.engine.moment import Moment
 from perdure.query.columns import Column, Kind, Table
 from perdure.query.filters import Node, columns_of, mask_of, read_filter, wanted_of
 
-#: Text is small text inside, which alone the SQL engine pushes down lists of; views widen it.
+#: Text is small text inside, of which alone the SQL engine hands down lists; answers widen it.
 _TYPES: Final = {
     Kind.TEXT: pa.string(),
     Kind.BOOLEAN: pa.bool_(),

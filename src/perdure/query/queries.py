@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
 from threading import Lock
 from typing import Any
@@ -42,7 +42,7 @@ class Queries:
         self._pending = 0
         self._gate = Lock()
 
-    async def answer(self, sql: str, *, as_json: bool) -> AsyncIterator[bytes]:
+    async def answer(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
         """Give the answer in pieces, the first once there is something to show.
 
         Args:
@@ -63,7 +63,7 @@ class Queries:
         finally:
             self._pending -= 1
 
-    async def _run(self, sql: str, *, as_json: bool) -> AsyncIterator[bytes]:
+    async def _run(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
         session_module, answers = await asyncio.to_thread(_load)
         moment = self._look()
         try:
@@ -94,5 +94,31 @@ class _Allowance:
         self._seconds = seconds
         self._left = seconds
 
-    def spend(self) -> _Spending:
-        return _Spending(self)
+    @asynccontextmanager
+    async def spend(self) -> AsyncIterator[None]:
+        """Take what happens inside from the time that is left."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        try:
+            async with asyncio.timeout(max(self._left, 0)):
+                yield
+        except TimeoutError as error:
+            raise QueryError(
+                f"the query took longer than {self._seconds:g} s; ask for less, with WHERE or LIMIT"
+            ) from error
+        finally:
+            self._left -= now() - began
+
+
+def _load() -> tuple[Any, Any]:
+    """Load the SQL engine, once: a tenth of a second that nobody pays who never asks.
+
+    Raises:
+        QueryError: it is not installed.
+    """
+    try:
+        return import_module("perdure.query.session"), import_module("perdure.query.answers")
+    except ImportError as error:
+        raise QueryError(
+            f"this server cannot answer queries: {error}; install it as perdure[server]"
+        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from threading import Lock
 from typing import Final
 
@@ -18,7 +18,7 @@ from datafusion import (
 )
 
 from perdure.engine.moment import Moment
-from perdure.query.columns import Kind, QueryError, Table
+from perdure.query.columns import QueryError
 from perdure.query.dataset import Source, TableData
 from perdure.query.dialect import translate
 from perdure.query.json_functions import json_functions
@@ -70,7 +70,7 @@ class Session:
         except Exception as error:
             raise self._told(error) from error
 
-    async def run(self, planned: DataFrame) -> AsyncIterator[pa.RecordBatch]:
+    async def run(self, planned: DataFrame) -> AsyncGenerator[pa.RecordBatch]:
         """Give the rows of a planned query; closing the iterator ends the query.
 
         Raises:
@@ -99,23 +99,9 @@ class Session:
         # Each table costs time to declare: only what the query can mean.
         for name, table in TABLES.items():
             if all_of_them or name in lowered:
-                self._declare(context, table)
+                source = Source(table, self._moment, self._gate, self._refuse)
+                context.register_dataset(name, TableData(source))
         return context
-
-    def _declare(self, context: SessionContext, table: Table) -> None:
-        """Show a table under its name, with the types it is documented to have."""
-        source = Source(table, self._moment, self._gate, self._refuse)
-        hidden = f"__{table.name}"
-        context.register_dataset(hidden, TableData(source))
-        shown = ", ".join(
-            f"arrow_cast(\"{column.name}\", 'LargeUtf8') AS \"{column.name}\""
-            if column.kind is Kind.TEXT
-            else f'"{column.name}"'
-            for column in table.columns
-        )
-        context.register_view(table.name, context.sql(f'SELECT {shown} FROM "{hidden}"'))  # noqa: S608 - names of our own
-        # The view has hold of it; nobody else shall see it.
-        context.deregister_table(hidden)
 
     def _refuse(self, error: Exception) -> None:
         self._refusal = error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from perdure.admin.app import create_admin
+from perdure.admin.query import query_operation
 from perdure.core.model.deployments import Deployment, Registry
 from perdure.engine.clock import SystemClock
 from perdure.engine.configurator import Configurator
@@ -22,6 +23,7 @@ from perdure.engine.requests import Requests
 from perdure.engine.transports import Transports
 from perdure.ingress.app import Ingress
 from perdure.protocol.session import ServiceHost
+from perdure.query.queries import Queries
 from perdure.server.doors import Application, Door
 from perdure.server.settings import Settings
 from perdure.storage.directory import DataDirectory
@@ -131,6 +133,7 @@ class Runtime:
             self._services.advertised_ingress or ingress_url,
             registrar,
             Configurator(self._keeper, SystemClock()),
+            [query_operation(Queries(self._engine.look))],
         )
         applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
         for name, listener in listeners.items():

@@ -44,6 +44,7 @@ class Http1Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._headed = False
         self._complete = False
+        self._reusable = False
         self._reason = "the connection to the service was closed"
 
     def open(self, exchange: Exchange) -> None:
@@ -155,6 +156,8 @@ class Http1Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Take note that the response is complete."""
         self._complete = self._headed
+        # The parser knows this here, and has forgotten it afterwards.
+        self._reusable = self._parser.should_keep_alive()
 
     # -----------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ class Http1Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         exchange, self._exchange = self._exchange, None
-        reusable = self._said and self._parser.should_keep_alive()
+        reusable = self._said and self._reusable
         if exchange is not None:
             exchange.hear_end()
         if reusable and self._transport is not None and not self._transport.is_closing():

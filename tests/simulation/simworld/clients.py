@@ -1,4 +1,4 @@
-"""What clients do: one coroutine a kind of scenario, each a loop of asking until there is an answer."""
+"""What clients do: one coroutine a kind of scenario; who gets no answer asks again."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from perdure.protocol.ids import (
     parse_awakeable_id,
     workflow_run_id,
 )
-from perdure.protocol.messages import VOID, Failure, Input, Value
-
+from perdure.protocol.messages import Failure, Input, Value
 from simworld.history import History
 from simworld.network import LostError, Network
 from simworld.plan import Scenario
@@ -335,6 +334,3 @@ class Clients:
 
 async def _output(requests: Requests, invocation_id: InvocationId) -> Answer | NotReady | None:
     return requests.output(invocation_id)
-
-
-__all__ = ["VOID", "Clients"]

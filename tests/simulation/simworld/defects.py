@@ -288,7 +288,7 @@ def last_comes_first() -> list[Change]:
 def lose_the_line_on_kill() -> list[Change]:
     def make(real):
         def end(step, invocation_id, row, outcome):
-            with mock.patch.object(endings, "release", lambda _step, _row: None):
+            with mock.patch.object(endings, "release"):
                 real(step, invocation_id, row, outcome)
 
         return end
@@ -439,23 +439,24 @@ def complete_a_promise_again() -> list[Change]:
 
 
 def ring_early() -> list[Change]:
-    def ring(self):
-        with mock.patch.object(self, "_clock", _Ahead(self._clock)):
-            real(self)
+    def make(real):
+        def __init__(self, tables, clock, fire, *bounds):  # noqa: N807 - it takes the place of one
+            real(self, tables, _Ahead(clock), fire, *bounds)
 
-    class _Ahead:
-        def __init__(self, clock):
-            self._clock = clock
+        return __init__
 
-        def now_ms(self):
-            return self._clock.now_ms() + 40
+    return instead(Timers, "__init__", make)
 
-    def set_alarm(self):
-        with mock.patch.object(self, "_clock", _Ahead(self._clock)):
-            real_set(self)
 
-    real, real_set = Timers._ring, Timers._set_alarm
-    return [(Timers, "_ring", ring), (Timers, "_set_alarm", set_alarm)]
+class _Ahead:
+    """A clock that is fast."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+
+    def now_ms(self) -> int:
+        now: int = self._clock.now_ms()
+        return now + 40
 
 
 def forget_timers_behind_the_window() -> list[Change]:

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from typing import Protocol
 
-from perdure.core.model.invocations import Running
+from perdure.core.model.invocations import Retention, Running
 from perdure.core.model.records import (
     Cancel,
     Invoke,
@@ -20,8 +20,6 @@ from perdure.core.model.targets import HandlerKind, Target
 from perdure.engine.engine import Engine
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Input, Value
-from perdure.core.model.invocations import Retention
-
 from simworld.hardware import Hardware
 from simworld.node import Node
 from simworld.storage import decode_record, encode_record

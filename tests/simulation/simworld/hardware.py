@@ -1,4 +1,4 @@
-"""What outlives a process: the time, chance, what lies on the disk, and what is known to be true."""
+"""What outlives a process: time, chance, what lies on the disk, and what is known to be true."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from simulated_disk import SimulatedDisk
 
 from perdure.storage.document import MemoryDocument
-
 from simworld.history import History
 from simworld.loop import Scheduler, SimLoop
 from simworld.plan import Plan

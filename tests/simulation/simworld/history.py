@@ -1,7 +1,7 @@
 """What was seen from outside: effects, answers and times; and what must never be seen.
 
-Nothing here knows the engine. Handlers and clients tell what happens to them, in order; a sight that
-contradicts an earlier one is a violation at once, the rest is judged at the end.
+Nothing here knows the engine. Handlers and clients tell what happens to them, in order; a sight
+that contradicts an earlier one is a violation at once, the rest is judged at the end.
 """
 
 from __future__ import annotations

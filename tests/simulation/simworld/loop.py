@@ -1,8 +1,8 @@
 """One thread, one clock, many processes: event loops that share a queue and can die.
 
-Each simulated process has a loop of its own. All callbacks of all loops stand in one queue, so their
-order follows from the seed alone; where nothing is ready it is already later. A loop that is killed
-takes its callbacks, timers and tasks with it: nothing of them ever runs again.
+Each simulated process has a loop of its own. All callbacks of all loops stand in one queue, so
+their order follows from the seed alone; where nothing is ready it is already later. A loop that is
+killed takes its callbacks, timers and tasks with it: nothing of them ever runs again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from simulated_disk import PowerCut
 
 #: Callbacks at one instant: more than any process has to do before it waits for something.
-CALLBACKS_AT_ONCE_MAX = 200_000
+CALLBACKS_AT_ONCE_MAX = 50_000
 
 
 class SpinningError(AssertionError):
@@ -54,6 +54,8 @@ class Scheduler:
         self._ready: deque[asyncio.Handle] = deque()
         self._timed: list[tuple[float, int, asyncio.Handle]] = []
         self._numbers = count()
+        #: Callbacks that may still run before time has to go on.
+        self._left = CALLBACKS_AT_ONCE_MAX
 
     def soon(self, handle: asyncio.Handle) -> None:
         self._ready.append(handle)
@@ -71,7 +73,9 @@ class Scheduler:
                     self.now_s = max(self.now_s, until_s)
                     return
                 when_s, _, handle = heapq.heappop(self._timed)
-                self.now_s = max(self.now_s, when_s)
+                if when_s > self.now_s:
+                    self.now_s = when_s
+                    self._left = CALLBACKS_AT_ONCE_MAX
                 self._ready.append(handle)
         finally:
             _set_running_loop(outer)
@@ -83,14 +87,13 @@ class Scheduler:
 
     def _run_ready(self) -> None:
         ready, after = self._ready, self.after
-        left = CALLBACKS_AT_ONCE_MAX
         while ready:
             handle = ready.popleft()
             loop = handle._loop
             if handle._cancelled or not loop.alive:
                 continue
-            left -= 1
-            if not left:
+            self._left -= 1
+            if not self._left:
                 raise SpinningError(f"time stands still at {self.now_s:.6f} s: {handle!r}")
             self.callbacks += 1
             _set_running_loop(loop)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any, TypeVar
 
 from perdure.engine.errors import RefusalError
 from perdure.engine.requests import Requests
-
 from simworld.hardware import Hardware
 from simworld.loop import SimLoop
 from simworld.node import Node, answer_of
@@ -24,9 +23,7 @@ class LostError(Exception):
 class Network:
     """How clients ask."""
 
-    def __init__(
-        self, hardware: Hardware, loop: SimLoop, node: Callable[[], Node | None]
-    ) -> None:
+    def __init__(self, hardware: Hardware, loop: SimLoop, node: Callable[[], Node | None]) -> None:
         self._loop = loop
         self._node = node
         self._random = hardware.random("network")
@@ -101,6 +98,3 @@ def deliver(reply: asyncio.Future[Any], result: Any, error: BaseException | None
         reply.set_exception(LostError())
     else:
         reply.set_exception(error)
-
-
-Question = Callable[[Requests], Awaitable[Any]]

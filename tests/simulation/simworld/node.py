@@ -18,7 +18,6 @@ from perdure.protocol.manifest import Manifest
 from perdure.sdk.host import Host
 from perdure.storage.segmented import SegmentedRecords
 from perdure.transport.in_process import SCHEME, InProcessTransport, endpoint_of
-
 from simworld.hardware import Fuse, Hardware, NodeClock
 from simworld.shop import Shop
 from simworld.storage import Disk, SimLog

@@ -1,8 +1,8 @@
 """What is to happen in one run: scenarios of clients, faults, and sizes; drawn from a seed.
 
 A plan is a value, so that a failing one can be made smaller piece by piece. Chance that is drawn
-while the run goes on (latencies, which bytes are torn) comes from the seed as well, but from streams
-of their own: leaving out a fault leaves the rest much as it was.
+while the run goes on (latencies, which bytes are torn) comes from the seed as well, but from
+streams of their own: leaving out a fault leaves the rest much as it was.
 """
 
 from __future__ import annotations

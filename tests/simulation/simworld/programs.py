@@ -1,8 +1,8 @@
 """Random programs for handlers, as plain lists, and what a sequential reader expects of them.
 
-A program is a list of operations; an operation is ``[kind, place, *parameters]``, where the place is
-unique. What came of it is a list of results in the same order, together with the id of the invocation
-that ran it: see :func:`judge`.
+A program is a list of operations; an operation is ``[kind, place, *parameters]``, where the place
+is unique. What came of it is a list of results in the same order, together with the id of the
+invocation that ran it: see :func:`judge`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEPTH_MAX = 2
 
 
 class Grower:
-    """Draws programs; ``weights`` switches kinds of operations off for a whole run."""
+    """Draws programs of some kinds of operations."""
 
     def __init__(self, random: Random, kinds: tuple[str, ...]) -> None:
         self._random = random
@@ -125,7 +125,9 @@ def _judge_step(history: History, who: str, place: str, _parameters: Any, result
     return bool(result == f"{place}#{number}" and 1 <= number <= history.executions[who, place])
 
 
-def _judge_nothing(_history: History, _who: str, _place: str, _parameters: Any, result: Any) -> bool:
+def _judge_nothing(
+    _history: History, _who: str, _place: str, _parameters: Any, result: Any
+) -> bool:
     return result is None
 
 
@@ -157,9 +159,7 @@ def _judge_race(history: History, who: str, place: str, parameters: Any, result:
     return result in ("timer", "other")
 
 
-def _judge_awakeable(
-    history: History, who: str, place: str, _parameters: Any, result: Any
-) -> bool:
+def _judge_awakeable(history: History, who: str, place: str, _parameters: Any, result: Any) -> bool:
     return result in history.sent[f"{who}/{place}"]
 
 

@@ -16,7 +16,7 @@ WIDTH = 200
 
 
 def digest(outcome: Outcome) -> str:
-    """Give a run's trace in one line: what was seen from outside, and every record, byte by byte."""
+    """Give a run's trace in one line: all that was seen from outside, and all bytes of the log."""
     trace = hashlib.sha256()
     for event in outcome.history.events:
         trace.update(f"{event!r}\n".encode())
@@ -36,8 +36,13 @@ def described(plan: Plan) -> Iterator[str]:
     for name, rate in plan.rates:
         yield f"  {name}: {rate:.0%} of the messages"
     moments = [
-        (scenario.start_s, f"{scenario.kind} {scenario.number} ({scenario.key}, {scenario.copies}"
-         f" at once, interferes after {scenario.after_s} s): {scenario.program}")
+        (
+            scenario.start_s,
+            (
+                f"{scenario.kind} {scenario.number} ({scenario.key}, {scenario.copies} at once, "
+                f"interferes after {scenario.after_s} s): {scenario.program}"
+            ),
+        )
         for scenario in plan.scenarios
     ]
     moments += [(fault.at_s, f"FAULT {fault.kind} {fault.number}") for fault in plan.faults]

@@ -9,7 +9,6 @@ from typing import Any
 
 import perdure
 from perdure.sdk.definitions import ServiceDefinition
-
 from simworld.history import History
 
 
@@ -217,9 +216,7 @@ class Shop:
             "invocation_retry_policy": quickly,
             "abort_timeout": timedelta(seconds=2),
         }
-        self.player = perdure.Service(
-            "Player", inactivity_timeout=timedelta(seconds=1), **common
-        )
+        self.player = perdure.Service("Player", inactivity_timeout=timedelta(seconds=1), **common)
         self.hasty = perdure.Service(
             "Hasty",
             inactivity_timeout=timedelta(0),

@@ -8,6 +8,7 @@ import gc
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -15,19 +16,19 @@ from images import Image
 
 from perdure.core.model.invocations import Completed, Paused
 from perdure.engine import engine as engine_module
-from perdure.engine import invoker, janitor, partition, timers
+from perdure.engine import janitor, partition, timers
+from perdure.engine.errors import RefusalError
 from perdure.engine.ports import StorageError
 from perdure.engine.requests import Requests
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.sdk.app import app
 from perdure.storage.segmented import SegmentedRecords
-
 from simworld import faults
 from simworld.clients import Clients, read, request
 from simworld.hardware import Hardware
 from simworld.history import History
-from simworld.loop import Scheduler, SimLoop, SpinningError
-from simworld.network import Network
+from simworld.loop import SimLoop, SpinningError
+from simworld.network import LostError, Network
 from simworld.node import Node
 from simworld.plan import SPAN_S, Plan
 from simworld.programs import LEDGERS
@@ -145,8 +146,11 @@ class World:
         self._run(self.scheduler.now_s + NOTICE_S)
         engine = self._engine()
         image = self.watch.look(engine)
-        left = {name for name in ("invocations", "timers", "running", "expiries", "lines", "locks")
-                if getattr(image, name)}
+        left = {
+            name
+            for name in ("invocations", "timers", "running", "expiries", "lines", "locks")
+            if getattr(image, name)
+        }
         left |= {name for name in ("journals", "promises") if any(getattr(image, name).values())}
         if left:
             raise Violation("no growth", f"when all was forgotten there was still {sorted(left)}")
@@ -277,16 +281,18 @@ class World:
         """Look after what is paused, as an operator does."""
         while True:
             await asyncio.sleep(1.0)
-            node = self.node
-            if node is None or not node.serving or node.engine is None:
-                continue
-            rows = node.engine.partition.tables.invocations.scan(b"", b"\xff" * 25, 1 << 30)
-            for key, row in rows:
-                if isinstance(row.status, Paused):
-                    with contextlib.suppress(Exception):
-                        await self.network.ask(
-                            lambda requests, i=InvocationId(key): requests.resume(i, None)
-                        )
+            for invocation_id in self._paused():
+                with contextlib.suppress(LostError, RefusalError):
+                    await self.network.ask(
+                        partial(Requests.resume, invocation_id=invocation_id, deployment=None)
+                    )
+
+    def _paused(self) -> list[InvocationId]:
+        node = self.node
+        if node is None or not node.serving or node.engine is None:
+            return []
+        rows = node.engine.partition.tables.invocations.scan(b"", b"\xff" * 25, 1 << 30)
+        return [InvocationId(key) for key, row in rows if isinstance(row.status, Paused)]
 
     def _engine(self) -> Any:
         if self.node is None or not self.node.serving:
@@ -380,7 +386,7 @@ def quiet() -> Iterator[None]:
 def sized(plan: Plan) -> Iterator[None]:
     """Make the engine's bounds as small as the plan says."""
     sizes = plan.sizes
-    bounds = [
+    bounds: list[tuple[Any, str, Any]] = [
         (partition, "FLUSH_ROWS", sizes.flush_rows),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
         (timers, "BURST", sizes.timer_burst),
@@ -388,12 +394,14 @@ def sized(plan: Plan) -> Iterator[None]:
         (engine_module, "RECOVERY_PAGE", sizes.recovery_page),
         (janitor, "INTERVAL_MS_MAX", 60_000),
         (janitor, "SWEEP_LIMIT", sizes.sweep_limit),
-        (timers.Timers.__init__, "__defaults__", (sizes.timer_window,)),
     ]
+    arm = timers.Timers.__init__
+
+    def small(self: Any, tables: Any, clock: Any, fire: Any) -> None:
+        arm(self, tables, clock, fire, sizes.timer_window)
+
+    bounds.append((timers.Timers, "__init__", small))
     with contextlib.ExitStack() as stack:
         for owner, name, value in bounds:
             stack.enter_context(mock.patch.object(owner, name, value))
         yield
-
-
-__all__ = ["Outcome", "Scheduler", "Simulator", "World", "invoker"]

@@ -22,7 +22,6 @@ from perdure.engine.ports import LogFailedError, StorageError
 from perdure.storage.direct_log import DirectLog
 from perdure.storage.memory_store import MemoryStore, Rows
 from perdure.storage.segmented import SegmentedRecords
-
 from simworld.violations import Violation
 
 decode_record = msgspec.msgpack.Decoder(Record).decode

@@ -13,14 +13,13 @@ from perdure.core.model.records import Invoke, Progress, Suspended
 from perdure.engine.engine import Engine
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.protocol.messages import Completion
-
 from simworld.node import Node
 from simworld.storage import Truth
 from simworld.violations import Violation
 
 
 class Watch:
-    """Looks at a partition after each of its records; ``every`` says at how many it looks closely."""
+    """Looks at a partition after its records: closely, on average, at one of ``every``."""
 
     def __init__(self, truth: Truth, random: Random, every: int) -> None:
         self._truth = truth

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Group, RenderableType
@@ -13,14 +13,19 @@ from perdure.cli.errors import RefusedError
 from perdure.cli.groups import CommandGroup
 from perdure.cli.output import plain
 from perdure.cli.session import Session, with_session
-from perdure.cli.sql_text import literal
+from perdure.cli.sql_text import literal, select
 from perdure.cli.views import View, output_option, viewed
 
 #: Open invocations by deployment, in one question for all of them.
-_OPEN_COUNTS = (
-    "SELECT pinned_deployment_id AS id, COUNT(1) AS open FROM sys_invocation_status "
-    "WHERE status != 'completed' AND pinned_deployment_id IS NOT NULL GROUP BY pinned_deployment_id"
+_OPEN_COUNTS: Final = select(
+    ["pinned_deployment_id AS id", "COUNT(1) AS open"],
+    "sys_invocation_status",
+    ["status != 'completed'", "pinned_deployment_id IS NOT NULL"],
+    group="pinned_deployment_id",
 )
+
+#: A handler, as rows name it.
+_HANDLER: Final = ("target_service_name AS service", "target_handler_name AS handler")
 
 deployments = CommandGroup(
     "deployments",
@@ -66,10 +71,13 @@ def describe(session: Session, deployment_id: str, *, view: View) -> None:
     def load() -> Row:
         row = session.admin.get(path("deployments", deployment_id))
         counts = session.admin.query(
-            "SELECT target_service_name AS service, target_handler_name AS handler, "
-            "COUNT(1) AS open FROM sys_invocation_status "
-            f"WHERE pinned_deployment_id = {literal(deployment_id)} AND status != 'completed' "
-            "GROUP BY target_service_name, target_handler_name ORDER BY service, handler"
+            select(
+                [*_HANDLER, "COUNT(1) AS open"],
+                "sys_invocation_status",
+                _still_open(deployment_id),
+                group="target_service_name, target_handler_name",
+                order="service, handler",
+            )
         )
         total = sum(count["open"] for count in counts)
         return {**_with_status(row, _latest(session.admin), total), "open": counts}
@@ -86,8 +94,7 @@ def remove(session: Session, deployment_id: str, *, force: bool, as_json: bool) 
     """Remove a deployment that nothing needs any longer."""
     row = session.admin.get(path("deployments", deployment_id))
     counts = session.admin.query(
-        "SELECT COUNT(1) AS open FROM sys_invocation_status "
-        f"WHERE pinned_deployment_id = {literal(deployment_id)} AND status != 'completed'"
+        select(["COUNT(1) AS open"], "sys_invocation_status", _still_open(deployment_id))
     )
     row = _with_status(row, _latest(session.admin), counts[0]["open"])
     session.output.note(_summary(session, row))
@@ -110,6 +117,10 @@ def remove(session: Session, deployment_id: str, *, force: bool, as_json: bool) 
 
 
 deployments.add_command(register)
+
+
+def _still_open(deployment_id: str) -> list[str]:
+    return [f"pinned_deployment_id = {literal(deployment_id)}", "status != 'completed'"]
 
 
 def _latest(admin: AdminApi) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from perdure.cli.groups import AdminCommand
 from perdure.cli.invocation_rows import COLUMNS, outcome_text
 from perdure.cli.output import plain, status_text
 from perdure.cli.session import Session, with_session
-from perdure.cli.sql_text import is_in, literal, where
+from perdure.cli.sql_text import is_in, literal, select
 from perdure.cli.views import View, viewed
 
 STATUSES: Final = (
@@ -43,17 +43,15 @@ def list_invocations(
     session: Session, *, view: View, limit: int, oldest_first: bool, **filters: Any
 ) -> None:
     """List invocations, those that have not ended unless asked otherwise."""
-    condition = where(conditions(**filters))
-    order = "ASC" if oldest_first else "DESC"
-    selected = ", ".join(COLUMNS)
+    wanted = conditions(**filters)
+    order = f"created_at {'ASC' if oldest_first else 'DESC'}, id"
 
     def load() -> list[Row]:
         rows = session.admin.query(
-            f"SELECT {selected} FROM sys_invocation{condition} "
-            f"ORDER BY created_at {order}, id LIMIT {limit}"
+            select(COLUMNS, "sys_invocation", wanted, order=order, limit=limit)
         )
         if len(rows) == limit:
-            _tell_how_many(session, condition, limit)
+            _tell_how_many(session, wanted, limit)
         return rows
 
     def render(rows: list[Row]) -> RenderableType:
@@ -148,8 +146,8 @@ def _wide_table(session: Session, rows: list[Row]) -> RenderableType:
     )
 
 
-def _tell_how_many(session: Session, condition: str, limit: int) -> None:
-    counted = session.admin.query(f"SELECT COUNT(1) AS found FROM sys_invocation{condition}")
+def _tell_how_many(session: Session, wanted: list[str], limit: int) -> None:
+    counted = session.admin.query(select(["COUNT(1) AS found"], "sys_invocation", wanted))
     found = counted[0]["found"]
     if found > limit:
         session.output.note(f"showing {limit} of {found}; --limit shows more")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
@@ -20,7 +19,7 @@ from perdure.cli.invocation_rows import (
 )
 from perdure.cli.output import STATUS_STYLES, plain, status_text
 from perdure.cli.session import Session, with_session
-from perdure.cli.sql_text import literal, matching, where
+from perdure.cli.sql_text import literal, matching_any, select
 from perdure.cli.timeline import Step, Timeline, merge
 from perdure.cli.times import span
 
@@ -85,8 +84,8 @@ def _follow_one(session: Session, invocation_id: str, interval: float, *, as_jso
 def _follow_many(
     session: Session, queries: Sequence[str], lines: int, interval: float, *, as_json: bool
 ) -> None:
-    condition = f"({' OR '.join(matching(query) for query in queries)})" if queries else ""
-    rows = _changes(session, condition, f"ORDER BY modified_at DESC, id LIMIT {max(lines, 1)}")
+    meant = [matching_any(queries)] if queries else []
+    rows = _changes(session, meant, "modified_at DESC, id", max(lines, 1))
     rows.reverse()
     since = rows[-1]["modified_at"] if rows else None
     for row in rows[len(rows) - lines :] if lines else ():
@@ -95,9 +94,8 @@ def _follow_many(
     seen = {_mark(row) for row in rows}
     while True:
         session.surroundings.sleep(interval)
-        limits = [] if since is None else [f"modified_at >= {literal(since)}"]
-        conditions = " AND ".join(itertools.chain([condition] if condition else [], limits))
-        rows = _changes(session, conditions, f"ORDER BY modified_at, id LIMIT {CHANGES_MAX}")
+        later = [] if since is None else [f"modified_at >= {literal(since)}"]
+        rows = _changes(session, [*meant, *later], "modified_at, id", CHANGES_MAX)
         for row in rows:
             if _mark(row) not in seen:
                 _tell_change(session, row, as_json=as_json)
@@ -106,10 +104,9 @@ def _follow_many(
             seen = {_mark(row) for row in rows}
 
 
-def _changes(session: Session, condition: str, order: str) -> list[Row]:
-    conditions = [condition] if condition else []
+def _changes(session: Session, conditions: list[str], order: str, limit: int) -> list[Row]:
     return session.admin.query(
-        f"SELECT {', '.join(COLUMNS)} FROM sys_invocation{where(conditions)} {order}"
+        select(COLUMNS, "sys_invocation", conditions, order=order, limit=limit)
     )
 
 

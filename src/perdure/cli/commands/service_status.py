@@ -13,7 +13,7 @@ from perdure.cli.groups import AdminCommand
 from perdure.cli.invocation_rows import COLUMNS, outcome_text
 from perdure.cli.output import plain, status_text
 from perdure.cli.session import Session, with_session
-from perdure.cli.sql_text import is_in
+from perdure.cli.sql_text import is_in, select
 from perdure.cli.times import parse_time, span
 from perdure.cli.views import View, viewed
 
@@ -83,10 +83,15 @@ def _counts(session: Session, names: list[str]) -> list[Row]:
     if not names:
         return []
     rows = session.admin.query(
-        "SELECT target_service_name AS service, target_handler_name AS handler, status, "
-        "COUNT(1) AS found, MIN(created_at) AS oldest_at FROM sys_invocation "
-        f"WHERE {is_in('target_service_name', names)} AND status != 'completed' "
-        "GROUP BY target_service_name, target_handler_name, status"
+        select(
+            (
+                *("target_service_name AS service", "target_handler_name AS handler", "status"),
+                *("COUNT(1) AS found", "MIN(created_at) AS oldest_at"),
+            ),
+            "sys_invocation",
+            [is_in("target_service_name", names), "status != 'completed'"],
+            group="target_service_name, target_handler_name, status",
+        )
     )
     handlers: dict[tuple[str, str], Row] = {}
     for row in rows:
@@ -106,15 +111,23 @@ def _locks(session: Session, names: list[str]) -> list[Row]:
     if not names:
         return []
     queues = session.admin.query(
-        "SELECT service_name, service_key, COUNT(1) AS waiting FROM sys_inbox "
-        f"WHERE {is_in('service_name', names)} GROUP BY service_name, service_key"
+        select(
+            ["service_name", "service_key", "COUNT(1) AS waiting"],
+            "sys_inbox",
+            [is_in("service_name", names)],
+            group="service_name, service_key",
+        )
     )
     waiting = {(row["service_name"], row["service_key"]): row["waiting"] for row in queues}
     holders = session.admin.query(
-        "SELECT k.service_name, k.service_key, i.id, i.target_handler_name AS handler, i.status, "
-        "COALESCE(i.running_at, i.created_at) AS since, i.last_failure "
-        "FROM sys_keyed_service_status k JOIN sys_invocation i ON i.id = k.invocation_id "
-        f"WHERE {is_in('k.service_name', names)}"
+        select(
+            (
+                *("k.service_name", "k.service_key", "i.id", "i.target_handler_name AS handler"),
+                *("i.status", "COALESCE(i.running_at, i.created_at) AS since", "i.last_failure"),
+            ),
+            "sys_keyed_service_status k JOIN sys_invocation i ON i.id = k.invocation_id",
+            [is_in("k.service_name", names)],
+        )
     )
     locks = [
         {**row, "waiting": waiting.get((row["service_name"], row["service_key"]), 0)}
@@ -126,9 +139,13 @@ def _locks(session: Session, names: list[str]) -> list[Row]:
 
 def _recent(session: Session, service: str, limit: int) -> list[Row]:
     return session.admin.query(
-        f"SELECT {', '.join(COLUMNS)} FROM sys_invocation "
-        f"WHERE {is_in('target_service_name', [service])} "
-        f"ORDER BY created_at DESC, id LIMIT {limit}"
+        select(
+            COLUMNS,
+            "sys_invocation",
+            [is_in("target_service_name", [service])],
+            order="created_at DESC, id",
+            limit=limit,
+        )
     )
 
 

@@ -14,7 +14,7 @@ from perdure.cli.errors import RefusedError, UsageError
 from perdure.cli.groups import CommandGroup
 from perdure.cli.json_patch import apply_patch
 from perdure.cli.session import Session, with_session
-from perdure.cli.sql_text import literal
+from perdure.cli.sql_text import literal, select
 from perdure.cli.state_values import State, read_values, show_values, state_version
 from perdure.cli.views import View, output_option, viewed
 
@@ -131,21 +131,19 @@ def _check_keyed(session: Session, service: str) -> None:
 
 
 def _read(session: Session, service: str, key: str) -> dict[str, bytes]:
-    rows = session.admin.query(
-        f"SELECT key, value FROM state WHERE service_name = {literal(service)} "
-        f"AND service_key = {literal(key)} ORDER BY key"
-    )
+    owner = [f"service_name = {literal(service)}", f"service_key = {literal(key)}"]
+    rows = session.admin.query(select(["key", "value"], "state", owner, order="key"))
     return {row["key"]: bytes.fromhex(row.get("value", "")) for row in rows}
 
 
 def _find(session: Session, query: str) -> dict[tuple[str, str], State]:
     service, separator, key = query.partition("/")
     _check_keyed(session, service)
-    of_key = f" AND service_key = {literal(key)}" if separator else ""
-    rows = session.admin.query(
-        "SELECT service_key, key, value FROM state "
-        f"WHERE service_name = {literal(service)}{of_key} ORDER BY service_key, key"
-    )
+    owner = [f"service_name = {literal(service)}"]
+    if separator:
+        owner.append(f"service_key = {literal(key)}")
+    columns = ["service_key", "key", "value"]
+    rows = session.admin.query(select(columns, "state", owner, order="service_key, key"))
     if not rows:
         raise RefusedError(f"{query} has no state; nothing was done")
     found: dict[tuple[str, str], dict[str, bytes]] = {}

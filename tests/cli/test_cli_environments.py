@@ -1,0 +1,103 @@
+"""Which server commands mean: the line, then variables, then the chosen environment."""
+
+from __future__ import annotations
+
+import pytest
+from cli_world import Admin, User
+
+from perdure.cli.environments import Target, find_target
+from perdure.cli.errors import EXIT_USAGE, UsageError
+from perdure.cli.global_options import GlobalOptions
+from perdure.cli.surroundings import Surroundings
+
+CONFIG = """
+[prod]
+admin_base_url = "https://admin.prod"
+ingress_base_url = "https://prod"
+bearer_token = "secret"
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / ".config" / "perdure"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def target(home, environment=None, **options) -> Target:
+    surroundings = Surroundings(environment=environment or {}, home=home)
+    return find_target(surroundings, GlobalOptions(**options))
+
+
+def test_without_any_word_it_is_the_local_server(tmp_path):
+    assert target(tmp_path) == Target("local", "http://localhost:9070", None, None)
+
+
+def test_an_environment_is_chosen_by_option_variable_or_file(home):
+    prod = Target("prod", "https://admin.prod", "https://prod", "secret")
+    assert (
+        find_target(Surroundings(environment={}, home=home), GlobalOptions(environment="prod"))
+        == prod
+    )
+    assert target(home, {"PERDURE_ENVIRONMENT": "prod"}) == prod
+    assert target(home, {"RESTATE_ENVIRONMENT": "prod"}) == prod
+    assert User(home=home).runs("config", "use-environment", "prod").code == 0
+    assert target(home) == prod
+
+
+def test_variables_come_before_the_file_and_ours_before_theirs(home):
+    variables = {"PERDURE_ENVIRONMENT": "prod", "RESTATE_ADMIN_URL": "http://theirs"}
+    assert target(home, variables).admin_url == "http://theirs"
+    assert target(home, variables | {"PERDURE_ADMIN_URL": "http://x"}).admin_url == "http://x"
+    assert target(home, {"PERDURE_AUTH_TOKEN": "t"}).bearer_token == "t"
+
+
+def test_what_the_line_says_comes_first(home):
+    variables = {"PERDURE_ADMIN_URL": "http://x"}
+    assert target(home, variables, admin_url="http://y").admin_url == "http://y"
+    chosen = find_target(
+        Surroundings(environment=variables, home=home), GlobalOptions(environment="prod")
+    )
+    assert chosen.admin_url == "https://admin.prod"
+
+
+def test_an_environment_that_does_not_exist_is_refused(home):
+    ran = User(home=home).runs("config", "use-environment", "prdo")
+    assert ran.code == EXIT_USAGE
+    assert "there are local, prod" in ran.err
+    assert not (home / ".config" / "perdure" / "environment").exists()
+
+
+@pytest.mark.parametrize("text", ["= 1", "prod = 1", "[prod]\nadmin_base_url = 1", "\xff"])
+def test_a_file_that_cannot_be_used_is_named(home, text):
+    (home / ".config/perdure/config.toml").write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError):
+        find_target(Surroundings(environment={}, home=home), GlobalOptions(environment="prod"))
+
+
+def test_the_token_goes_to_the_server_and_nowhere_else(home):
+    admin = Admin({"GET /services": {"services": []}})
+    ran = User(admin, home=home).runs("-v", "-e", "prod", "services", "list")
+    assert admin.headers[0]["authorization"] == "Bearer secret"
+    assert "GET https://admin.prod/v4/services 200" in ran.err
+    view = User(home=home).runs("config", "view", "--json")
+    assert view.json["prod"]["bearer_token"] == "***"
+    assert "secret" not in ran.out + ran.err + view.out + view.err
+
+
+def test_environments_are_listed_with_the_current_one(home):
+    ran = User(home=home, environment={"PERDURE_ENVIRONMENT": "prod"}).runs("config", "list-env")
+    assert ran.lines[1:] == [
+        ["local", "http://localhost:9070"],
+        ["*", "prod", "https://admin.prod"],
+    ]
+
+
+def test_the_first_edit_begins_with_an_example(tmp_path):
+    user = User(home=tmp_path, writes=CONFIG)
+    ran = user.runs("config", "edit", "--json")
+    assert "admin_base_url" in user.edited
+    assert ran.json["environments"] == ["local", "prod"]
+    assert (tmp_path / ".config/perdure/config.toml").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,176 @@
+"""The crash laboratory: a real server under load, troubled in every way that a machine allows.
+
+``python crash_lab.py --minutes 10`` kills, freezes, stops and starves a server again and again, and
+checks the books of its clients after each round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from crash_server import Server
+from test_sigkill import CLIENTS, Clients, check
+
+ROUND_S = 30.0
+#: Size of the small disk, in MiB: room for the log's first segment and the store, and not for much.
+SMALL_DISK_MIB = 256
+
+
+class Laboratory:
+    """One server, its clients, and what is done to them."""
+
+    def __init__(self, folder: Path, *, small_disk: bool, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.disk = folder
+        self.server = Server("crash_shop:app", folder / "data", folder.parent / "server.log")
+        self.clients = Clients(self.server, self.chance)
+        self.done: Counter[str] = Counter()
+        self._troubles: dict[str, Callable[[], Awaitable[None]]] = {
+            "killed": self.kill,
+            "frozen": self.freeze,
+            "stopped": self.stop,
+        }
+        if small_disk:
+            self._troubles["disk full"] = self.fill_disk
+
+    async def run(self, minutes: float) -> None:
+        """Do rounds of trouble, each followed by a look into the books."""
+        deadline = time.monotonic() + minutes * 60
+        await self.start()
+        while time.monotonic() < deadline:
+            await self.round(min(ROUND_S, deadline - time.monotonic()))
+            say(f"books are right after {dict(self.done)}, {self.answered()} answers")
+
+    async def round(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        self.clients.stopping = False
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CLIENTS):
+                group.create_task(self.clients.work())
+            while time.monotonic() < until:
+                await asyncio.sleep(self.chance.uniform(0.05, 1.0))
+                name = self.chance.choice(list(self._troubles))
+                await self._troubles[name]()
+                self.done[name] += 1
+            self.clients.stopping = True
+        await check(self.server, self.clients.books)
+
+    def answered(self) -> int:
+        """Count what was acknowledged to clients."""
+        books = self.clients.books
+        counted = books.added.total() + books.naps.total()
+        return counted + sum(map(len, (books.steps, books.letters, books.fans, books.signups)))
+
+    async def start(self) -> None:
+        self.server.start()
+        await self.server.ready()
+
+    async def kill(self) -> None:
+        """SIGKILL, at any instant."""
+        self.server.kill()
+        await self.start()
+
+    async def freeze(self) -> None:
+        """SIGSTOP: the process does nothing for a while, and goes on as if nothing had been."""
+        process = self.process()
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(self.chance.uniform(0.05, 2.0))
+        process.send_signal(signal.SIGCONT)
+
+    async def stop(self) -> None:
+        """SIGTERM: all that is under way ends or suspends."""
+        process = self.process()
+        process.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(process.wait, 60)
+        assert code == 0, (
+            f"a graceful stop ended with {code}: {self.server.log.read_text()[-2000:]}"
+        )
+        await self.start()
+
+    async def fill_disk(self) -> None:
+        """Leave no room for the log; once there is room again, start again."""
+        filler = self.disk / "filler"
+        fill(filler)
+        process = self.process()
+        # It may have had room enough in what was reserved: then it has not noticed, and goes on.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(process.wait, 40)
+        filler.unlink()
+        if process.poll() is not None:
+            self.done["gave up"] += 1
+            await self.start()
+
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self.server.process is not None
+        return self.server.process
+
+
+def fill(path: Path) -> None:
+    """Write until nothing more fits on the disk."""
+    block = bytes(1 << 16)
+    with path.open("wb", buffering=0) as file:
+        while block:
+            try:
+                file.write(block)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                block = block[: len(block) // 2]
+
+
+@contextlib.contextmanager
+def laboratory_disk() -> Iterator[tuple[Path, bool]]:
+    """Give a folder, on a small disk where mounting one is allowed; and whether it is."""
+    with tempfile.TemporaryDirectory(prefix="crash-lab-") as name:
+        folder = Path(name) / "disk"
+        folder.mkdir()
+        options = f"size={SMALL_DISK_MIB}m"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        mounted = os.geteuid() == 0 and subprocess.run(command, check=False).returncode == 0
+        try:
+            yield folder, mounted
+        finally:
+            if mounted:
+                subprocess.run(["umount", str(folder)], check=True)
+
+
+async def work(minutes: float, seed: int) -> None:
+    with laboratory_disk() as (folder, small_disk):
+        say(f"seed {seed}; the disk {'can' if small_disk else 'cannot'} be filled")
+        laboratory = Laboratory(folder, small_disk=small_disk, seed=seed)
+        try:
+            await laboratory.run(minutes)
+        finally:
+            process = laboratory.server.process
+            if process is not None and process.poll() is None:
+                laboratory.server.kill()
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    options = parser.parse_args()
+    asyncio.run(work(options.minutes, options.seed))
+
+
+if __name__ == "__main__":
+    main()

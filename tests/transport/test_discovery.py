@@ -1,0 +1,96 @@
+"""Answers to discovery, and where deployments may be."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from perdure.engine.registrar import DiscoveryError
+from perdure.protocol.manifest import ProtocolMode
+from perdure.transport.addresses import AddressError, parse_address
+from perdure.transport.discovery import Answer, read_answer
+from perdure.transport.network import RefusedAddressError, check_address
+
+V4 = {"content-type": "application/vnd.restate.endpointmanifest.v4+json"}
+MANIFEST = {
+    "protocolMode": "BIDI_STREAM",
+    "minProtocolVersion": 5,
+    "maxProtocolVersion": 7,
+    "services": [{"name": "S", "ty": "SERVICE", "handlers": [{"name": "h"}]}],
+}
+
+
+def answer(status=200, headers=V4, **changes) -> Answer:
+    manifest = {key: value for key, value in (MANIFEST | changes).items() if value is not None}
+    return Answer(status, headers, json.dumps(manifest).encode())
+
+
+def test_a_manifest():
+    manifest = read_answer("http://h/", answer(unknown=1))
+    assert manifest.protocol_mode is ProtocolMode.BIDI_STREAM
+    assert [service.name for service in manifest.services] == ["S"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (answer(500), "META0003", "HTTP status 500"),
+        (answer(404), "META0003", "the path where the services are mounted"),
+        (answer(headers={}), "META0013", "content type"),
+        (answer(headers={"content-type": "application/json"}), "META0013", "content type"),
+        (answer(protocolMode=None), "META0013", "protocolMode"),
+        (answer(protocolMode="BOTH"), "META0013", "BOTH"),
+        (answer(minProtocolVersion=8), "META0013", "no range"),
+        (answer(services=None), "META0013", "services"),
+        (
+            answer(services=[{**MANIFEST["services"][0], "abortTimeout": -1}]),
+            "META0013",
+            "abort_timeout of -1",
+        ),
+        (Answer(200, V4, b"{"), "META0013", "cannot be used"),
+        (Answer(200, V4, b"\xff\xfe"), "META0013", "cannot be used"),
+    ],
+)
+def test_an_answer_that_is_of_no_use(given, code, said):
+    with pytest.raises(DiscoveryError) as refused:
+        read_answer("http://h/", given)
+    assert refused.value.code == code
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "authority", "path"),
+    [
+        ("http://host:9080/", "host:9080", "/discover"),
+        ("http://host", "host:80", "/discover"),
+        ("https://host/a/b/", "host:443", "/a/b/discover"),
+        ("http://[::1]:9080/a?k=v", "[::1]:9080", "/a/discover?k=v"),
+    ],
+)
+def test_addresses(uri, authority, path):
+    address = parse_address(uri, http2=True)
+    assert address.origin.authority == authority
+    assert address.path("/discover") == path
+
+
+@pytest.mark.parametrize(
+    "uri", ["ftp://host/", "http://", "http://u:p@host/", "http://h:x/", "http://h/a b"]
+)
+def test_addresses_that_cannot_be_used(uri):
+    with pytest.raises(AddressError):
+        parse_address(uri, http2=True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "8.8.8.8", "fd00::1"])
+def test_addresses_that_services_may_have(address):
+    check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "fd00:ec2::254"],
+)
+def test_addresses_that_are_refused(address):
+    with pytest.raises(RefusedAddressError):
+        check_address(address)
