@@ -97,8 +97,8 @@ class ScriptedEngine:
             raise self._error
         return self._verdict
 
-    def journal(self, invocation_id):
-        return self._journals.get(invocation_id, [])
+    def journal(self, invocation_id, start, limit):
+        return self._journals.get(invocation_id, [])[start : start + limit]
 
     async def mutate_state(self, service, key, state, version):
         return self._answer("mutate_state", service, key, state, version)

@@ -5,14 +5,9 @@ What registers deployments is left out: it would ask addresses that are drawn wh
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
-
 import pytest
+from admin_server import running
 from hypothesis import HealthCheck, Phase, given, settings
-
-import perdure
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
@@ -33,53 +28,11 @@ KNOWN = {
 }
 
 
-def services():
-    greeter, counter = perdure.Service("Greeter"), perdure.VirtualObject("Counter")
-    signup = perdure.Workflow("Signup")
-
-    @greeter.handler()
-    async def greet(ctx: perdure.Context, name: str) -> str:
-        return name
-
-    @counter.handler()
-    async def add(ctx: perdure.ObjectContext, number: int) -> int:
-        return number
-
-    @signup.main()
-    async def run(ctx: perdure.WorkflowContext) -> None:
-        return None
-
-    return perdure.app([greeter, counter, signup])
-
-
-@contextlib.contextmanager
-def running():
-    """Run a server in a thread of its own; give the address of its admin API."""
-    started, stop = threading.Event(), asyncio.Event()
-    found = {}
-
-    async def serve():
-        async with perdure.embedded(services()) as runtime:
-            found.update(url=runtime.admin_url, loop=asyncio.get_running_loop())
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    try:
-        assert started.wait(CALL_S), "the server did not start"
-        yield found["url"]
-    finally:
-        if "loop" in found:
-            found["loop"].call_soon_threadsafe(stop.set)
-        thread.join(CALL_S)
-
-
 @pytest.fixture(scope="module")
 def world():
-    with running() as url:
-        schema = schemathesis.openapi.from_url(f"{url}/openapi")
-        yield url, [each.ok() for each in schema.get_all_operations()]
+    with running() as server:
+        schema = schemathesis.openapi.from_url(f"{server.admin}/openapi")
+        yield server.admin, [each.ok() for each in schema.get_all_operations()]
 
 
 def registers_deployments(operation):

@@ -102,6 +102,13 @@ def test_other_indexes_are_refused(index, status):
     assert ask(engine(ENTRIES[0][0]), "GET", f"{URL}/{index}").status == status
 
 
+def test_a_long_journal_is_shown_a_page_at_a_time():
+    ours = engine(*[Run(number) for number in range(1_500)])
+    pages = [ask(ours, "GET", f"{URL}?from={start}").json["entries"] for start in (0, 1_000, 2_000)]
+    assert [len(page) for page in pages] == [1_000, 500, 0]
+    assert pages[1][0]["index"] == 1_000
+
+
 def test_a_purged_journal_is_empty():
     assert ask(engine(), "GET", URL).json == {"entries": []}
 

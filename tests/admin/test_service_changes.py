@@ -226,3 +226,12 @@ def test_scopes_are_refused():
     response = server(COUNTER).ask("POST", "/services/Counter/state", body)
     assert response.status == 400
     assert "scope" in response.json["message"]
+
+
+def test_a_change_that_cannot_be_stored_is_told_and_has_no_effect(caplog):
+    ours = server(COUNTER)
+    ours.document.replace(1, b"{}")  # somebody else was there meanwhile
+    response = ours.ask("PATCH", "/services/Counter", {"public": False})
+    assert response.status == 503
+    assert ours.keeper.registry.services["Counter"].public
+    assert "a change of the registry is lost" in caplog.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +90,7 @@ class Ran(NamedTuple):
         return [line.split() for line in self.out.splitlines()]
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Ends a command that would go on for ever."""
 
 
@@ -124,7 +124,7 @@ class User:
     def sleep(self, _seconds: float) -> None:
         self.looks -= 1
         if not self.looks:
-            raise Stopped
+            raise StoppedError
 
     def runs(self, *words: str) -> Ran:
         """Run a command line."""
@@ -137,13 +137,18 @@ class User:
             run_editor=self.edit,
             has_terminal=lambda: self.terminal,
         )
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = run(words, surroundings)
-            except Stopped:
-                code = -1
-        return Ran(code, out.getvalue(), err.getvalue())
+        return run_with(surroundings, words)
+
+
+def run_with(surroundings: Surroundings, words: Sequence[str]) -> Ran:
+    """Run a command line, and gather what it says."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = run(words, surroundings)
+        except StoppedError:
+            code = -1
+    return Ran(code, out.getvalue(), err.getvalue())
 
 
 def invocation(**columns: Any) -> dict[str, Any]:

@@ -96,5 +96,7 @@ def test_help_loads_neither_a_server_nor_what_commands_need():
         "         'perdure.engine', 'perdure.core', 'perdure.admin', 'perdure.cli.commands')\n"
         "assert [name for name in sys.modules if name.startswith(heavy)] == []\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

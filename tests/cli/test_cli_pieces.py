@@ -39,14 +39,18 @@ def test_a_query_has_the_clauses_that_say_something():
         ("Greeter", "target_service_name = 'Greeter'"),
         (
             "A/b",
-            "(target_service_name = 'A' AND ((target_service_ty = 'service' AND "
-            "target_handler_name = 'b') OR (target_service_ty != 'service' AND "
-            "target_service_key = 'b')))",
+            (
+                "(target_service_name = 'A' AND ((target_service_ty = 'service' AND "
+                "target_handler_name = 'b') OR (target_service_ty != 'service' AND "
+                "target_service_key = 'b')))"
+            ),
         ),
         (
             "A/k/l/h",
-            "(target_service_name = 'A' AND target_service_key = 'k/l' AND "
-            "target_handler_name = 'h')",
+            (
+                "(target_service_name = 'A' AND target_service_key = 'k/l' AND "
+                "target_handler_name = 'h')"
+            ),
         ),
     ],
 )

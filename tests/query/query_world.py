@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pyarrow as pa
-
 from engine_world import GREET, RELAY, RUN, EngineWorld, ident, invoke, settled
 from scripted_host import on
 

@@ -6,6 +6,7 @@ part of the API that is here is the same in all of them. Errors are JSON through
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
@@ -27,6 +28,8 @@ from perdure.engine.errors import RefusalError
 from perdure.engine.ports import StorageError
 from perdure.engine.registrar import Registrar
 from perdure.engine.requests import Requests
+
+logger = logging.getLogger("perdure.admin")
 
 
 def create_admin(
@@ -102,6 +105,7 @@ async def _answer_error(_request: Request, error: Exception) -> Response:
             retry_after = {"retry-after": str(error.retry_after_s)}
             return error_response(error.status, str(error), headers=retry_after)
         case StorageError():
+            logger.error("a change of the registry is lost: %s", error)
             return error_response(
                 HTTPStatus.SERVICE_UNAVAILABLE, "the change could not be stored; nothing changed"
             )

@@ -32,6 +32,8 @@ from perdure.protocol.ids import (
     parse_invocation_id,
 )
 
+#: Entries of a journal that are shown at once; the engine does nothing else meanwhile.
+JOURNAL_PAGE: Final = 1000
 #: The largest index that a journal can have.
 _INDEX_MAX: Final = 2**32 - 1
 _INDEX_DIGITS_MAX: Final = 100
@@ -113,10 +115,10 @@ class Invocations:
             raise missing(f"invocation '{invocation_text(invocation_id)}'")
         return row
 
-    def journal(self, invocation_id: InvocationId) -> list[JournalEntry]:
-        """Give the journal of an invocation; nothing if it was purged before its result."""
+    def journal(self, invocation_id: InvocationId, start: int, limit: int) -> list[JournalEntry]:
+        """Give entries of a journal; none if it was purged before its result."""
         self.lookup(invocation_id)
-        return self._requests.journal(invocation_id)
+        return self._requests.journal(invocation_id, start, limit)
 
     async def change(self, operation: str, invocation_id: InvocationId) -> Changed:
         """Cancel, kill, pause or purge an invocation."""
@@ -157,19 +159,22 @@ class InvocationEndpoints:
         )
 
     async def show_journal(self, request: Request) -> Response:
-        """Show the journal of an invocation."""
-        entries = self._invocations.journal(_invocation_id(request))
-        return json_response(JournalDocument([show_entry(*each) for each in enumerate(entries)]))
+        """Show the journal of an invocation, a page at a time."""
+        invocation_id = _invocation_id(request)
+        start = _index(request.query_params.get("from", "0"), bad_parameter("from", _NO_INDEX))
+        entries = self._invocations.journal(invocation_id, start, JOURNAL_PAGE)
+        shown = [show_entry(index, entry) for index, entry in enumerate(entries, start)]
+        return json_response(JournalDocument(shown))
 
     async def show_entry(self, request: Request) -> Response:
         """Show one entry of a journal."""
         invocation_id = _invocation_id(request)
         index = _index(request.path_params["index"], bad_field("index", _NO_INDEX))
-        entries = self._invocations.journal(invocation_id)
-        if index >= len(entries):
+        entries = self._invocations.journal(invocation_id, index, 1)
+        if not entries:
             text = invocation_text(invocation_id)
             raise missing(f"entry {index} in the journal of '{text}'")
-        return json_response(show_entry(index, entries[index]))
+        return json_response(show_entry(index, entries[0]))
 
     def changing(self, operation: str) -> Endpoint:
         """Make what cancels, kills, pauses or purges an invocation."""

@@ -28,7 +28,7 @@ class EntryDocument(Struct):
 
 
 class JournalDocument(Struct):
-    """A journal, from its input on."""
+    """A journal, or a page of it, in order."""
 
     entries: list[EntryDocument]
 

@@ -1,4 +1,4 @@
-"""``POST /query``: SQL in, rows out, as JSON or as an Arrow stream, for as long as a client reads."""
+"""``POST /query``: SQL in, rows out, as JSON or an Arrow stream, for as long as a client reads."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from perdure.engine.configurator import Configurator
 from perdure.engine.requests import Requests
 from perdure.protocol.manifest import ServiceType
 
-#: A state is written as text, four bytes for one.
-STATE_BYTES_MAX: Final = 32 * 1024 * 1024
+#: Longest document with a state; the engine does nothing else while it is read.
+STATE_BYTES_MAX: Final = 8 * 1024 * 1024
 
 _DURATIONS: Final = (
     "idempotency_retention",

@@ -170,7 +170,13 @@ def _invocations(invocations: Invocations) -> Iterator[Operation]:
     endpoints = InvocationEndpoints(invocations)
     one = "/invocations/{invocation_id}"
     yield _get(one, endpoints.show, "Show an invocation", InvocationDocument)
-    yield _get(f"{one}/journal", endpoints.show_journal, "Show a journal", JournalDocument)
+    yield _get(
+        f"{one}/journal",
+        endpoints.show_journal,
+        "Show a journal, up to 1000 entries of it",
+        JournalDocument,
+        Parameter("from", "Index of the first entry to show"),
+    )
     yield _get(
         f"{one}/journal/{{index}}", endpoints.show_entry, "Show an entry of it", EntryDocument
     )

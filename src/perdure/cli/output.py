@@ -19,6 +19,8 @@ from rich.text import Text
 
 #: As wide as lines get where nobody looks.
 PIPE_WIDTH: Final = 100_000
+#: As long as an id is.
+WORD_LENGTH: Final = 40
 #: Control characters, which could move the cursor, recolour or retitle the terminal.
 _HARMLESS: Final = {
     **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x0A},
@@ -31,9 +33,11 @@ STATUS_STYLES: Final = {
     "success": "green",
     "running": "cyan",
     "ready": "cyan",
+    "invoked": "cyan",
     "suspended": "blue",
     "scheduled": "blue",
     "pending": "yellow",
+    "inboxed": "yellow",
     "backing-off": "red",
     "paused": "red",
     "failure": "red",
@@ -102,7 +106,9 @@ class Output:
             pad_edge=self._borders,
         )
         for index in used:
-            table.add_column(headers[index], overflow="fold")
+            # Ids and names are copied from terminals: they stay whole while anything else can fold.
+            whole = all(_is_word(row[index].plain) for row in cells)
+            table.add_column(headers[index], overflow="fold", no_wrap=whole)
         for row in cells:
             table.add_row(*(row[index] for index in used))
         return table
@@ -116,6 +122,10 @@ class Output:
             if value not in (None, ""):
                 table.add_row(name, _cell(value))
         return table
+
+
+def _is_word(text: str) -> bool:
+    return len(text) <= WORD_LENGTH and " " not in text
 
 
 def _cell(value: object) -> Text:

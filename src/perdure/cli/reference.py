@@ -30,6 +30,16 @@ The admin API is looked for at `--admin-url`, else at `PERDURE_ADMIN_URL` (or `R
 else where the environment of the configuration file says, else at `http://localhost:9070`;
 `unix:/path` names a socket. `PERDURE_AUTH_TOKEN` is sent as a bearer token.
 
+## At night
+
+```shell
+perdure services status                        # what piles up, and which keys are locked by whom
+perdure invocations list --status backing-off  # what fails, why, and when it is tried again
+perdure invocations journal inv_...            # how far one came, and where it stands
+perdure invocations resume Payments/charge     # once the cause is mended: retry now
+perdure invocations kill Payments --dry-run    # the last resort; this only shows what would end
+```
+
 ## Exit codes
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,7 @@ class Session:
     def __init__(self, surroundings: Surroundings, options: GlobalOptions) -> None:
         self.surroundings = surroundings
         self.options = options
+        self._connections = ExitStack()
         self.output = Output(quiet=options.quiet, borders=options.table_style == "borders")
 
     @cached_property
@@ -36,12 +38,18 @@ class Session:
     @cached_property
     def admin(self) -> AdminApi:
         """The admin API of that server."""
-        return AdminApi(
+        admin = AdminApi(
             self.target,
             self.options,
             transport=self.surroundings.transport,
             tell=self.output.warn,
         )
+        self._connections.callback(admin.close)
+        return admin
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._connections.close()
 
     @property
     def times(self) -> Times:
@@ -87,7 +95,7 @@ def with_session(command: Command) -> Command:
     @click.pass_context
     def with_context(context: click.Context, *arguments: Any, **options: Any) -> None:
         surroundings = context.find_object(Surroundings) or Surroundings()
-        session = Session(surroundings, read_global_options(context))
-        command(session, *arguments, **options)
+        with closing(Session(surroundings, read_global_options(context))) as session:
+            command(session, *arguments, **options)
 
     return with_context

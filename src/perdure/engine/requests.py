@@ -35,6 +35,7 @@ from perdure.core.model.records import (
 )
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.core.model.verdicts import Admission, Reply, Verdict
+from perdure.core.tables.keys import index_key
 from perdure.engine.errors import OverloadedError, RefusalError, UnavailableError
 from perdure.engine.partition import Partition
 from perdure.engine.ports import Clock
@@ -196,9 +197,10 @@ class Requests:
         limit = expires_at(row)
         return row if limit is None or self._clock.now_ms() < limit else None
 
-    def journal(self, invocation_id: InvocationId) -> list[JournalEntry]:
-        """Give the journal of an invocation, as far as it is kept."""
-        return [entry for _, entry in self._journals.rows(invocation_id)]
+    def journal(self, invocation_id: InvocationId, start: int, limit: int) -> list[JournalEntry]:
+        """Give up to ``limit`` entries of a journal, from an index on, as far as it is kept."""
+        rows = self._journals.page(invocation_id, index_key(start), limit)
+        return [entry for _, entry in rows]
 
     # -- Changing what runs
 

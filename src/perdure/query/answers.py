@@ -42,7 +42,9 @@ class JsonForm:
 
     def rows(self, batch: pa.RecordBatch) -> bytes:
         """Write some rows."""
-        columns = [write(column) for write, column in zip(self._writers, batch.columns, strict=True)]
+        columns = [
+            write(column) for write, column in zip(self._writers, batch.columns, strict=True)
+        ]
         documents = [
             {
                 name: value
@@ -117,7 +119,7 @@ def _writer(kind: pa.DataType) -> Callable[[pa.Array], list[Any]]:
         return lambda column: [_number(value) for value in column.to_pylist()]
     if types.is_interval(kind):
         return lambda column: [_interval(value) for value in column.to_pylist()]
-    return lambda column: column.to_pylist()  # type: ignore[no-any-return]
+    return lambda column: column.to_pylist()
 
 
 def _numbers(column: pa.Array) -> list[int | None]:
@@ -136,7 +138,9 @@ def _instant(value: int | None, kind: pa.TimestampType) -> str | None:
 def _moment(seconds: int) -> str:
     days, rest = divmod(seconds, 86_400)
     year, month, day = _date(days)
-    return f"{year:04d}-{month:02d}-{day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    return (
+        f"{year:04d}-{month:02d}-{day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    )
 
 
 def _date(days: int) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """A table as the SQL engine sees it: a data set with projection and filters pushed down.
 
-A scan decodes slice by slice, only the columns that the query or its filters look at, and the others
-only of rows that pass. Slices of all scans of all queries are decoded one at a time (``gate``): a
+A scan decodes slice by slice: columns that filters look at, and of rows that pass what else the
+query shows. Slices of all scans of all queries are decoded one at a time (``gate``): a
 view has one cursor, and of the interpreter the queries take no more than one thread's share.
 """
 
@@ -139,7 +139,7 @@ def _batch(
 
 def _array(column: Column, rows: Sequence[Any]) -> pa.Array:
     get = column.get
-    values = [get(row) for row in rows]
+    values: list[Any] = [get(row) for row in rows]
     if column.kind in (Kind.INSTANT, Kind.SPAN):
         values = [None if value is None else min(value, _INT64_MAX) for value in values]
     return pa.array(values, _TYPES[column.kind])

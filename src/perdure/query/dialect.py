@@ -12,6 +12,9 @@ from typing import Final
 
 from perdure.query.columns import QueryError
 
+#: More operators than this are not what a person writes, and take long to place.
+OPERATORS_MAX: Final = 256
+
 _FUNCTIONS: Final = {"->": "json_get_json", "->>": "json_as_text"}
 
 _WORD: Final = re.compile(
@@ -22,6 +25,14 @@ _WORD: Final = re.compile(
     | (?P<sign> ->> | -> | :: | . )
     """,
     re.VERBOSE | re.DOTALL,
+)
+#: Words before a parenthesis that do not call anything.
+_KEYWORDS: Final = frozenset(
+    {
+        *("all", "and", "any", "as", "between", "by", "case", "distinct", "else", "except"),
+        *("exists", "from", "having", "ilike", "in", "intersect", "is", "join", "like", "limit"),
+        *("not", "on", "or", "select", "then", "union", "values", "when", "where"),
+    }
 )
 _CLOSED: Final = {")": "(", "]": "["}
 _OPEN: Final = {"(": ")", "[": "]"}
@@ -35,7 +46,10 @@ def translate(sql: str) -> str:
     """
     if "->" not in sql:
         return sql
-    words = [found[0] for found in _WORD.finditer(sql)]
+    # Comments go: what follows one on its line must not become part of it.
+    words = [" " if found["space"] else found[0] for found in _WORD.finditer(sql)]
+    if sum(word in _FUNCTIONS for word in words) > OPERATORS_MAX:
+        raise QueryError(f"the query has more than {OPERATORS_MAX} operators -> and ->>; use fewer")
     while True:
         place = next((at for at, word in enumerate(words) if word in _FUNCTIONS), None)
         if place is None:
@@ -48,8 +62,9 @@ def _as_call(words: list[str], place: int) -> list[str]:
     start, end = _operand_before(words, place), _operand_after(words, place)
     left, right = "".join(words[start:place]).strip(), "".join(words[place + 1 : end]).strip()
     call = f"{_FUNCTIONS[words[place]]}({left}, {right})"
-    # The call is one word from here on: it may be the left side of the next operator.
-    return [*words[:start], call, *words[end:]]
+    # The call is one word from here on: it may be the left side of the next operator. What stood
+    # directly before a parenthesis must not grow into its name.
+    return [*words[:start], *([" "] if left.startswith("(") else []), call, *words[end:]]
 
 
 def _operand_before(words: list[str], place: int) -> int:
@@ -57,20 +72,16 @@ def _operand_before(words: list[str], place: int) -> int:
     at = _skip_space(words, place - 1, -1)
     if at < 0:
         raise _misses_operand(words[place])
-    start = at
     while True:
         if words[at] in _CLOSED:
             at = _other_end(words, at, -1)
             before = at - 1
-            is_called = before >= 0 and _is_value(words[before])
-            start, at = (before, before) if is_called else (at, at)
+            at = before if before >= 0 and _is_value(words[before]) else at
         elif not _is_value(words[at]):
             raise _misses_operand(words[place])
-        start = at
-        if at >= 2 and words[at - 1] == ".":
-            at -= 2
-            continue
-        return start
+        if at < 2 or words[at - 1] != ".":
+            return at
+        at -= 2
 
 
 def _operand_after(words: list[str], place: int) -> int:
@@ -102,12 +113,14 @@ def _other_end(words: list[str], at: int, step: int) -> int:
 
 
 def _skip_space(words: list[str], at: int, step: int) -> int:
-    while 0 <= at < len(words) and (words[at].isspace() or words[at].startswith(("--", "/*"))):
+    while 0 <= at < len(words) and words[at].isspace():
         at += step
     return at
 
 
 def _is_value(word: str) -> bool:
+    if word.isspace() or word.lower() in _KEYWORDS:
+        return False
     return len(word) > 1 or word.isalnum() or word == "_"
 
 

@@ -111,16 +111,14 @@ def _command(entry: JournalEntry, message: messages.Command, registry: Registry)
             body: dict[str, Any] = {"headers": headers, "payload": list(message.value.content)}
         case messages.Output():
             body = {"result": _result(message.result)}
-        case messages.SetState():
-            body = {"key": _text(message.key), "value": list(message.value.content)}
-        case messages.ClearState():
-            body = {"key": _text(message.key)}
-        case messages.ClearAllState():
-            body = {}
-        case messages.GetEagerState():
-            body = {"key": _text(message.key), "result": _result(message.result)}
-        case messages.GetEagerStateKeys():
-            body = {"state_keys": [_text(key) for key in message.keys.keys]}
+        case (
+            messages.SetState()
+            | messages.ClearState()
+            | messages.ClearAllState()
+            | messages.GetEagerState()
+            | messages.GetEagerStateKeys()
+        ):
+            body = _on_state(message)
         case messages.CompleteAwakeable():
             body = {"id": message.awakeable_id, "result": _result(message.result)}
         case messages.SendSignal():
@@ -134,6 +132,27 @@ def _command(entry: JournalEntry, message: messages.Command, registry: Registry)
         case _:
             body = _asking(message)
     return {**body, "name": message.name}
+
+
+def _on_state(
+    message: messages.SetState
+    | messages.ClearState
+    | messages.ClearAllState
+    | messages.GetEagerState
+    | messages.GetEagerStateKeys,
+) -> dict[str, Any]:
+    """Give a command on state that nothing answers."""
+    match message:
+        case messages.SetState():
+            return {"key": _text(message.key), "value": list(message.value.content)}
+        case messages.ClearState():
+            return {"key": _text(message.key)}
+        case messages.ClearAllState():
+            return {}
+        case messages.GetEagerState():
+            return {"key": _text(message.key), "result": _result(message.result)}
+        case messages.GetEagerStateKeys():
+            return {"state_keys": [_text(key) for key in message.keys.keys]}
 
 
 def _asking(
@@ -224,9 +243,7 @@ def _attach_target(target: messages.AttachTarget) -> dict[str, Any]:
             }
             return {"IdempotentRequest": request}
         case messages.WorkflowTarget():
-            return {
-                "Workflow": {"service_name": target.workflow_name, "key": target.workflow_key}
-            }
+            return {"Workflow": {"service_name": target.workflow_name, "key": target.workflow_key}}
 
 
 def _completion_result(message: Completion) -> dict[str, Any]:

@@ -31,8 +31,7 @@ SERVICE_TYPES: Final = {
 
 #: Commands by the number of their type on the wire.
 _COMMAND_NAMES: Final[dict[object, str]] = {
-    command.__struct_config__.tag: command.__name__
-    for command in JournalMessage.__args__
+    command.__struct_config__.tag: command.__name__ for command in JournalMessage.__args__
 }
 
 

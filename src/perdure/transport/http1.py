@@ -47,6 +47,11 @@ class Http1Connection(asyncio.Protocol):
         self._reusable = False
         self._reason = "the connection to the service was closed"
 
+    @property
+    def usable(self) -> bool:
+        """Whether the connection is there, and stays as far as is known."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def open(self, exchange: Exchange) -> None:
         """Carry an exchange; there must be no other."""
         assert self._exchange is None, "one exchange at a time"
@@ -178,7 +183,7 @@ class Http1Connection(asyncio.Protocol):
         reusable = self._said and self._reusable
         if exchange is not None:
             exchange.hear_end()
-        if reusable and self._transport is not None and not self._transport.is_closing():
+        if reusable and self.usable:
             self._pool.idle(self)
         else:
             self.close()

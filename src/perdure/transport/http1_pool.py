@@ -29,11 +29,12 @@ class Http1Pool:
 
     def open(self, exchange: Exchange) -> None:
         """Carry an exchange as soon as there is a connection for it."""
-        if self._idle:
+        while self._idle:
             connection, timer = self._idle.popitem()
             timer.cancel()
-            connection.open(exchange)
-            return
+            if connection.usable:
+                connection.open(exchange)
+                return
         task = self._loop.create_task(self._connect(exchange))
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
@@ -77,7 +78,9 @@ class Http1Pool:
             exchange.lose(LostError(str(error)))
             return
         self._connections.add(connection)
-        if exchange.over:
+        if not connection.usable:
+            exchange.lose(LostError("the service closed the connection at once"))
+        elif exchange.over:
             self.idle(connection)
         else:
             connection.open(exchange)

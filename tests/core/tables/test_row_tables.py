@@ -127,6 +127,11 @@ class GroupsAgainstADictionary(RuleBasedStateMachine):
         expected = sorted(item for item in self.model[group].items() if item[0] >= start)
         assert self.table.rows(group, start) == expected
 
+    @rule(group=_GROUPS, start=_KEYS, limit=st.integers(0, 4))
+    def page_from(self, group, start, limit) -> None:
+        expected = sorted(item for item in self.model[group].items() if item[0] >= start)
+        assert self.table.page(group, start, limit) == expected[:limit]
+
     @invariant()
     def every_row_is_there(self) -> None:
         for group, rows in self.model.items():

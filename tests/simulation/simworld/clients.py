@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from perdure.core.model.identities import is_drawn
@@ -25,7 +26,6 @@ from simworld.history import History
 from simworld.network import LostError, Network
 from simworld.plan import Scenario
 from simworld.programs import judge
-from simworld.shop import Outside
 from simworld.violations import Violation
 
 #: Failures that cancelling and killing may leave behind.
@@ -66,10 +66,15 @@ def read(answer: Answer) -> Any:
 class Clients:
     """All clients of one run."""
 
-    def __init__(self, network: Network, history: History, outside: Outside) -> None:
+    def __init__(
+        self,
+        network: Network,
+        history: History,
+        anyone: Callable[[int], InvocationId | None],
+    ) -> None:
         self._network = network
         self._history = history
-        self._outside = outside
+        self._anyone = anyone
         self.unfinished = 0
 
     async def act(self, scenario: Scenario) -> None:
@@ -83,20 +88,13 @@ class Clients:
         self._history.answered += 1
         self.unfinished -= 1
 
-    async def deliver_mail(self) -> None:
-        """Complete the awakeables that handlers have published, now and then twice."""
-        mailbox = self._outside.mailbox
-        while True:
-            await asyncio.sleep(0.02)
-            while mailbox:
-                awakeable_id, name = mailbox.pop(0)
-                invocation_id, index = parse_awakeable_id(awakeable_id)
-                value = f"{name}!{len(self._history.sent[name])}"
-                self._history.sent[name].add(value)
-                content = Value(json.dumps(value).encode())
-                await self._network.insist(
-                    lambda requests, i=invocation_id, n=index, v=content: requests.signal(i, n, v)
-                )
+    async def complete(self, awakeable_id: str, name: str) -> None:
+        """Complete an awakeable that a handler has published; it may do so again."""
+        invocation_id, index = parse_awakeable_id(awakeable_id)
+        value = f"{name}!{len(self._history.sent[name])}"
+        self._history.sent[name].add(value)
+        content = Value(json.dumps(value).encode())
+        await self._network.insist(lambda requests: requests.signal(invocation_id, index, content))
 
     # -- Scenarios
 
@@ -190,6 +188,20 @@ class Clients:
     async def play_pause(self, scenario: Scenario) -> None:
         """Pause what runs; whoever looks after paused invocations resumes it."""
         await self._interfere(scenario, Requests.pause, relaxed=False)
+
+    async def play_meddle(self, scenario: Scenario) -> None:
+        """Pause and resume whoever is there, as it comes: nobody may notice."""
+        for copy in range(3 * scenario.copies):
+            await asyncio.sleep(scenario.after_s)
+            invocation_id = self._anyone(scenario.number + copy)
+            if invocation_id is None:
+                continue
+            change = (
+                partial(Requests.pause, invocation_id=invocation_id)
+                if copy % 3
+                else partial(Requests.resume, invocation_id=invocation_id, deployment=None)
+            )
+            await self._network.insist(change)
 
     async def play_restart(self, scenario: Scenario) -> None:
         """Run what has ended once more, under a new id."""

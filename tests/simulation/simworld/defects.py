@@ -159,6 +159,17 @@ def store_names_a_later_record() -> list[Change]:
     return [(Partition, "flush", flush)]
 
 
+def lead_on_after_the_store_failed() -> list[Change]:
+    def make(real):
+        def stop_leading(self):
+            if self.partition.failure is None:
+                real(self)
+
+        return stop_leading
+
+    return instead(Engine, "_stop_leading", make)
+
+
 def forget_deletes() -> list[Change]:
     def make(real):
         def drain(self, changes):
@@ -617,6 +628,7 @@ DEFECTS: tuple[Defect, ...] = tuple(
         (trim_what_the_store_may_lose, "I8"),
         (store_ahead_of_its_rows, "I2"),
         (store_names_a_later_record, "I2"),
+        (lead_on_after_the_store_failed, "I2"),
         (forget_deletes, "I2"),
         (resume_nothing, "I6"),
         (resume_one_page, "I6"),

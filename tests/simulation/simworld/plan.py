@@ -29,6 +29,8 @@ SCENARIOS = (
     "cancel",
     "kill",
     "pause",
+    "meddle",
+    "meddle",
     "restart",
     "purge",
     "later",

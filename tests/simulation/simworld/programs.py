@@ -88,11 +88,14 @@ _DRAW: dict[str, Callable[[Grower, str, int], list[Any]]] = {
     "timeout": lambda grower, _place, _depth: [grower.short_ms()],
     "awakeable": lambda _grower, _place, _depth: [],
     "pair": lambda grower, _place, _depth: [grower._random.choice((0, 2_500))],
+    "signals": lambda grower, _place, _depth: [grower._random.choice((0, 2_500))],
+    "output": lambda grower, place, depth: [grower.nested(place, depth)],
+    "give_up": lambda grower, _place, _depth: [grower.short_ms(), grower.ledger()],
     "attach": lambda grower, place, depth: [grower.nested(place, depth)],
     "cancel": lambda grower, _place, _depth: [grower.short_ms()],
     "idempotent": lambda grower, place, depth: [grower.nested(place, depth)],
 }
-_NESTED = frozenset({"call", "gather", "group", "attach", "idempotent"})
+_NESTED = frozenset({"call", "output", "gather", "group", "attach", "idempotent"})
 KINDS = tuple(_DRAW)
 
 
@@ -159,6 +162,11 @@ def _judge_race(history: History, who: str, place: str, parameters: Any, result:
     return result in ("timer", "other")
 
 
+def _judge_give_up(history: History, who: str, place: str, parameters: Any, result: Any) -> bool:
+    history.promised[parameters[1]].add(f"{who}/{place}")
+    return result == "timeout" or isinstance(result, int)
+
+
 def _judge_awakeable(history: History, who: str, place: str, _parameters: Any, result: Any) -> bool:
     return result in history.sent[f"{who}/{place}"]
 
@@ -179,6 +187,9 @@ _JUDGE: dict[str, Callable[[History, str, str, Any, Any], bool]] = {
     "timeout": lambda _h, _w, _p, _q, result: result == "timeout",
     "awakeable": _judge_awakeable,
     "pair": lambda _h, _w, _p, _q, result: result == ["value 0", "value 1"],
+    "signals": lambda _h, _w, _p, _q, result: result == ["signal 0", "signal 1"],
+    "output": _judge_call,
+    "give_up": _judge_give_up,
     "attach": _judge_call,
     "cancel": lambda _h, _w, _p, _q, result: result == 409,
     "idempotent": _judge_call,

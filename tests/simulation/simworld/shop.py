@@ -20,8 +20,8 @@ class Outside:
         self.now_ms: Callable[[], int] = lambda: 0
         #: Told at each side effect; False where the process is dead.
         self.point: Callable[[str], bool] = lambda _kind: True
-        #: Awakeables that somebody shall complete: the id, and what to call it.
-        self.mailbox: list[tuple[str, str]] = []
+        #: Is given the awakeables that somebody shall complete: the id, and what to call it.
+        self.post: Callable[[str, str], object] = lambda _awakeable_id, _name: None
 
     def execute(self, who: str, step: str) -> str:
         """Do something that cannot be undone."""
@@ -155,7 +155,7 @@ class Turn:
 
         async def post() -> None:
             if self.outside.point("effect"):
-                self.outside.mailbox.append((awakeable_id, f"{self.who}/{place}"))
+                self.outside.post(awakeable_id, f"{self.who}/{place}")
 
         await self.ctx.run_typed("post", post)
         return await future
@@ -166,6 +166,33 @@ class Turn:
         both = [first[0], second[0]]
         self.ctx.service_send(self.shop.complete, both, send_delay=self.ms(delay_ms))
         return [await first[1], await second[1]]
+
+    async def signals(self, place: str, delay_ms: int) -> list[str]:
+        """Signals of one name, which come in the order in which they were sent."""
+        self.ctx.service_send(self.shop.signal, [self.who, place], send_delay=self.ms(delay_ms))
+        first = await self.ctx.signal(place, type_hint=str)
+        return [first, await self.ctx.signal(place, type_hint=str)]
+
+    async def output(self, _place: str, program: list[Any]) -> list[Any]:
+        """Look for a result until it is there."""
+        handle = self.ctx.service_send(self.shop.play, program)
+        callee = await handle.invocation_id()
+        while True:
+            future = self.ctx.get_invocation_output(callee, type_hint=list)
+            found = await self.result_of(future)
+            if found is not None:
+                return found
+            await self.ctx.sleep(self.ms(400))
+
+    async def give_up(self, place: str, ms: int, ledger: str) -> int | str:
+        """Wait for a call for some time only; the call goes on."""
+        call = self.write(place, ledger, 0, noting=False)
+        try:
+            async with asyncio.timeout(ms / 1000):
+                position: int = await call
+        except TimeoutError:
+            return "timeout"
+        return position
 
     async def attach(self, place: str, program: list[Any]) -> list[Any]:
         """Send a request and wait for its result, twice."""
@@ -259,7 +286,14 @@ class Shop:
             for number, awakeable_id in enumerate(awakeables):
                 ctx.resolve_awakeable(awakeable_id, f"value {number}")
 
+        @self.player.handler()
+        async def signal(ctx: perdure.Context, target: list) -> None:
+            who, name = target
+            for number in range(2):
+                ctx.resolve_signal(who, name, f"signal {number}")
+
         self.complete = complete
+        self.signal = signal
 
     def _play_on_desk(self) -> None:
         @self.desk.handler()

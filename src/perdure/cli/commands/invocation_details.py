@@ -13,6 +13,7 @@ from rich.text import Text
 from perdure.cli.admin_api import Row
 from perdure.cli.groups import AdminCommand
 from perdure.cli.invocation_rows import (
+    ENTRIES_MAX,
     outcome_text,
     read_events,
     read_invocation,
@@ -60,6 +61,8 @@ def journal(session: Session, invocation_id: str, *, view: View) -> None:
 def _load(session: Session, invocation_id: str) -> Row:
     row = read_invocation(session.admin, invocation_id)
     entries = read_journal(session.admin, invocation_id)
+    if len(entries) == ENTRIES_MAX:
+        session.output.warn(f"only the first {ENTRIES_MAX} entries of the journal are shown")
     events = read_events(session.admin, invocation_id)
     steps = make_timeline(entries, events)
     return {**row, "journal": [_document(step) for step in steps]}

@@ -12,6 +12,7 @@ from perdure.cli.admin_api import Row
 from perdure.cli.groups import AdminCommand
 from perdure.cli.invocation_rows import (
     COLUMNS,
+    ENTRIES_MAX,
     outcome_text,
     read_events,
     read_invocation,
@@ -75,7 +76,7 @@ def _follow_one(session: Session, invocation_id: str, interval: float, *, as_jso
                 _tell_step(session, step, as_json=as_json)
         events_seen = len(events)
         last_index = entries[-1]["index"] if entries else last_index
-        if row["status"] == "completed":
+        if row["status"] == "completed" and len(entries) < ENTRIES_MAX:
             session.output.note(f"completed: {outcome_text(row, session.times)}")
             return
         session.surroundings.sleep(interval)
@@ -95,13 +96,14 @@ def _follow_many(
     while True:
         session.surroundings.sleep(interval)
         later = [] if since is None else [f"modified_at >= {literal(since)}"]
-        rows = _changes(session, [*meant, *later], "modified_at, id", CHANGES_MAX)
+        # What is read again leaves room for as much that is new.
+        rows = _changes(session, [*meant, *later], "modified_at, id", CHANGES_MAX + len(seen))
         for row in rows:
             if _mark(row) not in seen:
                 _tell_change(session, row, as_json=as_json)
         if rows:
             since = rows[-1]["modified_at"]
-            seen = {_mark(row) for row in rows}
+            seen = {_mark(row) for row in rows if row["modified_at"] == since}
 
 
 def _changes(session: Session, conditions: list[str], order: str, limit: int) -> list[Row]:

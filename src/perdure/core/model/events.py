@@ -1,4 +1,4 @@
-"""Events: what happened to an invocation beside its journal, for whoever asks why it is not done."""
+"""Events: what happened to an invocation beside its journal, for whoever asks why it waits."""
 
 from __future__ import annotations
 

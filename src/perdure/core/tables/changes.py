@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 R = TypeVar("R")
@@ -164,6 +165,21 @@ class GroupTable(Generic[R]):
             (key, row) for key, row in changed.items() if row is not None and key >= start
         )
         return sorted(merged.items(), key=_first)
+
+    def page(self, group: bytes, start: bytes, limit: int) -> list[tuple[bytes, R]]:
+        """Give up to ``limit`` rows of a group, from the key ``start`` on, in order."""
+        changed = self.changed.get(group, {})
+        prefix = self.tag + group
+        skip = len(prefix)
+        stored = (
+            (key[skip:], value)
+            for key, value in self._reader.scan(prefix + start, after_prefix(prefix))
+            if key[skip:] not in changed
+        )
+        rows = [(key, self._decode(value)) for key, value in islice(stored, limit)]
+        rows.extend((key, row) for key, row in changed.items() if row is not None and key >= start)
+        rows.sort(key=_first)
+        return rows[:limit]
 
     def counted(self, group: bytes, count: int) -> list[tuple[bytes, R]]:
         """Give all rows of a group that never loses one, knowing how many there are.

@@ -42,9 +42,7 @@ def _counts(kind: Kind, **descriptions: str) -> tuple[Column, ...]:
 def _spans(pattern: str, causes: tuple[str, ...], description: str) -> tuple[Column, ...]:
     """Declare durations, one for each cause; the pattern's star is its name."""
     return tuple(
-        _column(
-            pattern.replace("*", cause), Kind.SPAN, description.format(cause.replace("_", " "))
-        )
+        _column(pattern.replace("*", cause), Kind.SPAN, description.format(cause.replace("_", " ")))
         for cause in causes
     )
 
@@ -139,7 +137,9 @@ TABLES: Final = (
             retry_attempts="Attempts after failures",
             retry_count_since_last_stored_command="The same since it last progressed",
         ),
-        *_spans("latest_attempt_blocked_on_*", _CAUSES, "How long its latest attempt waited for {}"),
+        *_spans(
+            "latest_attempt_blocked_on_*", _CAUSES, "How long its latest attempt waited for {}"
+        ),
         *_spans("total_blocked_on_*", _CAUSES, "How long it waited for {}"),
     ),
     _table(

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from perdure.core.model.invocations import Invocation, Running
-from perdure.core.tables.keys import parse_timer_key
 from perdure.core.model.timers import TimerKind
+from perdure.core.tables.keys import parse_timer_key
 from perdure.engine.moment import LiveAttempt, Moment
 from perdure.protocol.ids import InvocationId
 from perdure.query.columns import Wanted, sliced

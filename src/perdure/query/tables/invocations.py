@@ -283,9 +283,7 @@ _PROGRESS: Final = (
         "When it was put in line for its key",
         lambda one: one.row.inboxed_at,
     ),
-    Column(
-        "scheduled_at", Kind.INSTANT, "When it was scheduled, if it was delayed", _scheduled_at
-    ),
+    Column("scheduled_at", Kind.INSTANT, "When it was scheduled, if it was delayed", _scheduled_at),
     Column(
         "scheduled_start_at",
         Kind.INSTANT,

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from perdure.core.model.deployments import Registry
-from perdure.core.model.events import Event, Paused, TransientError
+from perdure.core.model.events import Event, TransientError
 from perdure.core.model.journals import JournalEntry
 from perdure.engine.moment import Moment
 from perdure.protocol import messages, wire
@@ -111,21 +111,18 @@ def _wakes_at(row: EntryRow) -> int | None:
 
 
 def _event_document(row: EventRow) -> dict[str, Any]:
-    match row.event.happening:
-        case TransientError(problem):
-            return {"ty": "TransientError", **problem_document(problem)}
-        case Paused(None):
-            return {"ty": "Paused"}
-        case Paused(problem):
-            return {"ty": "Paused", "last_failure": problem_document(problem)}
+    happening = row.event.happening
+    if isinstance(happening, TransientError):
+        return {"ty": "TransientError", **problem_document(happening.problem)}
+    if happening.problem is None:
+        return {"ty": "Paused"}
+    return {"ty": "Paused", "last_failure": problem_document(happening.problem)}
 
 
 _PARTITION: Final = Column(
     "partition_key", Kind.UINT64, "The shard that the invocation belongs to", _partition_key
 )
-_ID: Final = Column(
-    "id", Kind.TEXT, "The invocation's id", lambda row: invocation_text(row.id)
-)
+_ID: Final = Column("id", Kind.TEXT, "The invocation's id", lambda row: invocation_text(row.id))
 
 JOURNAL: Final = Table(
     "sys_journal",
@@ -190,9 +187,7 @@ JOURNAL_EVENTS: Final = Table(
             "The journal's last entry when it happened",
             lambda row: row.event.after_index,
         ),
-        Column(
-            "appended_at", Kind.INSTANT, "When it happened", lambda row: row.event.appended_at
-        ),
+        Column("appended_at", Kind.INSTANT, "When it happened", lambda row: row.event.appended_at),
         Column(
             "event_type",
             Kind.TEXT,

@@ -101,7 +101,9 @@ _PARTITION: Final = Column(
 )
 _SCOPE: Final = Column("scope", Kind.TEXT, "Scope of flow control; there is none here", always_null)
 _OBJECT: Final = (
-    Column("service_name", Kind.TEXT, "The object's or workflow's service", lambda row: row.service),
+    Column(
+        "service_name", Kind.TEXT, "The object's or workflow's service", lambda row: row.service
+    ),
     Column("service_key", Kind.TEXT, "Its key", lambda row: row.key),
 )
 
@@ -129,9 +131,7 @@ INBOX: Final = Table(
     (
         _PARTITION,
         *_OBJECT,
-        Column(
-            "id", Kind.TEXT, "The invocation's id", lambda row: invocation_text(row.value.id)
-        ),
+        Column("id", Kind.TEXT, "The invocation's id", lambda row: invocation_text(row.value.id)),
         Column(
             "sequence_number",
             Kind.UINT64,

@@ -37,9 +37,7 @@ DEPLOYMENT: Final = Table(
         Column("id", Kind.TEXT, "The deployment's id", lambda each: each.id),
         Column("ty", Kind.TEXT, "`http` or `lambda`", _deployment_type),
         Column("endpoint", Kind.TEXT, "Where it is reached", lambda each: each.endpoint),
-        Column(
-            "created_at", Kind.INSTANT, "When it was registered", lambda each: each.created_at
-        ),
+        Column("created_at", Kind.INSTANT, "When it was registered", lambda each: each.created_at),
         Column(
             "min_service_protocol_version",
             Kind.UINT32,

@@ -1,0 +1,159 @@
+"""Registration of deployments elsewhere: what is asked, what is changed, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from perdure.core.model.deployments import Defaults, RegistrationError
+from perdure.engine.clock import SystemClock
+from perdure.engine.registrar import Amendment, Discovered, Order, Registrar
+from perdure.engine.registry import RegistryKeeper
+from perdure.protocol.manifest import (
+    HandlerManifest,
+    Manifest,
+    ProtocolMode,
+    ServiceManifest,
+    ServiceType,
+)
+from perdure.storage.document import MemoryDocument
+
+HERE = "http://host:9080/"
+
+
+def service(name="S", ty=ServiceType.SERVICE, handlers=("h",)):
+    return ServiceManifest(
+        name=name, ty=ty, handlers=tuple(HandlerManifest(name=each) for each in handlers)
+    )
+
+
+class World:
+    """A registry, and a deployment that says what it is told to say."""
+
+    def __init__(self) -> None:
+        self.document = MemoryDocument()
+        self.keeper = RegistryKeeper(self.document, SystemClock(), Defaults())
+        self.registrar = Registrar(self.keeper, self)
+        self.services = [service()]
+        self.versions = (5, 7)
+        self.asked: list[tuple] = []
+
+    async def discover(self, endpoint, *, use_http_11, headers):
+        self.asked.append((endpoint, use_http_11, dict(headers)))
+        manifest = Manifest(
+            min_protocol_version=self.versions[0],
+            max_protocol_version=self.versions[1],
+            services=tuple(self.services),
+            protocol_mode=ProtocolMode.BIDI_STREAM,
+        )
+        return Discovered(manifest, "HTTP/1.1" if use_http_11 else "HTTP/2.0", "sdk/1")
+
+    def register(self, endpoint=HERE, **options):
+        return asyncio.run(self.registrar.register(Order(endpoint=endpoint, **options)))
+
+    def amend(self, deployment_id, **options):
+        return asyncio.run(self.registrar.amend(deployment_id, Amendment(**options)))
+
+    def revisions(self):
+        return {name: each.revision for name, each in self.keeper.registry.services.items()}
+
+
+def test_a_new_address():
+    world = World()
+    outcome = world.register(additional_headers={"a": "b"}, use_http_11=True)
+    assert outcome.created
+    assert world.asked == [(HERE, True, {"a": "b"})]
+    deployment = outcome.deployment
+    assert (deployment.http_version, deployment.sdk_version) == ("HTTP/1.1", "sdk/1")
+    assert world.revisions() == {"S": 1}
+    again = RegistryKeeper(world.document, SystemClock(), Defaults())
+    assert again.registry.deployments == {deployment.id: deployment}
+
+
+@pytest.mark.parametrize("endpoint", [HERE, HERE.replace("http", "https")])
+def test_a_known_address_is_not_asked_again(endpoint):
+    world = World()
+    first = world.register().deployment
+    outcome = world.register(endpoint)
+    assert (outcome.deployment, outcome.created, len(world.asked)) == (first, False, 1)
+
+
+def test_a_known_address_is_discovered_anew_by_force():
+    world = World()
+    world.services = [service("S"), service("T")]
+    first = world.register().deployment
+    world.services = [service("S", ServiceType.VIRTUAL_OBJECT)]
+    outcome = world.register(force=True)
+    assert outcome.deployment.id == first.id
+    assert not outcome.created
+    assert world.revisions() == {"S": 2}
+
+
+def test_another_address_brings_the_next_revisions():
+    world = World()
+    world.register()
+    assert world.register("http://other/").created
+    assert world.revisions() == {"S": 2}
+
+
+def test_a_dry_run_changes_nothing():
+    world = World()
+    outcome = world.register(dry_run=True)
+    assert outcome.created
+    assert world.revisions() == {}
+
+
+def test_a_service_keeps_its_type_unless_it_may_break():
+    world = World()
+    world.register()
+    world.services = [service("S", ServiceType.WORKFLOW)]
+    with pytest.raises(RegistrationError) as refused:
+        world.register("http://other/")
+    assert refused.value.code == "META0006"
+    assert world.register("http://other/", breaking=True).created
+
+
+def test_headers_are_changed_without_asking():
+    world = World()
+    deployment = world.register().deployment
+    changed = world.amend(deployment.id, additional_headers={"k": "v"}).deployment
+    assert (changed.additional_headers, len(world.asked)) == ({"k": "v"}, 1)
+
+
+def test_a_deployment_moves_and_keeps_its_revisions():
+    world = World()
+    deployment = world.register().deployment
+    world.services = [service(handlers=("h", "more"))]
+    moved = world.amend(deployment.id, endpoint="http://other/").deployment
+    assert (moved.id, moved.endpoint, moved.revisions) == (deployment.id, "http://other/", {"S": 1})
+    assert world.keeper.registry.handler("S", "more") is not None
+
+
+def test_a_deployment_does_not_move_to_less_than_it_served():
+    world = World()
+    deployment = world.register().deployment
+    world.services = [service("T")]
+    with pytest.raises(RegistrationError, match="does not serve S/h") as refused:
+        world.amend(deployment.id, endpoint="http://other/")
+    assert refused.value.code == "META0016"
+    world.amend(deployment.id, endpoint="http://other/", overwrite=True)
+    assert world.revisions() == {"T": 1}
+
+
+def test_a_deployment_does_not_move_to_other_versions_of_the_protocol():
+    world = World()
+    deployment = world.register().deployment
+    world.versions = (6, 7)
+    with pytest.raises(RegistrationError) as refused:
+        world.amend(deployment.id, endpoint="http://other/")
+    assert refused.value.code == "META0016"
+
+
+def test_a_removed_deployment_takes_its_services_along():
+    world = World()
+    deployment = world.register().deployment
+    world.registrar.remove(deployment.id)
+    assert world.revisions() == {}
+    with pytest.raises(LookupError):
+        world.registrar.remove(deployment.id)

@@ -1,0 +1,222 @@
+"""The original command line drives our admin API: every command but those of its cloud.
+
+Left out are ``rules`` and ``vqueues`` that change something: there is no flow control here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from itertools import count
+
+import pytest
+from original_cli import Refused
+
+import perdure
+
+NUMBERS = count()
+
+
+def completed(server):
+    response = server.call("/Greeter/greet", "x", idempotency_key=f"cli{next(NUMBERS)}")
+    return response.headers["x-restate-id"]
+
+
+def waiting(server):
+    return server.send("/Greeter/wait/send")
+
+
+# About the server
+
+
+def test_whoami(cli, server):
+    said = cli("whoami")
+    assert "is healthy" in said
+    assert server.ingress in said
+
+
+# Services
+
+
+def test_services_list(cli):
+    said = cli("services", "list", "--extra")
+    assert said.index("Counter") < said.index("Greeter") < said.index("Signup")
+    assert "virtual object" in said
+
+
+def test_services_describe(cli):
+    said = cli("services", "describe", "Greeter")
+    assert "Service type:    Service" in said
+    assert "JSON string" in said
+    with pytest.raises(Refused, match="'Nope' does not exist"):
+        cli("services", "describe", "Nope")
+
+
+def test_services_status(cli, server):
+    invocation_id = waiting(server)
+    assert "Greeter" in cli("services", "status")
+    assert invocation_id in cli("services", "status", "Greeter")
+
+
+def test_services_config(cli):
+    cli("services", "config", "patch", "Counter", "--public", "false", "--abort-timeout", "7m")
+    said = cli("services", "config", "view", "Counter")
+    assert "Public:  false" in said
+    assert "Abort timeout:  7m" in said
+    cli("services", "config", "patch", "Counter", "--public", "true")
+    assert "Public:  true" in cli("services", "config", "view", "Counter")
+
+
+def test_services_config_edit(cli):
+    cli("services", "config", "edit", "Signup", edit=("1m", "3m"))
+    assert "Inactivity timeout:  3m" in cli("services", "config", "view", "Signup")
+
+
+# Deployments
+
+
+@contextlib.contextmanager
+def remote_services():
+    """Serve an application elsewhere, over HTTP/1.1; give its address."""
+    uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    remote = perdure.Service("Remote")
+
+    @remote.handler()
+    async def echo(ctx: perdure.Context, text: str) -> str:
+        return text
+
+    config = uvicorn.Config(perdure.app([remote]), log_level="error", ws="none")
+    elsewhere = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=elsewhere.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            elsewhere.should_exit = True
+            thread.join(20)
+
+
+def test_deployments(cli, server):
+    with remote_services() as address:
+        header = ("--extra-header", "x-api-key=secret")
+        said = cli("deployments", "register", address, "--use-http1.1", *header)
+        assert "Remote" in said
+        assert server.call("/Remote/echo", "x").json() == "x"
+        listed = cli("deployments", "list", "--extra")
+        assert f"{address}/" in listed
+        deployments = server.ask("GET", "/deployments").json()["deployments"]
+        (ours,) = (each for each in deployments if each["uri"] == f"{address}/")
+        assert ours["additional_headers"] == {"x-api-key": "***"}
+        described = cli("deployments", "describe", ours["id"], "--extra")
+        assert "echo" in described
+        assert "secret" not in described
+        cli("deployments", "register", address, "--use-http1.1", "--force")
+        assert "Remote" in cli("deployments", "remove", ours["id"], "--force")
+        assert f"{address}/" not in cli("deployments", "list")
+    with pytest.raises(Refused):
+        cli("deployments", "describe", ours["id"])
+
+
+# Kafka clusters and subscriptions
+
+
+def test_kafka_clusters(cli):
+    properties = ("bootstrap.servers=127.0.0.1:1", "sasl.password=secret")
+    cli("kafka-clusters", "create", "kc1", *properties)
+    assert "127.0.0.1:1" in cli("kafka-clusters", "list")
+    said = cli("kafka-clusters", "describe", "kc1")
+    assert "***" in said
+    assert "secret" not in said
+    changes = ("--set", "bootstrap.servers=127.0.0.1:2", "--set", "sasl.password=other")
+    cli("kafka-clusters", "patch", "kc1", *changes)
+    assert "127.0.0.1:2" in cli("kafka-clusters", "list")
+    cli("kafka-clusters", "delete", "kc1")
+    assert "kc1" not in cli("kafka-clusters", "list")
+
+
+def test_subscriptions(cli, server):
+    with pytest.raises(Refused, match="Kafka cluster 'kc2' not found"):
+        cli("subscriptions", "create", "kafka://kc2/t", "service://Counter/add")
+    cli("kafka-clusters", "create", "kc2", "bootstrap.servers=127.0.0.1:1")
+    cli("subscriptions", "create", "kafka://kc2/t", "service://Counter/add", "a=b")
+    (created,) = server.ask("GET", "/subscriptions").json()["subscriptions"]
+    assert created["id"] in cli("subscriptions", "list", "--source", "kafka://kc2/t")
+    assert created["id"] not in cli("subscriptions", "list", "--source", "kafka://kc2/u")
+    assert "service://Counter/add" in cli("subscriptions", "describe", created["id"])
+    with pytest.raises(Refused, match="orphan"):
+        cli("kafka-clusters", "delete", "kc2")
+    cli("subscriptions", "delete", created["id"])
+    assert created["id"] not in cli("subscriptions", "list")
+    cli("kafka-clusters", "delete", "kc2")
+
+
+# Invocations
+
+
+def test_invocations_list_and_describe(cli, server):
+    invocation_id = completed(server)
+    said = cli("invocations", "list", "--all", "--service", "Greeter")
+    assert invocation_id in said
+    described = cli("invocations", "describe", invocation_id)
+    assert "completed with success" in described
+    assert "Command: Output" in described
+
+
+def test_invocations_are_paused_and_resumed(cli, server):
+    invocation_id = waiting(server)
+    assert "Paused 1" in cli("invocations", "pause", invocation_id)
+    assert server.status(invocation_id) == "paused"
+    assert "Resumed 1" in cli("invocations", "resume", invocation_id)
+    assert server.status(invocation_id) == "running"
+
+
+def test_invocations_are_cancelled_and_killed(cli, server):
+    first, second = waiting(server), waiting(server)
+    assert "Cancelled 1" in cli("invocations", "cancel", first)
+    assert second in cli("invocations", "kill", "Greeter/wait")
+    assert server.status(second) == "completed"
+    with pytest.raises(Refused, match="No invocations found"):
+        cli("invocations", "kill", second)
+
+
+def test_invocations_are_restarted_and_purged(cli, server):
+    invocation_id = completed(server)
+    assert "Restarted 1" in cli("invocations", "restart-as-new", invocation_id)
+    assert "Purged 1" in cli("invocations", "purge", invocation_id)
+    assert server.ask("GET", f"/invocations/{invocation_id}").status_code == 404
+
+
+# State and SQL
+
+
+def test_state(cli, server):
+    server.call("/Counter/s/add", 5)
+    assert json.loads(cli("state", "get", "--plain", "Counter", "s")) == {"count": 5}
+    patch = [{"op": "replace", "path": "/count", "value": 8}]
+    cli("state", "patch", "--patch", json.dumps(patch), "Counter", "s")
+    assert server.call("/Counter/s/add", 1).json() == 9
+    cli("state", "edit", "Counter", "s", edit=("9", "20"))
+    assert server.call("/Counter/s/add", 1).json() == 21
+    cli("state", "clear", "Counter/s")
+    assert server.call("/Counter/s/add", 1).json() == 1
+
+
+def test_sql(cli, server):
+    invocation_id = waiting(server)
+    query = f"SELECT target, status FROM sys_invocation WHERE id = '{invocation_id}'"
+    rows = json.loads(cli("sql", query, "--json"))
+    assert rows == [{"target": "Greeter/wait", "status": "running"}]
+    assert "Greeter/wait" in cli("sql", query)
+    with pytest.raises(Refused):
+        cli("sql", "DROP TABLE sys_invocation")
+
+
+# What there is none of
+
+
+def test_there_is_no_flow_control(cli):
+    assert "No rules" in cli("rules", "list")
+    assert "No virtual queues" in cli("vqueues", "list")

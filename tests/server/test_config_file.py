@@ -1,0 +1,65 @@
+"""The configuration file: what it gives, what is refused, and that a dump reads as it was."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from perdure.server.config_file import dump_config, read_config_file
+from perdure.server.settings import Address, Settings, SettingsError
+
+
+def read(tmp_path, text):
+    path = tmp_path / "perdure.toml"
+    path.write_text(text)
+    return read_config_file(path)
+
+
+def test_keys_stand_in_tables_or_with_dots(tmp_path):
+    text = """
+        cluster-name = "c"
+        ingress.bind-address = "0.0.0.0:80"
+        [worker.invoker]
+        disable-eager-state = true
+        message-size-limit = "1 MiB"
+        concurrent-invocations-limit = 7
+    """
+    assert read(tmp_path, text) == {
+        "cluster_name": "c",
+        "ingress": Address("0.0.0.0", 80),  # noqa: S104 - nothing is bound
+        "disable_eager_state": True,
+        "message_bytes_limit": 2**20,
+        "invocations_limit": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("worker.cleanup-intervall = '1s'", "did you mean worker.cleanup-interval"),
+        ("cluster_name = 'c'", "cluster-name"),
+        ("worker.cleanup-interval = 'soon'", "not understood"),
+        ("worker.invoker.disable-eager-state = 1", "true or false"),
+        ("a = ", "cannot be read"),
+    ],
+)
+def test_what_is_not_understood_is_refused(tmp_path, text, said):
+    with pytest.raises(SettingsError, match=said):
+        read(tmp_path, text)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_config_file(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(),
+        Settings(retry_max_attempts=None, ingress=Address("::", 0), message_bytes_limit=5),
+        Settings(advertised_ingress="http://i/", disable_eager_state=True),
+    ],
+)
+def test_a_dump_reads_as_it_was(tmp_path, settings):
+    assert replace(Settings(), **read(tmp_path, dump_config(settings))) == settings
