@@ -7,6 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-for module in HERE.rglob("*.py"):
-    if str(module.parent) not in sys.path:
-        sys.path.append(str(module.parent))
+for folder in sorted({module.parent for module in HERE.rglob("*.py")}):
+    # The modules of a package are imported by the package's name.
+    if not (folder / "__init__.py").exists():
+        sys.path.append(str(folder))

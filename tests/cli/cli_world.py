@@ -104,12 +104,14 @@ class User:
         home: Path = Path("/nonexistent"),
         environment: Mapping[str, str] | None = None,
         terminal: bool = False,
+        answers: bool = False,
         writes: str | None = None,
     ) -> None:
         self.admin = admin or Admin()
         self.home = home
         self.environment = dict(environment or {})
         self.terminal = terminal
+        self.answers = answers
         self.writes = writes
         self.edited: str | None = None
         self.looks = 1
@@ -136,6 +138,7 @@ class User:
             sleep=self.sleep,
             run_editor=self.edit,
             has_terminal=lambda: self.terminal,
+            ask=lambda _question: self.answers,
         )
         return run_with(surroundings, words)
 

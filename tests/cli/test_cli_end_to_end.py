@@ -65,7 +65,7 @@ class Lab:
     async def sees(self, holds: Callable[[Any], bool], *words: str) -> Any:
         """Ask until the answer is as wished."""
         async with asyncio.timeout(DEADLINE_S):
-            while not holds(found := await self.json(*words)):
+            while not holds(found := await self.json(*words)):  # noqa: ASYNC110 - only asking tells
                 await asyncio.sleep(0.05)
         return found
 

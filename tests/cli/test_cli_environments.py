@@ -10,7 +10,7 @@ from perdure.cli.errors import EXIT_USAGE, UsageError
 from perdure.cli.global_options import GlobalOptions
 from perdure.cli.surroundings import Surroundings
 
-TOKEN = "t"
+WORD = "t"
 CONFIG = """
 [prod]
 admin_base_url = "https://admin.prod"
@@ -52,7 +52,7 @@ def test_variables_come_before_the_file_and_ours_before_theirs(home):
     variables = {"PERDURE_ENVIRONMENT": "prod", "RESTATE_ADMIN_URL": "http://theirs"}
     assert target(home, variables).admin_url == "http://theirs"
     assert target(home, variables | {"PERDURE_ADMIN_URL": "http://x"}).admin_url == "http://x"
-    assert target(home, {"PERDURE_AUTH_TOKEN": TOKEN}).bearer_token == TOKEN
+    assert target(home, {"PERDURE_AUTH_TOKEN": WORD}).bearer_token == WORD
 
 
 def test_what_the_line_says_comes_first(home):

@@ -9,8 +9,8 @@ import click
 import pytest
 from cli_world import Admin, User
 
-from perdure.cli.errors import EXIT_USAGE
-from perdure.cli.groups import CommandGroup
+from perdure.cli.errors import EXIT_USAGE, UsageError
+from perdure.cli.groups import CommandGroup, Entry
 from perdure.cli.main import cli
 
 SERVICES = {"services": [{"name": "A", "ty": "Service", "revision": 1, "public": True}]}
@@ -100,3 +100,9 @@ def test_help_loads_neither_a_server_nor_what_commands_need():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_not_installed_is_named():
+    group = CommandGroup("g", {"x": Entry("there_is_no_such_module:x", "Do x.")})
+    with pytest.raises(UsageError, match=r'there_is_no_such_module.*"perdure\[server\]"'):
+        group.get_command(click.Context(group), "x")

@@ -169,6 +169,14 @@ def test_a_script_says_yes_or_nothing_is_done():
     assert admin.sent == []
 
 
+@pytest.mark.parametrize(("answer", "code", "changes"), [(False, EXIT_REFUSED, 0), (True, 0, 1)])
+def test_somebody_at_a_terminal_is_asked(answer, code, changes):
+    admin = Admin({f"{PATH}/kill": (200, None)}, {"FROM sys_invocation_status": TWO[:1]})
+    ran = User(admin, terminal=True, answers=answer).runs("inv", "kill", INVOCATION)
+    assert (ran.code, len(admin.changes)) == (code, changes)
+    assert INVOCATION in ran.err
+
+
 @pytest.mark.parametrize("words", [["--yes"], ["-y"], []])
 def test_all_that_match_are_changed(words):
     answers = {f"PATCH /invocations/{row['id']}/cancel": (202, None) for row in TWO}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import click
 from typing_extensions import override
 
+from perdure.cli.errors import UsageError
 from perdure.cli.global_options import GLOBAL_OPTIONS
 
 _GLOBAL_NAMES = frozenset(option.name for option in GLOBAL_OPTIONS)
@@ -73,9 +74,7 @@ class CommandGroup(click.Group):
         entry = self.entries.get(name)
         if entry is None:
             return super().get_command(ctx, name)
-        module, _, attribute = entry.place.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return _load(name, entry)
 
     @override
     def resolve_command(
@@ -130,6 +129,19 @@ class CommandGroup(click.Group):
         near = difflib.get_close_matches(name, [*self._names(), *self.aliases], n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self._names())}"
         return f"there is no command {name!r}; {hint}"
+
+
+def _load(name: str, entry: Entry) -> click.Command:
+    module, _, attribute = entry.place.partition(":")
+    try:
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "perdure":
+            raise
+        raise UsageError(
+            f'{name!r} needs {error.name}, which is not installed: pip install "perdure[server]"'
+        ) from error
+    return command
 
 
 def _write_options(

@@ -84,7 +84,7 @@ class Session:
             return
         if not self.surroundings.has_terminal():
             raise UsageError(f"{question} Nobody can be asked here; say --yes")
-        if not click.confirm(question, err=True):
+        if not self.surroundings.ask(question):
             raise RefusedError("nothing was done")
 
 

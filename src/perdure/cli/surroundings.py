@@ -11,9 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
 
 def _run_editor(command: list[str]) -> int:
     return subprocess.run(command, check=False).returncode  # noqa: S603 - the user's own editor
+
+
+def _ask(question: str) -> bool:
+    return click.confirm(question, err=True)
 
 
 def _has_terminal() -> bool:
@@ -38,3 +44,5 @@ class Surroundings:
     run_editor: Callable[[list[str]], int] = _run_editor
     #: Whether somebody is there to be asked.
     has_terminal: Callable[[], bool] = _has_terminal
+    #: Asks a question and gives whether the answer is yes.
+    ask: Callable[[str], bool] = _ask

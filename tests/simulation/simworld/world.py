@@ -29,8 +29,9 @@ from simworld.storage import Disk
 from simworld.violations import Violation
 from simworld.watching import Watch, image_of
 
-#: How long everything may take to come to its end once the faults have stopped, in seconds.
-PATIENCE_S = 3_600.0
+#: How long everything may take to come to its end once the faults have stopped, in seconds; what
+#: the clock was set back comes on top.
+PATIENCE_S = 300.0
 #: After so long every result may be forgotten, in milliseconds; and so long it may take to notice,
 #: in seconds.
 RETENTION_MS = 25 * 3_600_000
@@ -85,7 +86,8 @@ class World:
         self._run_until_forgotten()
 
     def _run_until_ended(self) -> None:
-        limit = self.scheduler.now_s + PATIENCE_S
+        set_back = [fault for fault in self.plan.faults if fault.kind == "clock back"]
+        limit = self.scheduler.now_s + PATIENCE_S + len(set_back) * max(faults.JUMPS_MS) / 1000
         while self.clients.unfinished or self._alive():
             if self.scheduler.now_s > limit:
                 raise Violation("everything finishes", self._what_hangs())
