@@ -34,14 +34,15 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.compare
 
-# The simulated world (docs/reliability.md): many seeds, or with SEED=… one of them again.
+# The simulated world (docs/reliability.md): many seeds, or with SEED=… one of them again; with
+# DEFECTS=… each planted defect in turn, and a table of them into that document.
 SEEDS ?= 1000
 FIRST ?= 0
 STEPS ?= 10
 SIMULATED := tests/simulation:tests/core/machine:tests/storage
 simulate: $(STAMP)
-	PYTHONPATH=$(SIMULATED) $(BIN)/python -m simworld --steps $(STEPS) \
-		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
+	PYTHONPATH=$(SIMULATED) $(BIN)/python -m $(if $(DEFECTS),simworld.planting --document $(DEFECTS), \
+		simworld --steps $(STEPS) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST)))
 
 # A real server, killed, frozen, stopped and starved under load.
 MINUTES ?= 10

@@ -106,3 +106,66 @@ def test_what_is_not_installed_is_named():
     group = CommandGroup("g", {"x": Entry("there_is_no_such_module:x", "Do x.")})
     with pytest.raises(UsageError, match=r'there_is_no_such_module.*"perdure\[server\]"'):
         group.get_command(click.Context(group), "x")
+
+
+#: Lines that people who know the official command line have in their fingers and scripts.
+FAMILIAR = """
+up
+whoami -vvv -q
+svc ls --public-only --extra -w -n 2
+services get Greeter --watch --interval 0.5
+svc status Greeter --locked-keys-limit 1 --locked-key-held-threshold-second 2
+svc status --sample-invocations-limit 3
+services config view Greeter
+services config edit Greeter
+services config patch Greeter --public true --idempotency-retention 1d --abort-timeout 1m
+services config patch Flow --workflow-completion-retention 1d --journal-retention 2d
+services config patch Greeter --inactivity-timeout 5s
+dp ls --extra -w
+deployments discover http://localhost:9080 --breaking --force --use-http1.1
+dep register 9080 --extra-header a=b --metadata c=d -y
+dp add arn:aws:lambda:eu-central-1:1:function:f:1 --assume-role-arn arn:aws:iam::1:role/r
+deployments get dp_1 --extra
+deployments rm dp_1 --force
+kc ls -w
+kc create c bootstrap.servers=x:1 -f pyproject.toml --edit
+kc get c
+kafka-clusters edit c
+kafka-clusters patch c --set a=b --unset d -f pyproject.toml
+kc rm c --force
+sub ls --source kafka://c/t --sink service://A/b
+sub create kafka://c/t service://A/b group.id=g
+sub get sub_1
+sub rm sub_1
+inv ls --service A --handler b --all --status running --completion-result failure
+inv ls --deployment dp_1 --virtual-objects-only --key k --limit 5 --zombie --oldest-first -w
+invocations get inv_1 -w
+inv cancel Greeter --kill --limit 5
+inv kill Greeter/greet --limit 5 --yes
+inv rm Counter/k
+inv restart inv_1
+inv restart-as-new Greeter/greet --limit 3
+inv resume inv_1 --deployment latest
+inv pause Greeter
+sql --jsonl select
+sql --json select -w -n 5
+st get Counter k --binary --plain
+state get Counter k -p -w
+state edit Counter k --binary -f
+state patch Counter k --binary --force --patch []
+state patch Counter k -p []
+state clear Counter/k --force
+compl generate bash
+completions install zsh
+config list-env
+config use-env prod
+config view
+config edit
+-e prod --time-format rfc2822 --table-style borders inv ls --connect-timeout 1 --request-timeout 2
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", FAMILIAR)
+def test_what_fingers_and_scripts_know_is_understood(line):
+    ran = User().runs(*line.split(), "--help")
+    assert (ran.code, ran.err) == (0, "")

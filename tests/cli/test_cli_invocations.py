@@ -245,7 +245,7 @@ def test_a_server_that_goes_away_stops_the_run():
     admin = Admin(answers, {"FROM sys_invocation_status": TWO[:1]})
     ran = User(admin).runs("-y", "inv", "kill", "Greeter")
     assert ran.code == EXIT_UNREACHABLE
-    assert "stopped after 0 of 1" in ran.err
+    assert "stopped: 0 of 1" in ran.err
 
 
 def test_nothing_that_matches_is_told_apart_from_nothing_to_do():

@@ -36,7 +36,7 @@ def install() -> str | None:
     return None if done.returncode == 0 else f"npm install failed: {done.stderr[-400:]}"
 
 
-class Refused(AssertionError):
+class RefusedError(AssertionError):
     """A command failed; the text is what it said."""
 
 
@@ -75,7 +75,7 @@ class OriginalCli:
             timeout=COMMAND_S,
         )
         if done.returncode:
-            raise Refused(_STYLE.sub("", done.stderr))
+            raise RefusedError(_STYLE.sub("", done.stderr))
         return _STYLE.sub("", done.stdout)
 
     def _editor(self, old: str, new: str) -> Path:

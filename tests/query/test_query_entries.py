@@ -85,10 +85,6 @@ def shapes(entry):
     )
 
 
-def is_empty_list(value):
-    return "headers" in str(value) and "[]" in json.dumps(value)
-
-
 @pytest.mark.skipif(not SAMPLES.is_file(), reason=f"the reference is not there: {SAMPLES}")
 def test_entries_have_the_shape_of_the_reference():
     ours = {}

@@ -138,7 +138,7 @@ def _act_on_all(session: Session, order: Order, rows: Sequence[Row]) -> list[Out
         except BaseException:
             # An interrupted or unreachable run leaves the rest alone.
             pool.shutdown(wait=False, cancel_futures=True)
-            session.output.warn(f"stopped after {len(outcomes)} of {len(rows)}")
+            session.output.warn(f"stopped: {len(outcomes)} of {len(rows)} are known to be done")
             raise
     return outcomes
 

@@ -38,6 +38,11 @@ COMMANDS: Final = {
     ),
     "invocations": Entry(f"{_HERE}.invocations:invocations", "Show and change invocations."),
     "state": Entry(f"{_HERE}.state:state", "Show and change the state of objects and workflows."),
+    "kafka-clusters": Entry(
+        f"{_HERE}.kafka_clusters:kafka_clusters",
+        "Show and change the Kafka clusters that subscriptions name.",
+        ("kc",),
+    ),
     "subscriptions": Entry(
         f"{_HERE}.subscriptions:subscriptions", "Show and change subscriptions.", ("sub",)
     ),

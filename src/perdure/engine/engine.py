@@ -133,8 +133,6 @@ class Engine:
 
         self.partition.lead(self._act, failed, lead)
         await announced
-        if self.partition.failure is not None:
-            raise self.partition.failure  # between the announcement and this turn of the loop
         self._timers.load()
         self._janitor.load()
         self._resume_running()

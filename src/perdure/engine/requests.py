@@ -277,16 +277,9 @@ class Requests:
     async def mutate_state(
         self, service: str, key: str, state: Mapping[bytes, bytes], version: str | None
     ) -> Verdict:
-        """Replace the state of an object or workflow, in its turn behind whoever holds the key.
+        """Replace the whole state of an object, in its turn behind whoever holds the key.
 
-        Args:
-            service: the object or workflow.
-            key: its key.
-            state: the whole new state.
-            version: version of the state that may be replaced; None replaces any.
-
-        Raises:
-            RefusalError: a bound is reached, or the server stops.
+        With a version, only that version of the state is replaced.
         """
         drawn = mutation_id(key, self._clock.now_ms(), self._clock.random_bytes(CHANCE_BYTES))
         rows = tuple(sorted(state.items()))

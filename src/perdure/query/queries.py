@@ -39,7 +39,8 @@ class Queries:
         self._look = look
         self._limits = QueryLimits() if limits is None else limits
         self._slots = asyncio.Semaphore(self._limits.running)
-        self._pending = 0
+        #: Queries that run or wait for one of those to end.
+        self.pending = 0
         self._gate = Lock()
 
     async def answer(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
@@ -53,15 +54,15 @@ class Queries:
             QueryError: the query is wrong, takes too long or too much, or does not only read.
             RefusalError: there are too many queries already, or the server stops.
         """
-        if self._pending >= self._limits.running + self._limits.waiting:
+        if self.pending >= self._limits.running + self._limits.waiting:
             raise OverloadedError("too many queries are waiting; ask again later")
-        self._pending += 1
+        self.pending += 1
         try:
             async with self._slots, aclosing(self._run(sql, as_json=as_json)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
-            self._pending -= 1
+            self.pending -= 1
 
     async def _run(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
         session_module, answers = await asyncio.to_thread(_load)

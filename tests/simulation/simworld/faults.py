@@ -140,10 +140,10 @@ def stale_records(hardware: Hardware, count: int) -> list[bytes]:
             Input(Value(b'["' + line + b'",0,false]')),
             Retention(86_400_000, 86_400_000),
         )
-        choices = [ghost, record.body]
+        choices = [record.body]
         if victim is not None:
             choices += [Kill(victim), Cancel(victim)]
-        bodies.append(random.choice(choices))
+        bodies += [ghost, random.choice(choices)]
     return [encode_record(Record(epoch, hardware.now_ms(), body)) for body in bodies]
 
 

@@ -45,6 +45,8 @@ def table(found: Sequence[tuple[Defect, int, Violation]]) -> str:
 
 def finder(violation: Violation) -> str:
     """Name the checker that found a violation."""
+    if violation.promise in ("no defects", "no stray errors"):
+        return "an assertion of the code itself"
     if violation.promise != "invariant":
         return violation.promise
     return violation.what.partition(":")[0].replace("_", " ")

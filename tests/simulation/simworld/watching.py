@@ -79,9 +79,9 @@ class Watch:
 
     def check_wakers(self, engine: Engine) -> None:
         """I6: whatever runs has somebody in memory who runs it."""
-        if engine.partition.waiting or engine.partition.failure is not None:
-            return
         invoker, tables = engine._invoker, engine.partition.tables
+        if invoker._stopping or engine.partition.waiting or engine.partition.failure is not None:
+            return
         queued = set(invoker._queue)
         for key, _ in tables.running.scan(b"", b"\xff" * 25, 1 << 30):
             invocation_id = InvocationId(key)

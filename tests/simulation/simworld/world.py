@@ -32,6 +32,8 @@ from simworld.watching import Watch, image_of
 #: How long everything may take to come to its end once the faults have stopped, in seconds; what
 #: the clock was set back comes on top.
 PATIENCE_S = 300.0
+#: After which share of the callbacks the leader's memory is held against its tables.
+WAKERS_CHECKED = 0.02
 #: After so long every result may be forgotten, in milliseconds; and so long it may take to notice,
 #: in seconds.
 RETENTION_MS = 25 * 3_600_000
@@ -54,8 +56,8 @@ class World:
         self.clients = Clients(self.network, self.history, self._anyone)
         self.node: Node | None = None
         self.stale_due = 0
-        self.calm = False
         self.boots = 0
+        self._chance = self.hardware.random("wakers")
         self._tasks: list[asyncio.Task[Any]] = []
         self._manifest = app(shop.services).manifest()
         outside = shop.outside
@@ -212,8 +214,14 @@ class World:
     def _after_callback(self, loop: SimLoop) -> None:
         self.history.now_s = self.scheduler.now_s
         node = self.node
-        if node is not None and loop is node.loop:
-            node.point("callback")
+        if node is None or loop is not node.loop:
+            return
+        if node.serving and node.engine is not None and self._chance.random() < WAKERS_CHECKED:
+            try:
+                self.watch.check_wakers(node.engine)
+            except Violation as violation:
+                self.history.accuse(violation.promise, violation.what)
+        node.point("callback")
 
     def _point(self, kind: str) -> bool:
         return self.node is not None and self.node.point(kind)
@@ -232,7 +240,6 @@ class World:
 
     def _calm_down(self) -> None:
         """Let nothing go wrong any more; what is broken is repaired."""
-        self.calm = True
         self.network.rates = {}
         self.hardware.slow_until_s = 0.0
         node = self.node

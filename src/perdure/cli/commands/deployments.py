@@ -109,7 +109,7 @@ def remove(session: Session, deployment_id: str, *, force: bool, as_json: bool) 
             "or accept that invocations fail, with --force"
         )
     session.confirm(f"Do you want to remove {deployment_id}?")
-    # Without force, servers check again what was just checked here, or refuse to check at all.
+    # Servers remove by force alone: whether it is still needed was looked up above.
     session.admin.send("DELETE", path("deployments", deployment_id), force="true")
     if as_json:
         session.output.json({"id": deployment_id, "outcome": "removed"})

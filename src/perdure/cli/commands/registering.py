@@ -11,6 +11,7 @@ from perdure.cli.admin_api import AdminApi, Answer, ApiError, Row, path
 from perdure.cli.errors import UsageError
 from perdure.cli.groups import AdminCommand
 from perdure.cli.output import plain
+from perdure.cli.properties import pairs
 from perdure.cli.session import Session, with_session
 from perdure.cli.views import output_option
 
@@ -100,21 +101,6 @@ def full_address(text: str) -> str:
     if "://" in text:
         return text
     return f"http://localhost:{text}" if text.isdigit() else f"http://{text}"
-
-
-def pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
-    """Read ``key=value`` texts.
-
-    Raises:
-        UsageError: one is no such pair.
-    """
-    found = {}
-    for text in texts:
-        key, separator, value = text.partition("=")
-        if not separator or not key:
-            raise UsageError(f"{option}: write KEY=VALUE, each in its own {option}")
-        found[key] = value
-    return found
 
 
 def find_changes(admin: AdminApi, planned: Row) -> list[Row]:

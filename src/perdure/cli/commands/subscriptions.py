@@ -6,8 +6,8 @@ import click
 from rich.console import RenderableType
 
 from perdure.cli.admin_api import Row, path
-from perdure.cli.commands.registering import pairs
 from perdure.cli.groups import CommandGroup
+from perdure.cli.properties import pairs
 from perdure.cli.session import Session, with_session
 from perdure.cli.views import View, output_option, viewed
 

@@ -121,12 +121,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
 
     def services(self) -> list[ServiceManifest]:
         """Give its services, with what operators set for them."""
-        return [
-            override(service, self.overrides[service.name])
-            if service.name in self.overrides
-            else service
-            for service in self.manifest.services
-        ]
+        services = self.manifest.services
+        return [override(each, self.overrides.get(each.name, Overrides())) for each in services]
 
 
 class Registry(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Defects to be planted, by the part of the code that they are in."""

@@ -1,0 +1,142 @@
+"""Defects of the log, the store and recovery."""
+
+from __future__ import annotations
+
+import asyncio
+
+from perdure.core.tables.changes import RowTable
+from perdure.engine import engine as engine_module
+from perdure.engine.engine import Engine
+from perdure.engine.janitor import Janitor
+from perdure.engine.partition import Partition
+from perdure.engine.timers import Timers
+from perdure.storage import direct_log
+from perdure.storage.direct_log import DirectLog
+from perdure.storage.segments import Segment
+from simworld.planted.change import Change, instead
+
+
+def acknowledge_before_sync() -> list[Change]:
+    def append(self, batch, done):
+        done(None)
+        real(self, batch, lambda _error: None)
+
+    real = DirectLog.append
+    return [(DirectLog, "append", append)]
+
+
+def no_sync() -> list[Change]:
+    def write(self, offset, frame, size_max):
+        self._file.write(offset, frame)
+
+    return [(Segment, "write", write)]
+
+
+def cut_a_whole_record() -> list[Change]:
+    def make(real):
+        def frames(self):
+            found = list(real(self))
+            return iter(found[:-1] if len(found) > 3 else found)
+
+        return frames
+
+    return instead(Segment, "frames", make)
+
+
+def skip_a_failed_write() -> list[Change]:
+    def commit(records, appends):
+        real(records, appends)
+
+    real = direct_log.commit
+    return [(direct_log, "commit", commit)]
+
+
+def sync_again_after_a_failed_sync() -> list[Change]:
+    def make(real):
+        def write(self, offset, frame, size_max):
+            try:
+                real(self, offset, frame, size_max)
+            except OSError:
+                self._file.sync()
+
+        return write
+
+    return instead(Segment, "write", make)
+
+
+def trim_what_the_store_may_lose() -> list[Change]:
+    async def checkpoint(self):
+        while True:
+            await asyncio.sleep(engine_module.CHECKPOINT_CHECK_S)
+            self._world.log.trim(self.partition.applied_lsn)
+
+    return [(Engine, "_checkpoint_now_and_then", checkpoint)]
+
+
+def store_ahead_of_its_rows() -> list[Change]:
+    def flush(self):
+        changes = self.tables.flush()
+        self._store.write(changes[:-1], self._applied_lsn)
+
+    return [(Partition, "flush", flush)]
+
+
+def store_names_a_later_record() -> list[Change]:
+    def flush(self):
+        self._store.write(self.tables.flush(), self._applied_lsn + 1)
+
+    return [(Partition, "flush", flush)]
+
+
+def lead_on_after_the_store_failed() -> list[Change]:
+    def make(real):
+        def stop_leading(self):
+            if self.partition.failure is None:
+                real(self)
+
+        return stop_leading
+
+    return instead(Engine, "_stop_leading", make)
+
+
+def forget_deletes() -> list[Change]:
+    def make(real):
+        def drain(self, changes):
+            if self.tag == b"t":
+                self.changed = {key: row for key, row in self.changed.items() if row is not None}
+            real(self, changes)
+
+        return drain
+
+    return instead(RowTable, "drain", make)
+
+
+def resume_nothing() -> list[Change]:
+    return [(Engine, "_resume_running", lambda _self: None)]
+
+
+def resume_one_page() -> list[Change]:
+    def resume(self):
+        rows = self.partition.tables.running.scan(b"", b"\xff" * 25, 1)
+        for key, _ in rows:
+            row = self.partition.tables.invocations.get(key)
+            if row.status.retry_at is None:
+                self._invoker.start(key, row.attempt)
+
+    return [(Engine, "_resume_running", resume)]
+
+
+def forget_a_timer_at_restart() -> list[Change]:
+    def make(real):
+        def load(self):
+            real(self)
+            self._heap = self._heap[1:]
+            self._set_alarm()
+
+        return load
+
+    return instead(Timers, "load", make)
+
+
+def forget_retention_at_restart() -> list[Change]:
+    return [(Janitor, "load", lambda _self: None)]
