@@ -6,7 +6,7 @@ import pytest
 from query_world import QueryWorld
 
 from perdure.query.columns import QueryError
-from perdure.query.dialect import translate
+from perdure.query.dialect import WORDS_MAX, translate
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,34 @@ def test_operators_become_calls(written, meant):
 
 @pytest.mark.parametrize(
     "sql",
-    ["->> 'k'", "SELECT a ->>", "SELECT ) -> 1", "SELECT a -> (", "->", "a" + " -> 'k'" * 300],
+    ["->> 'k'", "SELECT a ->>", "SELECT ) -> 1", "SELECT a -> (", "->"],
 )
 def test_operators_without_operands_are_refused(sql):
     with pytest.raises(QueryError):
         translate(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1" + " + 1" * WORDS_MAX,
+        "SELECT 1" + " UNION ALL SELECT 1" * WORDS_MAX,
+        "SELECT id FROM state WHERE true" + " AND key <> 'x'" * WORDS_MAX,
+        "SELECT 1 FROM " + ", ".join(f"state s{number}" for number in range(WORDS_MAX)),
+        "SELECT 1" + "::int" * WORDS_MAX,
+        "SELECT " + "-" * WORDS_MAX + "1",
+        "SELECT a" + " -> 'k'" * WORDS_MAX,
+    ],
+)
+def test_what_would_be_walked_too_deep_is_refused(sql):
+    with pytest.raises(QueryError, match="words beside its values"):
+        translate(sql)
+
+
+def test_long_lists_of_values_are_welcome():
+    listed = ", ".join(f"'inv_{number}'" for number in range(10 * WORDS_MAX))
+    sql = f"SELECT * FROM state WHERE key IN ({listed})"  # noqa: S608 - never asked
+    assert translate(sql) == sql
 
 
 DOCUMENT = """'{"s":"x","n":7,"f":1.5,"b":true,"z":null,"l":[1,{"k":2}],"o":{"p":1}}'"""

@@ -22,9 +22,7 @@ class Client:
     """One exchange with the admin API; the client may go away."""
 
     def __init__(self, world):
-        self._app = create_admin(
-            world.engine.requests, more=[query_operation(world.queries)]
-        )
+        self._app = create_admin(world.engine.requests, more=[query_operation(world.queries)])
         self.gone = asyncio.Event()
         self.sent = []
 

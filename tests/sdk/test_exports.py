@@ -170,7 +170,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_perdure_loads_nothing_heavy():
-    loaded = loaded_by("import perdure")
+    loaded = loaded_by("import perdure; perdure.app")
     assert not [each for each in loaded if f"{each}.".startswith(HEAVY)]
     assert "perdure.sdk.host" in loaded
 

@@ -303,3 +303,7 @@ def test_settings_reach_the_handlers_and_the_engine():
 
 def test_the_defaults_are_those_of_the_model():
     assert Settings().defaults() == Defaults()
+
+
+def test_variables_of_the_command_line_are_left_to_it():
+    assert read_environment({"PERDURE_ADMIN_URL": "http://127.0.0.1:9070"}) == {}

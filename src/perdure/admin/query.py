@@ -20,7 +20,7 @@ from perdure.query.columns import QueryError
 from perdure.query.queries import Queries
 
 #: A query longer than this, in bytes, is not one that a person or a client of ours wrote.
-QUERY_BYTES_MAX: Final = 1024 * 1024
+QUERY_BYTES_MAX: Final = 256 * 1024
 
 _JSON: Final = "application/json"
 _ARROW: Final = "application/vnd.apache.arrow.stream"

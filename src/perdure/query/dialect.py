@@ -1,4 +1,10 @@
-"""The dialect: operators on JSON text, written as calls of the functions behind them.
+"""The dialect: what the SQL engine is given to read, and what it is spared.
+
+It walks a query by recursion, and one that is nested or chained deep enough would take the process
+down with it. So the words that can nest or chain are counted; values, of which a list may hold many,
+are not among them.
+
+Operators on JSON text are written as calls of the functions behind them.
 
 ``a -> 'k'`` and ``a ->> 'k'`` are parsed by the SQL engine, and then not known to it. They bind
 tighter than anything but calls, indexes and parentheses, so that what stands left and right of them
@@ -12,16 +18,16 @@ from typing import Final
 
 from perdure.query.columns import QueryError
 
-#: More operators than this are not what a person writes, and take long to place.
-OPERATORS_MAX: Final = 256
+#: Words that are no values, in one query: twice as many as clients are known to need.
+WORDS_MAX: Final = 1000
 
 _FUNCTIONS: Final = {"->": "json_get_json", "->>": "json_as_text"}
 
 _WORD: Final = re.compile(
     r"""
       (?P<space> \s+ | --[^\n]* | /\*.*?\*/ )
-    | (?P<text> '(?:[^']|'')*' | "(?:[^"]|"")*" )
-    | (?P<name> [^\W\d]\w* | \d[\w.]* )
+    | (?P<value> '(?:[^']|'')*' | \d[\w.]* | , )
+    | (?P<name> [^\W\d]\w* | "(?:[^"]|"")*" )
     | (?P<sign> ->> | -> | :: | . )
     """,
     re.VERBOSE | re.DOTALL,
@@ -42,14 +48,17 @@ def translate(sql: str) -> str:
     """Write a query so that the SQL engine knows all its operators.
 
     Raises:
-        QueryError: something is missing on one side of an operator.
+        QueryError: the query is too long, or something is missing on one side of an operator.
     """
-    if "->" not in sql:
-        return sql
+    found = list(_WORD.finditer(sql))
+    count = sum(not (word["space"] or word["value"]) for word in found)
+    if count > WORDS_MAX:
+        raise QueryError(
+            f"the query has {count} words beside its values, more than {WORDS_MAX}; "
+            "write IN (…) instead of OR, or ask in several queries"
+        )
     # Comments go: what follows one on its line must not become part of it.
-    words = [" " if found["space"] else found[0] for found in _WORD.finditer(sql)]
-    if sum(word in _FUNCTIONS for word in words) > OPERATORS_MAX:
-        raise QueryError(f"the query has more than {OPERATORS_MAX} operators -> and ->>; use fewer")
+    words = [" " if word["space"] else word[0] for word in found]
     while True:
         place = next((at for at, word in enumerate(words) if word in _FUNCTIONS), None)
         if place is None:

@@ -110,7 +110,9 @@ def _globals(fn: Callable[..., Any]) -> dict[str, Any]:
     innermost = _innermost(fn)
     names: dict[str, Any] = dict(getattr(innermost, "__globals__", {}))
     if inspect.isfunction(innermost):
-        for name, cell in zip(innermost.__code__.co_freevars, innermost.__closure__ or (), strict=True):
+        for name, cell in zip(
+            innermost.__code__.co_freevars, innermost.__closure__ or (), strict=True
+        ):
             # A name that the surrounding function binds later has an empty cell until then.
             with suppress(ValueError):
                 names[name] = cell.cell_contents

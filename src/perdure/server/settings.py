@@ -291,6 +291,20 @@ def environment_name(key: str) -> str:
     return ENVIRONMENT_PREFIX + key.replace(".", "__").replace("-", "_").upper()
 
 
+#: Variables with our prefix that belong to the commands which ask a server.
+COMMAND_VARIABLES: Final = frozenset(
+    ENVIRONMENT_PREFIX + name
+    for name in (
+        "ADMIN_URL",
+        "INGRESS_URL",
+        "AUTH_TOKEN",
+        "ENVIRONMENT",
+        "CLI_CONFIG_HOME",
+        "EDITOR",
+    )
+)
+
+
 def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Read every setting that the environment gives.
 
@@ -300,7 +314,7 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     by_name = {environment_name(key): setting for key, setting in KEYS.items()}
     values: dict[str, Any] = {}
     for name, text in environment.items():
-        if not name.startswith(ENVIRONMENT_PREFIX):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in COMMAND_VARIABLES:
             continue
         setting = by_name.get(name)
         if setting is None:
