@@ -1,8 +1,8 @@
 """The dialect: what the SQL engine is given to read, and what it is spared.
 
 It walks a query by recursion, and one that is nested or chained deep enough would take the process
-down with it. So the words that can nest or chain are counted; values, of which a list may hold many,
-are not among them.
+down with it. So the words that can nest or chain are counted; values are not among them, since a
+list may hold many.
 
 Operators on JSON text are written as calls of the functions behind them.
 
@@ -18,8 +18,8 @@ from typing import Final
 
 from perdure.query.columns import QueryError
 
-#: Words that are no values, in one query: twice as many as clients are known to need.
-WORDS_MAX: Final = 1000
+#: Words that are no values, in one query: three times as many as known clients write.
+WORDS_MAX: Final = 600
 
 _FUNCTIONS: Final = {"->": "json_get_json", "->>": "json_as_text"}
 

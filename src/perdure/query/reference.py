@@ -28,6 +28,7 @@ out of its row; otherwise it is an Arrow IPC stream. Both are sent while the que
 - A query sees all tables as of one moment. What runs goes on meanwhile.
 - Queries only read. Whatever else they say is refused with status 400.
 - A query has a minute and 256 MiB, and ends when its client goes away. Four run at the same time.
+- Beside values, of which lists may be long, a query has at most 600 words.
 - The dialect is that of [Apache DataFusion](https://datafusion.apache.org/user-guide/sql/), with
   `->` and `->>` for texts that hold JSON: `event_json ->> 'error_message'`.
 - Filters by `id`, by key (`target_service_key`; `service_name` and `service_key`), by

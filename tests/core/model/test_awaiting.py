@@ -176,29 +176,36 @@ _futures = st.recursive(
 )
 
 
-def decided(future: Future, results: dict[int, bool]) -> bool | None:
-    """Say from all results at once how a future came out, None if it is open: the plain reading."""
-    children = [results.get(number) for number in future.completions]
-    children += [decided(child, results) for child in future.nested]
+def decided(future: Future, came: list[tuple[int, bool]]) -> tuple[int, bool] | None:
+    """Say from all that came when and how a future came out, None if it is open: the plain reading.
+
+    When matters: a first completed child stays the first, whatever comes of the others later.
+    """
+    leaves = {number: (time, success) for time, (number, success) in enumerate(came)}
+    children = [leaves.get(number) for number in future.completions]
+    children += [decided(child, came) for child in future.nested]
+    done = sorted((child for child in children if child is not None), key=lambda child: child[0])
     match future.combinator:
         case Combinator.ALL_COMPLETED:
-            return None if None in children else True
+            decisive = None
         case Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED:
-            return True if True in children else (None if None in children else False)
+            decisive = next((child for child in done if child[1]), None)
         case Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED:
-            return False if False in children else (None if None in children else True)
+            decisive = next((child for child in done if not child[1]), None)
         case _:
-            done = [child for child in children if child is not None]
             return done[0] if done else None
+    if decisive is not None or None in children:
+        return decisive
+    return done[-1][0], future.combinator is not Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED
 
 
 @given(_futures, st.permutations(range(1, 7)), st.sets(st.integers(1, 6)))
 def test_a_tree_settles_with_the_first_notification_that_decides_it(future, order, failing):
     left: Future | Settled = future
-    results: dict[int, bool] = {}
+    came: list[tuple[int, bool]] = []
     for number in order:
-        results[number] = number not in failing
+        came.append((number, number not in failing))
         left = settle(left, bad(number) if number in failing else good(number))
-        assert isinstance(left, Settled) == (decided(future, results) is not None)
+        assert isinstance(left, Settled) == (decided(future, came) is not None)
         if isinstance(left, Settled):
             return
