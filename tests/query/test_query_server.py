@@ -56,7 +56,9 @@ async def test_what_was_answered_is_seen(tmp_path):
     async with serving(tmp_path) as (runtime, client):
         for number in range(1, 6):
             await client.post(f"{runtime.ingress_url}/Counter/{number % 2}/add", json=number)
-        states = await query(runtime, client, "SELECT service_key, value_utf8 FROM state ORDER BY 1")
+        states = await query(
+            runtime, client, "SELECT service_key, value_utf8 FROM state ORDER BY 1"
+        )
         assert [tuple(row.values()) for row in states] == [("0", "6"), ("1", "9")]
         [journals] = await query(
             runtime,

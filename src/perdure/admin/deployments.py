@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from perdure.admin.bodies import read_body
 from perdure.admin.documents import (
     ServiceDocument,
     show_deployment,
@@ -18,14 +18,11 @@ from perdure.admin.documents import (
 )
 from perdure.admin.errors import AdminError, bad_field, bad_parameter, missing
 from perdure.admin.responses import json_response
+from perdure.admin.secrets import restore
 from perdure.core.model.deployments import RegistrationError
 from perdure.engine.registrar import Amendment, DiscoveryError, Order, Outcome, Registrar
 from perdure.protocol.ids import DeploymentId, IdentifierError, parse_deployment_id
 
-T = TypeVar("T", bound=Struct)
-
-#: Documents of requests: a URI and some headers.
-BODY_BYTES_MAX: Final = 1024 * 1024
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 #: Headers that belong to the connection or to the protocol.
@@ -72,7 +69,7 @@ class RegisteredDocument(Struct):
     services: list[ServiceDocument]
     min_protocol_version: int
     max_protocol_version: int
-    sdk_version: str | UnsetType
+    sdk_version: str | UnsetType = UNSET
 
 
 class Deployments:
@@ -106,10 +103,10 @@ class Deployments:
         """Change a deployment in place."""
         deployment_id = _deployment_id(request)
         body = await read_body(request, AmendBody)
-        headers = body.additional_headers
+        headers = self._headers_of(deployment_id, body)
         amendment = Amendment(
             endpoint=None if body.uri is None else check_uri(body.uri),
-            additional_headers=None if headers is None else check_headers(headers),
+            additional_headers=headers,
             use_http_11=body.use_http_11,
             overwrite=body.overwrite,
             dry_run=body.dry_run,
@@ -121,6 +118,13 @@ class Deployments:
         except RegistrationError as error:
             raise _refused(error) from error
         return json_response(show_deployment(outcome.registry, outcome.deployment))
+
+    def _headers_of(self, deployment_id: DeploymentId, body: AmendBody) -> dict[str, str] | None:
+        """Give the headers to set; a secret that comes back as it was shown stays what it is."""
+        if body.additional_headers is None:
+            return None
+        stored = self._registrar.headers_of(deployment_id)
+        return check_headers(restore(body.additional_headers, stored))
 
     async def remove(self, request: Request) -> Response:
         """Remove a deployment, if forced to: invocations may still need it."""
@@ -142,38 +146,6 @@ class Deployments:
                 f"not found in the schema registry: deployment with id '{deployment_id}'",
             ) from error
         return Response(status_code=HTTPStatus.ACCEPTED)
-
-
-async def read_body(request: Request, kind: type[T]) -> T:
-    """Read the JSON document of a request.
-
-    Raises:
-        AdminError: it is not JSON, not of this shape, or too long.
-    """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json" and not content_type.endswith("+json"):
-        raise AdminError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "Expected request with `Content-Type: application/json`",
-        )
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise AdminError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {BODY_BYTES_MAX}"
-            )
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise AdminError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"Failed to deserialize the JSON body into the target type: {error}",
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AdminError(
-            HTTPStatus.BAD_REQUEST, f"Failed to parse the request body as JSON: {error}"
-        ) from error
 
 
 def check_uri(uri: str) -> str:

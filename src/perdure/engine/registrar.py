@@ -145,6 +145,11 @@ class Registrar:
         registry = updated(self._keeper.registry, deployment_id, facts)
         return self._outcome(registry, deployment_id, created=False, dry=amendment.dry_run)
 
+    def headers_of(self, deployment_id: DeploymentId) -> Mapping[str, str]:
+        """Give the additional headers of a deployment; none of one that does not exist."""
+        deployment = self._keeper.registry.deployments.get(deployment_id)
+        return {} if deployment is None else deployment.additional_headers
+
     def remove(self, deployment_id: DeploymentId) -> None:
         """Forget a deployment; what is pinned to it is retried until it is resumed elsewhere.
 

@@ -95,17 +95,22 @@ class Scan:
         wanted = {} if self._filter is None else wanted_of(self._filter)
         try:
             slices = source.table.rows(source.moment, wanted)
-            while True:
-                with source.gate:
-                    rows = next(slices, None)
-                    if rows is None:
-                        return
-                    batch = self._batch(rows)
-                if batch.num_rows:
-                    yield batch
+            while (batch := self._next(slices)) is not None:
+                yield batch
         except Exception as error:
             source.refuse(error)
             raise
+
+    def _next(self, slices: Iterator[Sequence[Any]]) -> pa.RecordBatch | None:
+        """Build the next batch with rows that pass; None at the end."""
+        while True:
+            with self._source.gate:
+                rows = next(slices, None)
+                if rows is None:
+                    return None
+                batch = self._batch(rows)
+            if batch.num_rows:
+                return batch
 
     def _batch(self, rows: Sequence[Any]) -> pa.RecordBatch:
         """Build a batch of the rows that pass."""

@@ -73,17 +73,9 @@ class Queries:
             async with allowance.spend():
                 planned = await asyncio.to_thread(session.plan, sql)
             form = (answers.JsonForm if as_json else answers.ArrowForm)(planned.schema())
-            async with aclosing(session.run(planned)) as batches:
-                piece: bytes = form.begin()
-                while True:
-                    async with allowance.spend():
-                        batch = await anext(batches, None)
-                        if batch is None:
-                            break
-                        piece += await asyncio.to_thread(form.rows, batch)
+            async with aclosing(_written(form, session.run(planned), allowance)) as pieces:
+                async for piece in pieces:
                     yield piece
-                    piece = b""
-                yield piece + form.end()
         finally:
             moment.view.close()
 
@@ -123,3 +115,20 @@ def _load() -> tuple[Any, Any]:
         raise QueryError(
             f"this server cannot answer queries: {error}; install it as perdure[server]"
         ) from error
+
+
+async def _written(
+    form: Any, batches: AsyncGenerator[Any], allowance: _Allowance
+) -> AsyncGenerator[bytes]:
+    """Write batches as they come; the beginning waits for the first."""
+    piece: bytes = form.begin()
+    async with aclosing(batches):
+        while True:
+            async with allowance.spend():
+                batch = await anext(batches, None)
+                if batch is None:
+                    break
+                piece += await asyncio.to_thread(form.rows, batch)
+            yield piece
+            piece = b""
+    yield piece + form.end()

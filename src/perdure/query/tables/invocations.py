@@ -4,188 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from perdure.core.model.invocations import (
-    Completed,
-    Inboxed,
-    Invocation,
-    Paused,
-    Problem,
-    Running,
-    Scheduled,
-    Suspended,
-)
 from perdure.protocol.ids import invocation_text
-from perdure.protocol.messages import Failure
 from perdure.query.columns import Column, Kind, Table, always_null
-from perdure.query.tables.invocation_rows import InvocationRow, held, invocations, is_held
-from perdure.query.texts import (
-    SERVICE_TYPES,
-    command_name,
-    failure_text,
-    future_document,
-    json_text,
-    leaves,
-    problem_text,
-)
-
-_RAW_STATUS: Final = {
-    Scheduled: "scheduled",
-    Inboxed: "inboxed",
-    Running: "invoked",
-    Suspended: "suspended",
-    Paused: "paused",
-    Completed: "completed",
-}
-
-
-def raw_status(invocation: InvocationRow) -> str:
-    """Name the status as it is stored."""
-    return _RAW_STATUS[type(invocation.row.status)]
-
-
-def status(invocation: InvocationRow) -> str:
-    """Name the status as operators know it."""
-    current = invocation.row.status
-    if isinstance(current, Inboxed):
-        return "pending"
-    if not isinstance(current, Running):
-        return _RAW_STATUS[type(current)]
-    if invocation.live is not None:
-        return "running"
-    return "ready" if current.retry_at is None else "backing-off"
-
-
-def _partition_key(invocation: InvocationRow) -> int:
-    return int.from_bytes(invocation.id[:8], "big")
-
-
-def _invoked_by(invocation: InvocationRow) -> str:
-    origin = invocation.row.origin
-    if origin.restart_of is not None:
-        return "restart_as_new"
-    return "ingress" if origin.parent is None else "service"
-
-
-def _calling_service(invocation: InvocationRow) -> str | None:
-    target = invocation.row.origin.parent_target
-    return None if target is None else target.partition("/")[0]
-
-
-def _parent(invocation: InvocationRow) -> str | None:
-    parent = invocation.row.origin.parent
-    return None if parent is None else invocation_text(parent)
-
-
-def _restarted_from(invocation: InvocationRow) -> str | None:
-    source = invocation.row.origin.restart_of
-    return None if source is None else invocation_text(source)
-
-
-def _scheduled_at(invocation: InvocationRow) -> int | None:
-    row = invocation.row
-    delayed = row.execution_time is not None and row.execution_time > row.created_at
-    return row.created_at if delayed else None
-
-
-def _completed_at(invocation: InvocationRow) -> int | None:
-    current = invocation.row.status
-    return current.completed_at if isinstance(current, Completed) else None
-
-
-def _completion_result(invocation: InvocationRow) -> str | None:
-    current = invocation.row.status
-    if not isinstance(current, Completed):
-        return None
-    return "failure" if isinstance(current.outcome, Failure) else "success"
-
-
-def _completion_failure(invocation: InvocationRow) -> str | None:
-    current = invocation.row.status
-    if isinstance(current, Completed) and isinstance(current.outcome, Failure):
-        return failure_text(current.outcome)
-    return None
-
-
-def _awaited_completions(invocation: InvocationRow) -> list[int] | None:
-    current = invocation.row.status
-    return leaves(current.awaiting)[0] if isinstance(current, Suspended) else None
-
-
-def _awaited_signals(invocation: InvocationRow) -> list[int] | None:
-    current = invocation.row.status
-    return leaves(current.awaiting)[1] if isinstance(current, Suspended) else None
-
-
-def _awaited_future(invocation: InvocationRow) -> str | None:
-    current = invocation.row.status
-    if not isinstance(current, Suspended):
-        return None
-    return json_text(future_document(current.awaiting))
-
-
-def _retry_count(invocation: InvocationRow) -> int | None:
-    current = invocation.row.status
-    if not isinstance(current, Running) or not is_held(invocation):
-        return None
-    return current.failures + (invocation.live is not None)
-
-
-def _last_start_at(invocation: InvocationRow) -> int | None:
-    return None if invocation.live is None else invocation.live.started_at
-
-
-def _next_retry_at(invocation: InvocationRow) -> int | None:
-    current = invocation.row.status
-    return current.retry_at if isinstance(current, Running) else None
-
-
-def _last_deployment(invocation: InvocationRow) -> str | None:
-    if invocation.live is not None:
-        return invocation.live.deployment_id
-    pin = invocation.row.pin
-    return pin.deployment_id if pin is not None and is_held(invocation) else None
-
-
-def _problem(invocation: InvocationRow) -> Problem | None:
-    current = invocation.row.status
-    return current.problem if isinstance(current, Running) and is_held(invocation) else None
-
-
-def _last_failure(invocation: InvocationRow) -> str | None:
-    problem = _problem(invocation)
-    return None if problem is None else problem_text(problem)
-
-
-def _error_code(invocation: InvocationRow) -> str | None:
-    problem = _problem(invocation)
-    return None if problem is None else problem.doc_code
-
-
-def _related_index(invocation: InvocationRow) -> int | None:
-    problem = _problem(invocation)
-    return None if problem is None else problem.related_command_index
-
-
-def _related_name(invocation: InvocationRow) -> str | None:
-    problem = _problem(invocation)
-    return None if problem is None else problem.related_command_name or None
-
-
-def _related_type(invocation: InvocationRow) -> str | None:
-    problem = _problem(invocation)
-    return None if problem is None else command_name(problem.related_command_type)
-
-
-def _sdk(invocation: InvocationRow) -> str | None:
-    return None if invocation.live is None else invocation.live.sdk_version
-
-
-def _key(row: Invocation) -> str | None:
-    return row.target.key if row.target.kind.keyed else None
-
+from perdure.query.tables import invocation_facts as facts
+from perdure.query.tables.invocation_rows import held, invocations
+from perdure.query.texts import SERVICE_TYPES
 
 _PARTITION: Final = Column(
-    "partition_key", Kind.UINT64, "The shard that the invocation belongs to", _partition_key
+    "partition_key", Kind.UINT64, "The shard that the invocation belongs to", facts.partition_key
 )
 _ID: Final = Column("id", Kind.TEXT, "The invocation's id", lambda one: invocation_text(one.id))
 _VQUEUE: Final = Column(
@@ -204,7 +30,7 @@ _TARGET: Final = (
         "target_service_key",
         Kind.TEXT,
         "Key of the object or workflow; null for plain services",
-        lambda one: _key(one.row),
+        lambda one: facts.object_key_of(one.row),
     ),
     Column("target_handler_name", Kind.TEXT, "The handler", lambda one: one.row.target.handler),
     Column(
@@ -221,12 +47,12 @@ _TARGET: Final = (
         "The caller's idempotency key",
         lambda one: one.row.idempotency_key,
     ),
-    Column("invoked_by", Kind.TEXT, "`ingress`, `service` or `restart_as_new`", _invoked_by),
+    Column("invoked_by", Kind.TEXT, "`ingress`, `service` or `restart_as_new`", facts.invoked_by),
 )
 _BY_SERVICE: Final = Column(
-    "invoked_by_service_name", Kind.TEXT, "The service that called", _calling_service
+    "invoked_by_service_name", Kind.TEXT, "The service that called", facts.calling_service
 )
-_BY_ID: Final = Column("invoked_by_id", Kind.TEXT, "The invocation that called", _parent)
+_BY_ID: Final = Column("invoked_by_id", Kind.TEXT, "The invocation that called", facts.parent)
 _BY_SUBSCRIPTION: Final = Column(
     "invoked_by_subscription_id", Kind.TEXT, "The subscription it came from", always_null
 )
@@ -238,7 +64,9 @@ _PROGRESS: Final = (
         "Target of the invocation that called",
         lambda one: one.row.origin.parent_target,
     ),
-    Column("restarted_from", Kind.TEXT, "The invocation that this one restarts", _restarted_from),
+    Column(
+        "restarted_from", Kind.TEXT, "The invocation that this one restarts", facts.restarted_from
+    ),
     Column(
         "pinned_deployment_id",
         Kind.TEXT,
@@ -283,7 +111,9 @@ _PROGRESS: Final = (
         "When it was put in line for its key",
         lambda one: one.row.inboxed_at,
     ),
-    Column("scheduled_at", Kind.INSTANT, "When it was scheduled, if it was delayed", _scheduled_at),
+    Column(
+        "scheduled_at", Kind.INSTANT, "When it was scheduled, if it was delayed", facts.scheduled_at
+    ),
     Column(
         "scheduled_start_at",
         Kind.INSTANT,
@@ -296,7 +126,7 @@ _PROGRESS: Final = (
         "When its first attempt began",
         lambda one: one.row.running_at,
     ),
-    Column("completed_at", Kind.INSTANT, "When it ended", _completed_at),
+    Column("completed_at", Kind.INSTANT, "When it ended", facts.completed_at),
     Column(
         "completion_retention",
         Kind.SPAN,
@@ -313,19 +143,19 @@ _PROGRESS: Final = (
         "suspended_waiting_for_completions",
         Kind.NUMBERS,
         "Ids of the completions it is suspended on",
-        _awaited_completions,
+        facts.awaited_completions,
     ),
     Column(
         "suspended_waiting_for_signals",
         Kind.NUMBERS,
         "Indexes of the signals it is suspended on: 1 cancels, 17 and more are awakeables",
-        _awaited_signals,
+        facts.awaited_signals,
     ),
     Column(
         "suspended_waiting_future_json",
         Kind.TEXT,
         "What it is suspended on, as a tree",
-        _awaited_future,
+        facts.awaited_future,
     ),
 )
 
@@ -333,25 +163,25 @@ _RETRY_COUNT: Final = Column(
     "retry_count",
     Kind.UINT64,
     "Attempts since it last started, was resumed or woken; null while the invoker does not hold it",
-    _retry_count,
+    facts.retry_count,
 )
 _LAST_START: Final = Column(
-    "last_start_at", Kind.INSTANT, "When the open attempt began", _last_start_at
+    "last_start_at", Kind.INSTANT, "When the open attempt began", facts.last_start_at
 )
 _NEXT_RETRY: Final = Column(
-    "next_retry_at", Kind.INSTANT, "When the next attempt begins", _next_retry_at
+    "next_retry_at", Kind.INSTANT, "When the next attempt begins", facts.next_retry_at
 )
 _LAST_DEPLOYMENT: Final = Column(
-    "last_attempt_deployment_id", Kind.TEXT, "Deployment of the last attempt", _last_deployment
+    "last_attempt_deployment_id", Kind.TEXT, "Deployment of the last attempt", facts.last_deployment
 )
 _LAST_SERVER: Final = Column(
-    "last_attempt_server", Kind.TEXT, "What the open attempt's SDK calls itself", _sdk
+    "last_attempt_server", Kind.TEXT, "What the open attempt's SDK calls itself", facts.sdk
 )
 _LAST_FAILURE: Final = Column(
-    "last_failure", Kind.TEXT, "Why the last attempt failed: `[code] message`", _last_failure
+    "last_failure", Kind.TEXT, "Why the last attempt failed: `[code] message`", facts.last_failure
 )
 _ERROR_CODE: Final = Column(
-    "last_failure_error_code", Kind.TEXT, "Documented code of that failure", _error_code
+    "last_failure_error_code", Kind.TEXT, "Documented code of that failure", facts.error_code
 )
 
 
@@ -359,9 +189,13 @@ def _related(what: str) -> tuple[Column, ...]:
     """Declare the three columns that blame a command, under one of their two names."""
     prefix = f"last_failure_related_{what}"
     return (
-        Column(f"{prefix}_index", Kind.UINT64, "Index of the command it blames", _related_index),
-        Column(f"{prefix}_name", Kind.TEXT, "Name of that command", _related_name),
-        Column(f"{prefix}_type", Kind.TEXT, "Type of that command, such as `Run`", _related_type),
+        Column(
+            f"{prefix}_index", Kind.UINT64, "Index of the command it blames", facts.related_index
+        ),
+        Column(f"{prefix}_name", Kind.TEXT, "Name of that command", facts.related_name),
+        Column(
+            f"{prefix}_type", Kind.TEXT, "Type of that command, such as `Run`", facts.related_type
+        ),
     )
 
 
@@ -372,12 +206,12 @@ _LAST_AWAITED: Final = Column(
     always_null,
 )
 _RESULT: Final = (
-    Column("completion_result", Kind.TEXT, "`success` or `failure`", _completion_result),
+    Column("completion_result", Kind.TEXT, "`success` or `failure`", facts.completion_result),
     Column(
         "completion_failure",
         Kind.TEXT,
         "The failure it ended with: `[code] message`",
-        _completion_failure,
+        facts.completion_failure,
     ),
 )
 
@@ -407,7 +241,7 @@ INVOCATION: Final = Table(
             Kind.TEXT,
             "`pending`, `scheduled`, `ready`, `running`, `backing-off`, `suspended`, `paused` or "
             "`completed`",
-            status,
+            facts.status,
         ),
         *_RESULT,
     ),
@@ -425,7 +259,7 @@ INVOCATION_STATUS: Final = Table(
             "status",
             Kind.TEXT,
             "`scheduled`, `inboxed`, `invoked`, `suspended`, `paused` or `completed`",
-            raw_status,
+            facts.raw_status,
         ),
         *_RESULT,
         *_TARGET,
