@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from crash_server import Server
 
 KILLS = 20

@@ -70,7 +70,7 @@ async def result(world: EngineWorld, handler: str, argument: Any = None) -> Any:
 
 async def test_steps_are_executed_once_and_retried_until_they_succeed(version, hasty):
     async with playing(version, hasty=hasty) as world:
-        assert await result(world, "steps") == ["A", "b", "C", "D", "refused"]
+        assert await result(world, "steps") == ["A", "b", "C", "D", "refused", 402]
         assert sorted(everything.outside.effects) == ["a", "b", "b", "c", "d"]
 
 

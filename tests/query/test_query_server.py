@@ -63,7 +63,8 @@ async def test_what_was_answered_is_seen(tmp_path):
         [journals] = await query(
             runtime,
             client,
-            "SELECT COUNT(DISTINCT id) AS n FROM sys_journal WHERE entry_type = 'Command: SetState'",
+            "SELECT COUNT(DISTINCT id) AS n FROM sys_journal "
+            "WHERE entry_type = 'Command: SetState'",
         )
         assert journals == {"n": 5}
         [counted] = await query(

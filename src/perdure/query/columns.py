@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Struct
@@ -65,11 +66,6 @@ def always_null(_row: object) -> None:
 
 def sliced(rows: Iterable[Any], size: int = SLICE_ROWS) -> Iterator[list[Any]]:
     """Cut rows into slices."""
-    piece: list[Any] = []
-    for row in rows:
-        piece.append(row)
-        if len(piece) == size:
-            yield piece
-            piece = []
-    if piece:
+    left = iter(rows)
+    while piece := list(islice(left, size)):
         yield piece
