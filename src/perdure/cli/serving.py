@@ -19,6 +19,7 @@ from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loading import load_application
 from perdure.core.model.deployments import HandlerSchema, RegistrationError, Registry
 from perdure.engine.ports import StorageError
+from perdure.server.collector import settle_down
 from perdure.server.doors import DoorError, bind
 from perdure.server.runtime import Failure, Runtime, open_runtime
 from perdure.server.settings import Address, Settings, SettingsError, read_environment
@@ -105,6 +106,7 @@ async def serve_on(target: str, settings: Settings, listeners: Mapping[str, sock
     await host.startup()
     try:
         async with open_runtime(settings, {target: host}, listeners, failure) as runtime:
+            settle_down()
             greet(runtime)
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
     except (StorageError, RegistrationError) as error:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.serving import bind_doors, greet, run, stop_signal
 from perdure.engine.ports import StorageError
+from perdure.server.collector import settle_down
 from perdure.server.config_file import dump_config, parse_keys, read_config_file
 from perdure.server.runtime import Failure, open_runtime
 from perdure.server.settings import Address, Settings, SettingsError, read_environment
@@ -70,6 +71,7 @@ async def _serve(settings: Settings) -> None:
     listeners = bind_doors(settings)
     try:
         async with open_runtime(settings, {}, listeners, failure) as runtime:
+            settle_down()
             greet(runtime)
             click.echo(f"register services with POST {runtime.admin_url}/deployments")
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
