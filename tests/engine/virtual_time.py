@@ -7,10 +7,13 @@ at once instead of hanging.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+import pytest
 
 #: A day in November 2023, in milliseconds since 1970.
 EPOCH_MS = 1_700_000_000_000
@@ -85,3 +88,13 @@ def run_virtually(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(scenario)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test in virtual time; leave others to pytest."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    run_virtually(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
