@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct as Layout
 from typing import Final
 
@@ -27,8 +28,12 @@ def object_key(target: Target) -> bytes:
     return object_group(target.service, target.key)
 
 
+@lru_cache(maxsize=4_096)
 def object_group(service: str, key: str) -> bytes:
-    """Name of all that belongs to one service and key; see :func:`object_key`."""
+    """Name of all that belongs to one service and key; see :func:`object_key`.
+
+    Asked for several times a record, so that the last ones are remembered.
+    """
     name, raw = service.encode(), key.encode()
     return keyed_partition_key(key) + _LENGTHS.pack(len(name), len(raw)) + name + raw
 
