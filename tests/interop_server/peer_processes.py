@@ -5,25 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import select
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import httpx
+from interop_peer import IDENTITY_PEM
+from peer_languages import Language
 
-HERE = Path(__file__).parent
-TYPESCRIPT = HERE / "typescript"
-#: The SDK needs a newer Node.js than many systems have; npm brings one.
-NODE = TYPESCRIPT / "node_modules" / ".bin" / "node"
-START_S = 30
-ANSWER_S = 30
+from perdure.protocol.identity import Signer
+
+START_S = 60
+ANSWER_S = 60
+END_S = 10
 
 
 class Answer(NamedTuple):
@@ -35,19 +33,12 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-class World(NamedTuple):
-    """A server of ours, with services registered."""
-
-    ingress: str
-    admin: str
-
-    def call(self, path: str, value: object = None) -> Answer:
-        return post(f"{self.ingress}{path}", value)
-
-
-def post(url: str, value: object = None, content_type: str = "application/json") -> Answer:
+def post(
+    url: str, value: object = None, content_type: str = "application/json", **headers: str
+) -> Answer:
     """Send JSON, or bytes as they are; nothing at all for None."""
-    headers = {} if value is None else {"content-type": content_type}
+    if value is not None:
+        headers["content-type"] = content_type
     data = value if isinstance(value, bytes | None) else json.dumps(value).encode()
     response = httpx.post(url, content=data, headers=headers, timeout=ANSWER_S)
     return Answer(response.status_code, response.content)
@@ -58,78 +49,181 @@ def get(url: str) -> Answer:
     return Answer(response.status_code, response.content)
 
 
-@contextlib.contextmanager
-def process(command: Sequence[str], log: Path, **options) -> Iterator[subprocess.Popen]:
-    """Run a process for as long as the context lasts; its stderr goes to a file."""
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, **options) as child,
-    ):
+def eventually(read, expected, deadline_s=30):
+    """Wait until something reads as expected."""
+    deadline = time.monotonic() + deadline_s
+    while (found := read()) != expected:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+class Process:
+    """A process at an address of its own, that can be killed and started again."""
+
+    def __init__(self, command: Sequence[str], folder: Path, log: Path, **environment: str) -> None:
+        self.log = log
+        self._command = command
+        self._folder = folder
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._folder,
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + START_S
+        while not self.ready():
+            assert self._process.poll() is None, self.said()[-4000:]
+            assert time.monotonic() < deadline, self.said()[-4000:]
+            time.sleep(0.05)
+
+    def ready(self) -> bool:
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Pull the plug."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
         try:
-            yield child
-        finally:
-            child.terminate()
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def said(self) -> str:
+        """Give what it wrote so far, in all its lives."""
+        return self.log.read_text(errors="replace")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
 
 
-def line_with(child: subprocess.Popen, pattern: str, log: Path) -> re.Match:
-    """Wait for a line of stdout."""
-    deadline = time.monotonic() + START_S
-    output = b""
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([child.stdout], [], [], 0.2)
-        chunk = os.read(child.stdout.fileno(), 65536) if ready else b""
-        output += chunk
-        if (match := re.search(pattern, output.decode())) is not None:
-            return match
-        if ready and not chunk:
-            break
-    raise AssertionError(f"no {pattern!r} in {output!r}; stderr: {log.read_text()[-4000:]}")
+class Services(Process):
+    """Services in one of the languages; one of the programs written in it."""
+
+    def __init__(
+        self,
+        language: Language,
+        folder: Path,
+        app: str,
+        *,
+        http1: bool = False,
+        port: int | None = None,
+        **environment: str,
+    ) -> None:
+        self.port = port or free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        command = language.serve(self.port, app, http1)
+        log = folder / f"{language.name}-{app}.log"
+        super().__init__(command, language.folder, log, **environment)
+
+    def ready(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+class Server(Process):
+    """``perdure server`` on a folder of its own, with its settings as ``key=value``."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        ports = free_port(), free_port()
+        self.ingress, self.admin = (f"http://127.0.0.1:{port}" for port in ports)
+        command = [sys.executable, "-m", "perdure", "server", "--base-dir", str(folder / "data")]
+        command += ["--ingress-port", str(ports[0]), "--admin-port", str(ports[1])]
+        for setting in settings:
+            command += ["--set", setting]
+        super().__init__(command, folder, folder / "server.log")
+
+    def ready(self) -> bool:
+        try:
+            healthy = httpx.get(f"{self.admin}/health").status_code == 200
+            return healthy and httpx.get(f"{self.ingress}/restate/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+class World(NamedTuple):
+    """A server of ours, with services of one language registered.
+
+    Attributes:
+        suspends: whether an invocation that waits is suspended at once.
+    """
+
+    language: Language
+    server: Server
+    services: Services
+    suspends: bool
+
+    @property
+    def ingress(self) -> str:
+        return self.server.ingress
+
+    @property
+    def admin(self) -> str:
+        return self.server.admin
+
+    def call(self, path: str, value: object = None, **headers: str) -> Answer:
+        return post(f"{self.ingress}{path}", value, **headers)
+
+    def submit(self, path: str, value: object = None) -> str:
+        """Start an invocation; give its id."""
+        answer = self.call(f"{path}/send", value)
+        assert answer.status == 202, answer
+        return answer.json["invocationId"]
+
+    def attach(self, invocation_id: str) -> Answer:
+        return get(f"{self.ingress}/restate/invocation/{invocation_id}/attach")
+
+    def patch(self, invocation_id: str, change: str) -> int:
+        """Cancel or kill an invocation."""
+        return httpx.patch(f"{self.admin}/invocations/{invocation_id}/{change}").status_code
 
 
 @contextlib.contextmanager
-def server(folder: Path, *settings: str) -> Iterator[World]:
-    """Run ``perdure server``."""
-    command = [sys.executable, "-m", "perdure", "server", "--base-dir", str(folder / "data")]
-    command += ["--ingress-port", "0", "--admin-port", "0"]
-    for setting in settings:
-        command += ["--set", setting]
-    log = folder / "server.log"
-    with process(command, log) as child:
-        match = line_with(child, r"ingress (\S+)\s+admin (\S+)\s", log)
-        yield World(*match.groups())
+def running(language: Language, way: str, folder: Path) -> Iterator[World]:
+    """Run a server and the services that use every feature, registered with it.
+
+    Args:
+        way: over which version of HTTP, or over HTTP/2 with a server that asks for suspension at
+            once ("impatient") or signs what it sends ("signed").
+    """
+    http1 = way == "http1"
+    environment = {}
+    # Failing attempts shall not slow the tests down.
+    settings = ["default-retry-policy.initial-interval=50ms"]
+    if way == "impatient":
+        settings.append("worker.invoker.inactivity-timeout=0s")
+    if way == "signed":
+        pem = folder / "identity.pem"
+        pem.write_bytes(IDENTITY_PEM)
+        settings.append(f"worker.invoker.request-identity-private-key-pem-file={pem}")
+        environment["INTEROP_IDENTITY_KEY"] = Signer(IDENTITY_PEM).public_key
+    with (
+        Services(language, folder, "interop", http1=http1, **environment) as services,
+        Server(folder, *settings) as server,
+    ):
+        request = {"uri": services.address, "use_http_11": http1}
+        registered = post(f"{server.admin}/deployments", request)
+        assert registered.status == 201, registered
+        yield World(language, server, services, suspends=way in {"impatient", "http1"})
 
 
-@contextlib.contextmanager
-def python_services(folder: Path) -> Iterator[str]:
-    """Run the services in the official Python SDK under hypercorn; give their address."""
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        descriptor = listener.fileno()
-        command = [sys.executable, "-m", "hypercorn", "--bind", f"fd://{descriptor}"]
-        command += ["--keep-alive", "60", "python_services:app"]
-        with process(command, folder / "python.log", cwd=HERE, pass_fds=[descriptor]):
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@contextlib.contextmanager
-def typescript_services(folder: Path, mode: str) -> Iterator[str]:
-    """Run the services in the official TypeScript SDK; give their address."""
-    log = folder / f"typescript-{mode}.log"
-    command = [str(NODE), "services.mjs", mode]
-    with process(command, log, cwd=TYPESCRIPT) as child:
-        yield f"http://127.0.0.1:{line_with(child, r'port ([0-9]+)', log)[1]}"
-
-
-def install_typescript() -> str | None:
-    """Install the TypeScript SDK if it is not there; say why it is not there afterwards."""
-    if NODE.exists():
-        return None
-    npm = shutil.which("npm")
-    if npm is None:
-        return "npm is not installed"
-    command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"]
-    done = subprocess.run(command, cwd=TYPESCRIPT, capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else f"npm install failed: {done.stderr[-400:]}"
+        return listener.getsockname()[1]

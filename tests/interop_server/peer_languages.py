@@ -1,0 +1,158 @@
+"""The languages whose official SDK is tried: how its programs are built, and how they are run.
+
+What is downloaded and built for it goes to folders that git ignores.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+PEERS = HERE / ".peers"
+TYPESCRIPT, GO, RUST, JAVA = (HERE / name for name in ("typescript", "go", "rust", "java"))
+#: The SDK needs a newer Node.js than many systems have; npm brings one.
+NODE = TYPESCRIPT / "node_modules" / ".bin" / "node"
+#: A build on a machine that has nothing of it yet, and one core.
+BUILD_S = 1800
+
+
+class MissingError(Exception):
+    """A language cannot be tried on this machine; the message says why."""
+
+
+class BuildError(Exception):
+    """A program could not be built; the message ends with what the tool said."""
+
+
+class Language(NamedTuple):
+    """An official SDK, and the programs written with it.
+
+    Attributes:
+        build: makes the programs from what this folder holds; raises MissingError.
+        serve: port, app and whether to speak HTTP/1.1, made the command that serves it.
+        visit: the ingress and a key nobody has used, made the command of its client.
+        folder: where the commands run.
+        http1: whether the SDK can be served over HTTP/1.1.
+        signals: whether the SDK has named signals.
+        capitals: whether handlers of the tutorials have names of the language's own form.
+    """
+
+    name: str
+    build: Callable[[], None]
+    serve: Callable[[int, str, bool], Sequence[str]]
+    visit: Callable[[str, str], Sequence[str]]
+    folder: Path = HERE
+    http1: bool = True
+    signals: bool = True
+    capitals: bool = False
+
+    def handler(self, name: str) -> str:
+        """Give the name of a tutorial's handler in this language."""
+        return name.capitalize() if self.capitals else name
+
+
+def run(command: Sequence[str], folder: Path, **environment: str) -> None:
+    """Run a tool of the language, politely.
+
+    Raises:
+        MissingError: the machine does not have it.
+        BuildError: it failed.
+    """
+    if shutil.which(command[0]) is None:
+        raise MissingError(f"{command[0]} is not installed")
+    try:
+        done = subprocess.run(
+            ["nice", *command],
+            cwd=folder,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=BUILD_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildError(f"{' '.join(command)} takes more than {BUILD_S} s") from None
+    if done.returncode != 0:
+        raise BuildError(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def build_python() -> None:
+    for package in ("restate", "hypercorn"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingError(f"{package} is not installed")
+
+
+def python_serve(port: int, app: str, _http1: bool) -> list[str]:
+    target = "python_services:app" if app == "interop" else f"python_tutorial:{app}"
+    hypercorn = [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}"]
+    return [*hypercorn, "--keep-alive", "60", target]
+
+
+def python_visit(url: str, key: str) -> list[str]:
+    return [sys.executable, "python_visit.py", url, key]
+
+
+def build_typescript() -> None:
+    wanted = (TYPESCRIPT / "package.json").read_bytes()
+    installed = TYPESCRIPT / "node_modules" / "installed.json"
+    if not installed.exists() or installed.read_bytes() != wanted:
+        run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], TYPESCRIPT)
+        installed.write_bytes(wanted)
+
+
+def build_go() -> None:
+    folder = PEERS / "go"
+    run(["go", "build", "-p", "1", "-o", str(folder / "services"), "."], GO, **go_places(folder))
+
+
+def go_places(folder: Path) -> Mapping[str, str]:
+    # Modules are written protected by default, and could then not be removed.
+    return {
+        "GOMODCACHE": str(folder / "modules"),
+        "GOCACHE": str(folder / "build"),
+        "GOFLAGS": "-modcacherw",
+    }
+
+
+def build_rust() -> None:
+    folder = PEERS / "rust"
+    places = {"CARGO_HOME": str(folder / "home"), "CARGO_TARGET_DIR": str(folder / "target")}
+    run(["cargo", "build", "--quiet", "--locked", "--jobs", "1"], RUST, **places)
+
+
+def build_java() -> None:
+    folder = PEERS / "java"
+    places = [f"-Dmaven.repo.local={folder / 'repository'}", f"-Doutputs={folder / 'target'}"]
+    run(["mvn", "--quiet", "--batch-mode", *places, "package"], JAVA)
+
+
+def compiled(name: str, build: Callable[[], None], *program: str | Path, **facts: Any) -> Language:
+    """Give a language whose one program is told in its arguments what to do."""
+    start = [str(part) for part in program]
+    return Language(
+        name,
+        build,
+        lambda port, app, http1: [*start, str(port), app, "http1" if http1 else "http2"],
+        lambda url, key: [*start, "visit", url, key],
+        **facts,
+    )
+
+
+JAVA_CLASSES = f"{PEERS / 'java' / 'target' / 'classes'}:{PEERS / 'java' / 'target' / 'lib' / '*'}"
+
+LANGUAGES = [
+    Language("python", build_python, python_serve, python_visit),
+    compiled("typescript", build_typescript, NODE, "main.mjs", folder=TYPESCRIPT),
+    compiled("go", build_go, PEERS / "go" / "services", capitals=True),
+    compiled("rust", build_rust, PEERS / "rust" / "target" / "debug" / "services", http1=False),
+    compiled("java", build_java, "java", "-cp", JAVA_CLASSES, "interop.Main", signals=False),
+]
+#: Those that every machine with Python and npm can try; the others need a tool chain of their own.
+LIGHT = {"python", "typescript"}
