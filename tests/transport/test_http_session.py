@@ -12,6 +12,7 @@ from perdure.protocol import wire
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import End, Error, Output, Sleep, Value
 from perdure.transport.exchanges import Exchange, LostError, Request
+from perdure.transport.farewells import Farewells
 from perdure.transport.http_session import HttpSession, parse_retry_after
 
 TYPE = "application/vnd.restate.invocation.v7"
@@ -34,9 +35,11 @@ class Attempt:
                 (problem.doc_code, problem.code, retry_after_ms)
             ),
         )
-        self.session = HttpSession(line, "http://host/", TYPE, limit)
+        self.session = HttpSession(
+            line, "http://host/", TYPE, limit, lambda: self.heard.append("unrecognised")
+        )
         self.exchange = Exchange(Request("POST", "/", ()), self.session)
-        self.session.begin(self.exchange)
+        self.session.begin(self.exchange, Farewells())
 
 
 def said(*messages) -> bytes:

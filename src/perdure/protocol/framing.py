@@ -10,6 +10,7 @@ Streams carry frames back to back: chunks of the network may end anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -27,10 +28,6 @@ class WireError(Exception):
     """The peer sent bytes that are not the protocol; the attempt cannot go on."""
 
 
-class MessageTooLargeError(WireError):
-    """A message is longer than what is accepted here."""
-
-
 class TruncatedStreamError(WireError):
     """The stream ended in the middle of a message."""
 
@@ -41,6 +38,15 @@ class Frame(NamedTuple):
     type: int
     flags: int
     payload: bytes
+
+
+class MessageTooLargeError(WireError):
+    """A message is longer than what is accepted here."""
+
+    def __init__(self, message: str, before: Sequence[Frame]) -> None:
+        super().__init__(message)
+        #: Whole messages of the same chunk that came before it.
+        self.before = before
 
 
 class FrameDecoder:
@@ -68,7 +74,8 @@ class FrameDecoder:
         if not pending:
             # The usual chunk holds whole frames: they are cut out of it without another copy.
             frames, used = self._cut(data)
-            pending += memoryview(data)[used:]
+            if used < len(data):
+                pending += memoryview(data)[used:]
             return frames
         pending += data
         if len(pending) < self._missing:
@@ -98,7 +105,8 @@ class FrameDecoder:
             if length >= self._limit:
                 raise MessageTooLargeError(
                     f"a message of type {kind:#06x} has {length} bytes, and fewer than "
-                    f"{self._limit} are accepted: make its value smaller, or raise the limit"
+                    f"{self._limit} are accepted: make its value smaller, or raise the limit",
+                    frames,
                 )
             end = body + length
             if end > len(data):

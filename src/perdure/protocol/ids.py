@@ -96,6 +96,11 @@ def invocation_text(invocation_id: InvocationId) -> str:
     )
 
 
+def mutation_text(mutation_id: InvocationId) -> str:
+    """Write the id of a change of state, which has the form of an invocation's."""
+    return "mut_1" + invocation_text(mutation_id).removeprefix("inv_1")
+
+
 @lru_cache(maxsize=16_384)
 def _partition_text(partition_key: bytes) -> str:
     """Write a partition key; those of plain services come again and again."""

@@ -6,7 +6,7 @@ nowhere else. Fields that are not known are ignored.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -26,6 +26,11 @@ from perdure.protocol.wire_messages import (
     write_signal_notification,
 )
 from perdure.protocol.wire_values import MissingPartError
+
+#: Messages that come again and again, as every invocation of a handler says the same: these are
+#: remembered. So many of them, and of those that arrive none that is longer.
+_REMEMBERED_MAX: Final = 1024
+_REMEMBERED_BYTES_MAX: Final = 64
 
 
 class UnknownMessageError(WireError):
@@ -50,6 +55,12 @@ def encode(message: Message, version: int) -> bytes:
     Raises:
         UnencodableMessageError: a field holds what cannot travel.
     """
+    if type(message) in _REPETITIVE:
+        return _encode_remembered(message, version)
+    return _encode(message, version)
+
+
+def _encode(message: Message, version: int) -> bytes:
     kind, make, write = _ENCODERS[type(message)]
     try:
         payload = make(**write(message, version)).SerializeToString()
@@ -79,6 +90,15 @@ def decode(kind: int, flags: int, payload: bytes, version: int) -> Message:
         UnknownMessageError: there is no such type.
         MalformedMessageError: the fields are not those of this type.
     """
+    if kind in _REPETITIVE_KINDS and len(payload) <= _REMEMBERED_BYTES_MAX:
+        return _decode_remembered(kind, payload, version)
+    message = _decode(kind, payload, version)
+    if flags & FLAG_ACK and version >= VERSION_FUTURE_TREES:
+        return _asking_for_ack(message)
+    return message
+
+
+def _decode(kind: int, payload: bytes, version: int) -> Message:
     known = _DECODERS.get(kind)
     if known is None:
         raise UnknownMessageError(
@@ -87,14 +107,15 @@ def decode(kind: int, flags: int, payload: bytes, version: int) -> Message:
         )
     parse, read = known
     try:
-        message = read(parse(payload), version)
+        return read(parse(payload), version)
     except (DecodeError, MissingPartError) as error:
         raise MalformedMessageError(
             f"a message of type {kind:#06x} cannot be read: {error}"
         ) from error
-    if flags & FLAG_ACK and version >= VERSION_FUTURE_TREES:
-        return _asking_for_ack(message)
-    return message
+
+
+_encode_remembered: Final = lru_cache(_REMEMBERED_MAX)(_encode)
+_decode_remembered: Final = lru_cache(_REMEMBERED_MAX)(_decode)
 
 
 def _asking_for_ack(message: Message) -> Message:
@@ -128,3 +149,15 @@ _DECODERS: Final[dict[int, tuple[Any, Read]]] = {
     },
     _type_of(messages.Signal): (_NOTIFICATION.FromString, read_signal_notification),
 }
+
+#: Small ones that hold nothing of the invocation but numbers.
+_REPETITIVE: Final[frozenset[type[Message]]] = frozenset(
+    {
+        messages.End,
+        messages.CommandAck,
+        messages.AwaitingOn,
+        messages.ProposeRunCompletionAck,
+    }
+)
+#: On arrival runs too: their names are known to be short then.
+_REPETITIVE_KINDS: Final = frozenset(_type_of(cls) for cls in _REPETITIVE | {messages.Run})

@@ -44,12 +44,17 @@ Read = Callable[[Any, int], Message]
 
 
 def _write_start(message: messages.Start, version: int) -> Fields:
-    fields = asdict(message)
-    fields["state_map"] = [{"key": key, "value": value} for key, value in message.state_map]
+    # What is not said is zero, and costs nothing: this goes out with each attempt. Some texts are
+    # told from their absence, so even empty ones are said.
+    given = asdict(message).items()
+    fields = {name: value for name, value in given if value or isinstance(value, str)}
+    if message.state_map:
+        fields["state_map"] = [{"key": key, "value": value} for key, value in message.state_map]
     if version < VERSION_FAILURE_METADATA:
-        del fields["random_seed"]
+        fields.pop("random_seed", None)
     if version < VERSION_FUTURE_TREES:
-        del fields["scope"], fields["limit_key"], fields["idempotency_key"]
+        for name in ("scope", "limit_key", "idempotency_key"):
+            fields.pop(name, None)
     return fields
 
 
@@ -144,11 +149,12 @@ def _read_awaiting(pb: Any, _version: int) -> Message:
 
 
 def _write_input(message: messages.Input, _version: int) -> Fields:
-    return {
-        "value": {"content": message.value.content},
-        "headers": pair_fields(message.headers),
-        "name": message.name,
-    }
+    fields: Fields = {"value": {"content": message.value.content}}
+    if message.headers:
+        fields["headers"] = pair_fields(message.headers)
+    if message.name:
+        fields["name"] = message.name
+    return fields
 
 
 def _read_input(pb: Any, _version: int) -> Message:
@@ -157,7 +163,8 @@ def _read_input(pb: Any, _version: int) -> Message:
 
 def _write_output(message: messages.Output, version: int) -> Fields:
     fields = result_field(message.result, version)
-    fields["name"] = message.name
+    if message.name:
+        fields["name"] = message.name
     return fields
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ class Address(Struct, frozen=True):
         return f"{self.prefix}{path}?{self.query}" if self.query else f"{self.prefix}{path}"
 
 
+@lru_cache  # asked for each attempt, of few deployments
 def parse_address(uri: str, *, http2: bool) -> Address:
     """Read an absolute URI.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Protocol
+from typing import Protocol, cast
 
 from perdure.transport.exchanges import Exchange, Listener, Request
 from perdure.transport.http1_pool import Http1Pool
@@ -80,4 +80,4 @@ class _Probe(asyncio.Protocol):
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            self._transport.close()
+            cast(asyncio.Transport, self._transport).abort()

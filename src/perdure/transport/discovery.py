@@ -1,14 +1,18 @@
-"""Discovery: asking a deployment what it serves (service protocol, section 2)."""
+"""Discovery: asking a deployment what it serves (service protocol, section 2).
+
+How the question travels is the business of whoever asks; when it is put again, and what an answer
+is worth, is the same for all.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-from perdure.engine.registrar import Discovered, DiscoveryError
+from perdure.engine.registrar import Discovered, DiscoveryError, Location
 from perdure.protocol.manifest import Manifest, Options
 from perdure.protocol.versions import MANIFEST_VERSIONS
 from perdure.transport.addresses import HTTP_1, HTTP_2, Address, AddressError, parse_address
@@ -20,6 +24,8 @@ from perdure.transport.network import UnreachableError
 #: A manifest with all its JSON schemas.
 MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
 ANSWER_TIMEOUT_S: Final = 10.0
+#: The largest number that JSON carries everywhere.
+NUMBER_MAX: Final = 2**53 - 1
 #: Answers after which the same question may get another one, and how long to wait before it.
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 _DELAYS_S: Final = (0.1, 0.2, 0.4, 0.8)
@@ -27,6 +33,7 @@ _PATH: Final = "/discover"
 _TYPES: Final = tuple(
     f"application/vnd.restate.endpointmanifest.v{number}+json" for number in MANIFEST_VERSIONS
 )
+_ACCEPT: Final = ("accept", ", ".join(_TYPES))
 
 
 class Answer(NamedTuple):
@@ -44,23 +51,19 @@ class HttpDiscoverer:
         self._client = client
         self._options = options
 
-    async def discover(
-        self, endpoint: str, *, use_http_11: bool, headers: Mapping[str, str]
-    ) -> Discovered:
+    async def discover(self, location: Location) -> Discovered:
         """Ask a deployment what it serves, again if it is only busy.
 
         Raises:
             DiscoveryError: it cannot be reached, or its answer is of no use.
         """
-        address = await self._address(endpoint, use_http_11=use_http_11)
-        shared = self._options.request_headers(headers, _PATH)
-        accept = ("accept", ", ".join(_TYPES))
-        request = Request("GET", address.path(_PATH), (accept, *shared))
-        for delay_s in (*_DELAYS_S, None):
-            answer = await self._ask(endpoint, address, request)
-            if delay_s is None or answer.status not in _PASSING:
-                break
-            await asyncio.sleep(delay_s)
+        endpoint = location.endpoint
+        address = await self._address(endpoint, use_http_11=location.use_http_11)
+
+        async def ask(request: Request) -> Answer:
+            return await self._ask(endpoint, address, request)
+
+        answer = await ask_repeatedly(location, self._options, ask, address.path)
         return Discovered(
             read_answer(endpoint, answer),
             HTTP_2 if address.origin.http2 else HTTP_1,
@@ -95,10 +98,45 @@ class HttpDiscoverer:
             exchange.cancel()
 
 
-class Collector:
-    """Gathers a response."""
+async def ask_repeatedly(
+    location: Location,
+    options: HttpOptions,
+    ask: Callable[[Request], Awaitable[Answer]],
+    placed: Callable[[str], str] = str,
+) -> Answer:
+    """Ask a deployment what it serves, again if it is only busy, or does not know who asks.
 
-    def __init__(self) -> None:
+    Args:
+        location: where it is.
+        options: how it is spoken to.
+        ask: puts the question.
+        placed: gives the path of a request by its path below the deployment's own.
+    """
+    tried: set[str] = set()
+    delays_s = iter(_DELAYS_S)
+    while True:
+        signer = options.signer(location.endpoint)
+        shared = options.request_headers(location.additional_headers, _PATH, signer)
+        answer = await ask(Request("GET", placed(_PATH), (_ACCEPT, *shared)))
+        if signer is not None and answer.status == 401 and signer.public_key not in tried:
+            tried.add(signer.public_key)
+            if options.refused(location.endpoint, signer):
+                continue
+        delay_s = next(delays_s, None) if answer.status in _PASSING else None
+        if delay_s is None:
+            return answer
+        await asyncio.sleep(delay_s)
+
+
+class Collector:
+    """Gathers a response.
+
+    Args:
+        bytes_max: longer ones are refused.
+    """
+
+    def __init__(self, bytes_max: int = MANIFEST_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._status = 0
         self._headers: Mapping[str, str] = {}
@@ -111,8 +149,8 @@ class Collector:
     def data(self, data: bytes) -> None:
         """Take a piece of the body."""
         self._body += data
-        if len(self._body) > MANIFEST_BYTES_MAX:
-            self.lost(LostError(f"the answer is longer than {MANIFEST_BYTES_MAX} bytes"))
+        if len(self._body) > self._bytes_max:
+            self.lost(LostError(f"the answer is longer than {self._bytes_max} bytes"))
 
     def end(self) -> None:
         """Give the answer."""
@@ -161,7 +199,7 @@ def read_answer(endpoint: str, answer: Answer) -> Manifest:
 def _check(manifest: Manifest) -> None:
     if manifest.protocol_mode is None:
         raise _useless("it does not say protocolMode")
-    if not 1 <= manifest.min_protocol_version <= manifest.max_protocol_version:
+    if not 1 <= manifest.min_protocol_version <= manifest.max_protocol_version <= NUMBER_MAX:
         raise _useless(
             f"protocol versions {manifest.min_protocol_version} to "
             f"{manifest.max_protocol_version} are no range"
@@ -173,10 +211,10 @@ def _check(manifest: Manifest) -> None:
 
 
 def _check_options(options: Options, where: str) -> None:
-    """Refuse numbers below zero: all numbers there are durations, counts and factors."""
+    """Refuse numbers that durations, counts and factors cannot be."""
     for field in options.__struct_fields__:
         value = getattr(options, field)
-        if isinstance(value, int | float) and value < 0:
+        if isinstance(value, int | float) and not 0 <= value <= NUMBER_MAX:
             raise _useless(f"{where} has a {field} of {value}")
 
 

@@ -179,7 +179,8 @@ class Exchange:
             self._listener.data(data)
 
     def hear_end(self) -> None:
-        """Pass on that the response is complete."""
+        """Pass on that the response is complete; the connection may carry another by now."""
+        self._carrier = None
         if not self._over:
             self._listener.end()
 

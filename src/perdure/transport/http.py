@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -17,7 +17,9 @@ from perdure.protocol.ids import invocation_text
 from perdure.transport.addresses import HTTP_2, AddressError, parse_address
 from perdure.transport.client_http import HttpClient
 from perdure.transport.exchanges import Request
+from perdure.transport.farewells import Farewells
 from perdure.transport.http_session import HttpSession
+from perdure.transport.identity_keys import KeyRing
 
 SCHEMES: Final = ("http", "https")
 
@@ -28,23 +30,69 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     payload_bytes_limit: int = PAYLOAD_BYTES_LIMIT
     #: Headers of every request.
     headers: Mapping[str, str] = {}
-    #: Proves who asks.
-    signer: Signer | None = None
+    #: Prove who asks.
+    keys: KeyRing | None = None
+
+    def signer(self, endpoint: str) -> Signer | None:
+        """Give what proves to an endpoint who asks, if anything does."""
+        return None if self.keys is None else self.keys.signer(endpoint)
+
+    def refused(self, endpoint: str, signer: Signer | None) -> bool:
+        """Take note that an endpoint answered 401; tell whether it gets another proof next time."""
+        return self.keys is not None and signer is not None and self.keys.refused(endpoint, signer)
 
     def request_headers(
-        self, additional: Mapping[str, str], path: str, subject: str | None = None
+        self,
+        additional: Mapping[str, str],
+        path: str,
+        signer: Signer | None,
+        subject: str | None = None,
     ) -> tuple[tuple[str, str], ...]:
         """Give the headers that requests for attempts and for discovery share.
 
         Args:
             additional: headers of the deployment.
             path: the request's path below the deployment's own.
+            signer: proves who asks.
             subject: key of the object or workflow, if there is one.
         """
         signature: Mapping[str, str] = {}
-        if self.signer is not None:
-            signature = self.signer.headers(path, int(time.time()), key=subject)
+        if signer is not None and self.keys is not None:
+            valid_s = self.keys.valid_s
+            signature = signer.headers(path, int(time.time()), key=subject, valid_s=valid_s)
         return tuple({**self.headers, **additional, **signature}.items())
+
+    def attempt(
+        self, deployment: Deployment, line: Line, placed: Callable[[str], str] = str
+    ) -> tuple[Request, HttpSession]:
+        """Give the request that opens an attempt, and the session that it carries.
+
+        Args:
+            deployment: where the attempt runs.
+            line: the attempt.
+            placed: gives the path of a request by its path below the deployment's own.
+        """
+        target, endpoint = line.target, deployment.endpoint
+        content_type = f"application/vnd.restate.invocation.v{line.protocol_version}"
+        path = f"/invoke/{target.service}/{target.handler}"
+        subject = target.key if target.kind.keyed else None
+        headers = [
+            ("content-type", content_type),
+            ("accept", content_type),
+            ("x-restate-invocation-id", invocation_text(line.invocation_id)),
+        ]
+        if subject is not None:
+            headers.append(("x-restate-service-key", quote(subject, safe="")))
+        signer = self.signer(endpoint)
+        shared = self.request_headers(deployment.additional_headers, path, signer, subject)
+        session = HttpSession(
+            line,
+            endpoint,
+            content_type,
+            self.payload_bytes_limit,
+            lambda: self.refused(endpoint, signer),
+        )
+        return Request("POST", placed(path), (*headers, *shared)), session
 
 
 class HttpTransport:
@@ -53,6 +101,7 @@ class HttpTransport:
     def __init__(self, client: HttpClient, options: HttpOptions) -> None:
         self._client = client
         self._options = options
+        self._farewells = Farewells()
 
     def open(self, deployment: Deployment, line: Line) -> HttpSession:
         """Begin an attempt; what goes wrong on the way is told to the line.
@@ -64,21 +113,6 @@ class HttpTransport:
             address = parse_address(deployment.endpoint, http2=deployment.http_version == HTTP_2)
         except AddressError as error:
             raise TransportError("RT0010", str(error)) from error
-        target = line.target
-        content_type = f"application/vnd.restate.invocation.v{line.protocol_version}"
-        path = f"/invoke/{target.service}/{target.handler}"
-        subject = target.key if target.kind.keyed else None
-        headers = [
-            ("content-type", content_type),
-            ("accept", content_type),
-            ("x-restate-invocation-id", invocation_text(line.invocation_id)),
-        ]
-        if subject is not None:
-            headers.append(("x-restate-service-key", quote(subject, safe="")))
-        shared = self._options.request_headers(deployment.additional_headers, path, subject)
-        session = HttpSession(
-            line, deployment.endpoint, content_type, self._options.payload_bytes_limit
-        )
-        request = Request("POST", address.path(path), (*headers, *shared))
-        session.begin(self._client.open(address.origin, request, session))
+        request, session = self._options.attempt(deployment, line, address.path)
+        session.begin(self._client.open(address.origin, request, session), self._farewells)
         return session

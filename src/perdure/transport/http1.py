@@ -1,4 +1,7 @@
-"""One HTTP/1.1 connection: one exchange at a time, its request body in chunks as it comes."""
+"""One HTTP/1.1 connection: one exchange at a time, its request body in chunks as it comes.
+
+A request that says its own length is sent without chunks, for servers that insist on it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any, Final, Protocol, cast
 
 import httptools
 
-from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError
+from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError, Request
 from perdure.transport.network import Origin
 
 #: Headers of one response.
@@ -38,6 +41,8 @@ class Http1Connection(asyncio.Protocol):
         self._parser: Any = None
         self._exchange: Exchange | None = None
         self._blocked = False
+        #: Whether the request's body is sent in chunks; else it has none, or a known length.
+        self._chunked = True
         #: Whether the request is complete.
         self._said = False
         self._headers: dict[str, str] = {}
@@ -59,6 +64,7 @@ class Http1Connection(asyncio.Protocol):
         self._exchange = exchange
         self._parser = httptools.HttpResponseParser(self)
         self._said = self._headed = self._complete = False
+        self._chunked = _is_chunked(exchange.request)
         self._headers, self._head_bytes = {}, 0
         self._transport.write(self._head(exchange))
         exchange.carry(self)
@@ -71,10 +77,10 @@ class Http1Connection(asyncio.Protocol):
             return
         while not self._blocked and not exchange.drained:
             data = exchange.take(PIECE_BYTES)
-            transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         if exchange.drained and exchange.ended:
             self._said = True
-            if exchange.request.method != "GET":
+            if self._chunked:
                 transport.write(b"0\r\n\r\n")
 
     def cancel(self) -> None:
@@ -170,7 +176,7 @@ class Http1Connection(asyncio.Protocol):
         request = exchange.request
         lines = [f"{request.method} {request.path} HTTP/1.1", f"host: {self._authority}"]
         lines.extend(f"{name}: {value}" for name, value in request.headers)
-        if request.method != "GET":
+        if self._chunked:
             lines.append("transfer-encoding: chunked")
         return "\r\n".join([*lines, "", ""]).encode()
 
@@ -193,3 +199,7 @@ class Http1Connection(asyncio.Protocol):
         if exchange is not None:
             exchange.lose(LostError(reason))
         self.close()
+
+
+def _is_chunked(request: Request) -> bool:
+    return request.method != "GET" and all(name != "content-length" for name, _ in request.headers)

@@ -66,8 +66,8 @@ class Http2:
 
     def __init__(self, scheme: str, authority: str, owner: Owner) -> None:
         self._owner = owner
-        self._codec = HeaderCodec()
-        self.sender = Sender(scheme, authority, self._codec, owner)
+        self._codec = HeaderCodec(scheme, authority)
+        self.sender = Sender(self._codec, owner)
         self._input = b""
         self._unread = 0
         self._budget = IDLE_FRAMES_MAX

@@ -13,6 +13,8 @@ from perdure.transport.network import NetworkOptions, Origin
 
 logger = logging.getLogger("perdure.transport")
 
+#: How long a peer may take for the last words to it, in seconds.
+LEAVE_S: Final = 1.0
 _PING: Final = b"perdure\x00"
 #: Bytes with the transport above which nothing more is framed.
 _HIGH_WATER: Final = 128 * 1024
@@ -49,6 +51,8 @@ class Http2Connection(asyncio.Protocol):
         self._reason = "the connection to the service was closed"
         #: Done once the peer has said what it takes, or the connection is gone.
         self.greeted: asyncio.Future[bool] = self._loop.create_future()
+        #: Done once the connection is gone: soon after it was closed.
+        self.closed: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def room(self) -> int:
@@ -102,6 +106,7 @@ class Http2Connection(asyncio.Protocol):
         for exchange in self._machine.sender.abandon():
             self._pool.broken(exchange, self._reason)
         self._pool.changed(self)
+        self.closed.set_result(None)
 
     def pause_writing(self) -> None:
         """Frame nothing more until the peer has taken what there is."""
@@ -129,7 +134,7 @@ class Http2Connection(asyncio.Protocol):
             and not self._machine.sender.streams
             and self._transport is not None
         ):
-            self._transport.close()
+            self._leave(self._transport)
         self._pool.changed(self)
 
     def refused(self, exchange: Exchange, reason: str) -> None:
@@ -154,7 +159,14 @@ class Http2Connection(asyncio.Protocol):
         self._blocked = False
         self._flush()
         if self._transport is not None:
-            self._transport.close()
+            self._leave(self._transport)
+
+    def _leave(self, transport: asyncio.Transport) -> None:
+        """Close, and do not wait long for a peer that does not take what it was told last."""
+        transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(LEAVE_S, transport.abort)
 
     def _watch(self) -> None:
         """Ask silent peers for a sign of life; close what nobody has used for long."""

@@ -127,9 +127,9 @@ def read_number(payload: bytes) -> int:
     return int(number)
 
 
-def goaway_frame(code: ErrorCode) -> bytes:
-    """Write a GOAWAY frame; we have processed no stream of the peer's."""
-    return frame(FrameType.GOAWAY, 0, 0, _PAIR.pack(0, code))
+def goaway_frame(code: ErrorCode, last: int = 0) -> bytes:
+    """Write a GOAWAY frame, with the last stream of the peer's that was looked at."""
+    return frame(FrameType.GOAWAY, 0, 0, _PAIR.pack(last, code))
 
 
 def read_goaway(payload: bytes) -> tuple[int, int]:

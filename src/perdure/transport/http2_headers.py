@@ -9,7 +9,8 @@ from jh2._hazmat import Decoder, Encoder
 from msgspec import Struct
 
 from perdure.transport.exchanges import Request
-from perdure.transport.http2_frames import ErrorCode, PeerError
+from perdure.transport.http2_blocks import KnownBlocks, literal
+from perdure.transport.http2_frames import FRAME_BYTES_DEFAULT, ErrorCode, PeerError
 
 #: All headers of one response, uncompressed: what other implementations take.
 HEADER_LIST_BYTES_MAX: Final = 64 * 1024
@@ -18,6 +19,9 @@ BLOCK_BYTES_MAX: Final = 64 * 1024
 BLOCK_FRAMES_MAX: Final = 32
 #: Size of our compression table at the most, whatever the peer allows.
 TABLE_BYTES_MAX: Final = 4096
+
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class MalformedHeadError(Exception):
@@ -32,9 +36,15 @@ class ResponseHead(Struct, frozen=True):
 
 
 class HeaderBlock:
-    """A header block that arrives in one or more frames, which nothing may interrupt."""
+    """A header block that arrives in one or more frames, which nothing may interrupt.
 
-    def __init__(self) -> None:
+    Args:
+        bytes_max: the longest one that is taken.
+    """
+
+    def __init__(self, bytes_max: int = BLOCK_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._frames_max = max(BLOCK_FRAMES_MAX, 2 * bytes_max // FRAME_BYTES_DEFAULT)
         self._stream_id = 0
         self._flags = 0
         self._fragments: list[bytes] = []
@@ -69,33 +79,50 @@ class HeaderBlock:
     def _add(self, fragment: bytes) -> None:
         self._fragments.append(fragment)
         self._bytes += len(fragment)
-        if self._bytes > BLOCK_BYTES_MAX or len(self._fragments) > BLOCK_FRAMES_MAX:
+        if self._bytes > self._bytes_max or len(self._fragments) > self._frames_max:
             raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "a header block without end")
 
 
 class HeaderCodec:
-    """Both compression states of one connection."""
+    """Both compression states of one connection.
 
-    def __init__(self) -> None:
+    Args:
+        scheme: ``http`` or ``https``.
+        authority: host and port, as requests name them.
+    """
+
+    def __init__(self, scheme: str, authority: str) -> None:
+        self._fixed = ((":scheme", scheme), (":authority", authority))
         self._encoder = Encoder()
         self._decoder = Decoder(HEADER_LIST_BYTES_MAX)
+        self._written: KnownBlocks[tuple[str, str, Headers], bytes] = KnownBlocks()
+        self._read: KnownBlocks[bytes, ResponseHead] = KnownBlocks()
 
     def limit_table(self, size: int) -> None:
         """Respect the size of the compression table that the peer allows."""
         self._encoder.header_table_size = min(size, TABLE_BYTES_MAX)
+        self._written.forget()
 
-    def encode(self, scheme: str, authority: str, request: Request) -> bytes:
+    def encode(self, request: Request) -> bytes:
         """Compress the head of a request."""
-        fields = [
-            (b":method", request.method.encode(), False),
-            (b":scheme", scheme.encode(), False),
-            (b":authority", authority.encode(), False),
-            (b":path", request.path.encode(), False),
-        ]
-        for name, value in request.headers:
-            # What differs from one request to the next would only push out what does not.
-            fields.append((name.encode(), value.encode(), name in _UNINDEXED))
-        return bytes(self._encoder.encode(fields))
+        shared, own = [], b""
+        for header in request.headers:
+            if header[0] in _UNINDEXED:
+                # In the table it would only push out what does not differ from request to request.
+                own += literal(header[0].encode(), header[1].encode())
+            else:
+                shared.append(header)
+        key = (request.method, request.path, tuple(shared))
+        block = self._written.get(key)
+        if block is None:
+            block = self._encode_shared(*key)
+            self._written.learn(key, block, block)
+        return block + own
+
+    def _encode_shared(self, method: str, path: str, headers: Headers) -> bytes:
+        fields = ((":method", method), *self._fixed, (":path", path), *headers)
+        encoded = [(name.encode(), value.encode(), False) for name, value in fields]
+        return bytes(self._encoder.encode(encoded))
 
     def decode(self, block: bytes) -> ResponseHead:
         """Read the head of a response.
@@ -104,6 +131,9 @@ class HeaderCodec:
             PeerError: it cannot be decompressed or is too long; nothing after it can be read.
             MalformedHeadError: it can be read, but is no head of a response.
         """
+        head = self._read.get(block)
+        if head is not None:
+            return head
         try:
             fields = self._decoder.decode(block, True)
         except (KeyboardInterrupt, SystemExit):
@@ -112,7 +142,13 @@ class HeaderCodec:
             raise PeerError(
                 ErrorCode.COMPRESSION_ERROR, f"a header block cannot be read: {error}"
             ) from error
-        return _head_of(fields)
+        try:
+            head = _head_of(fields)
+        except MalformedHeadError:
+            self._read.forget()  # for it may have changed the table
+            raise
+        self._read.learn(block, block, head)
+        return head
 
 
 #: Headers that are never put into the compression table.

@@ -41,8 +41,10 @@ class Http2Pool:
         for task in self._dialling:
             task.cancel()
         await asyncio.gather(*self._dialling, return_exceptions=True)
-        for connection in list(self._connections):
+        connections = list(self._connections)
+        for connection in connections:
             connection.close()
+        await asyncio.gather(*(connection.closed for connection in connections))
 
     def changed(self, connection: Http2Connection) -> None:
         """Use the room that a connection has, or forget it."""

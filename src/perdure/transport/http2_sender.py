@@ -93,15 +93,11 @@ class Sender:
     """Everything that goes out on one connection.
 
     Args:
-        scheme: ``http`` or ``https``.
-        authority: host and port, as requests name them.
         codec: compression of both directions.
         owner: is told what follows.
     """
 
-    def __init__(self, scheme: str, authority: str, codec: HeaderCodec, owner: Owner) -> None:
-        self._scheme = scheme
-        self._authority = authority
+    def __init__(self, codec: HeaderCodec, owner: Owner) -> None:
         self._codec = codec
         self._owner = owner
         self._streams: dict[int, Stream] = {}
@@ -156,7 +152,7 @@ class Sender:
         # Some servers stumble over the end of a request that they have answered already.
         stream.ended = exchange.ended and exchange.drained
         flags = END_STREAM if stream.ended else 0
-        block = self._codec.encode(self._scheme, self._authority, exchange.request)
+        block = self._codec.encode(exchange.request)
         first, rest = block[:FRAME_BYTES_DEFAULT], block[FRAME_BYTES_DEFAULT:]
         type_ = FrameType.HEADERS
         while rest:

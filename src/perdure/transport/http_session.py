@@ -5,9 +5,8 @@ A stream that goes wrong, in whichever way, costs this attempt and nothing else.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
@@ -17,10 +16,16 @@ from perdure.protocol import wire
 from perdure.protocol.framing import Frame, FrameDecoder, MessageTooLargeError, WireError
 from perdure.protocol.messages import End, Error, Message, Suspension
 from perdure.transport.exchanges import Exchange, LostError
+from perdure.transport.farewells import Farewells
 
-#: How long a service may take to close its side after its last message.
-FAREWELL_S: Final = 5.0
 _TERMINAL: Final = (End, Suspension, Error)
+
+
+class Fault(NamedTuple):
+    """What is wrong with what a service said."""
+
+    doc_code: str
+    what: str
 
 
 class Refusal(NamedTuple):
@@ -32,6 +37,7 @@ class Refusal(NamedTuple):
 
 
 _REFUSALS: Final[Mapping[int, Refusal]] = {
+    401: Refusal("RT0012", 500, "it does not recognise this server; give it the public key"),
     413: Refusal("RT0019", 413, "the request is too large for it"),
     415: Refusal("RT0015", 415, "it no longer speaks the negotiated version of the protocol"),
     429: Refusal("RT0023", 500, "it is asked too often"),
@@ -50,31 +56,47 @@ class HttpSession:
         uri: where the deployment is, for error messages.
         content_type: what both sides speak.
         payload_bytes_limit: messages as long as this, or longer, are refused.
+        unrecognised: is told that the service does not know who asks.
     """
 
     __slots__ = (
         "_content_type",
         "_decoder",
         "_exchange",
-        "_farewell",
+        "_farewells",
         "_line",
         "_over",
+        "_unrecognised",
         "_uri",
     )
 
-    def __init__(self, line: Line, uri: str, content_type: str, payload_bytes_limit: int) -> None:
+    def __init__(
+        self,
+        line: Line,
+        uri: str,
+        content_type: str,
+        payload_bytes_limit: int,
+        unrecognised: Callable[[], object],
+    ) -> None:
         self._line = line
+        self._unrecognised = unrecognised
         self._uri = uri
         self._content_type = content_type
         self._decoder = FrameDecoder(payload_bytes_limit)
         self._exchange: Exchange | None = None
-        self._farewell: asyncio.TimerHandle | None = None
+        self._farewells: Farewells
         #: Whether the sink or the loss was told the last thing there is to tell.
         self._over = False
 
-    def begin(self, exchange: Exchange) -> None:
-        """Speak over an exchange that was opened for this session."""
+    def begin(self, exchange: Exchange, farewells: Farewells) -> None:
+        """Speak over an exchange that was opened for this session.
+
+        Args:
+            exchange: the exchange.
+            farewells: see to it that the exchange ends when the attempt has.
+        """
         self._exchange = exchange
+        self._farewells = farewells
 
     # -----------------------------------------------------------------------------------------
     # Called by the engine
@@ -102,6 +124,8 @@ class HttpSession:
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Check that this is how a service answers."""
         if not 200 <= status < 300:
+            if status == 401:
+                self._unrecognised()
             refusal = _REFUSALS.get(status, _UNEXPECTED)
             retry_after_ms = None
             if refusal.doc_code == "RT0023":
@@ -124,25 +148,25 @@ class HttpSession:
         """Take what the service says."""
         if self._over:
             return
+        problem: Fault | None = None
+        frames: Sequence[Frame]
         try:
             frames = self._decoder.receive_data(data)
         except MessageTooLargeError as error:
-            self._lose("RT0003", str(error))
-            return
+            frames, problem = error.before, Fault("RT0003", str(error))
         messages: list[Message] = []
-        problem = self._decode(frames, messages)
+        problem = self._decode(frames, messages) or problem
         if messages:
             if isinstance(messages[-1], _TERMINAL):
                 self._part()
             # This may end the session: then the problem belongs to nobody any more.
             self._line.sink(messages)
         if problem is not None:
-            self._lose("RT0012", problem)
+            self._lose(*problem)
 
     def end(self) -> None:
         """Learn that the response is complete."""
-        if self._farewell is not None:
-            self._farewell.cancel()
+        self._let_go()
         if self._over:
             return
         try:
@@ -154,20 +178,19 @@ class HttpSession:
 
     def lost(self, error: LostError) -> None:
         """Learn that the rest of the response will not come."""
-        if self._farewell is not None:
-            self._farewell.cancel()
+        self._let_go()
         self._lose("RT0010", str(error))
 
     # -----------------------------------------------------------------------------------------
 
-    def _decode(self, frames: Sequence[Frame], messages: list[Message]) -> str | None:
+    def _decode(self, frames: Sequence[Frame], messages: list[Message]) -> Fault | None:
         """Decode up to the last message that counts; say what is wrong with the next one."""
         version = self._line.protocol_version
         for kind, flags, payload in frames:
             try:
                 message = wire.decode(kind, flags, payload, version)
             except WireError as error:
-                return str(error)
+                return Fault("RT0012", str(error))
             messages.append(message)
             if isinstance(message, _TERMINAL):
                 return None
@@ -179,7 +202,7 @@ class HttpSession:
         exchange = self._exchange
         assert exchange is not None
         exchange.end()
-        self._farewell = asyncio.get_running_loop().call_later(FAREWELL_S, exchange.cancel)
+        self._farewells.begin(exchange)
 
     def _lose(
         self, doc_code: str, what: str, *, code: int = 500, retry_after_ms: int | None = None
@@ -192,10 +215,16 @@ class HttpSession:
         self._line.lost(Problem(code, message, doc_code=doc_code), retry_after_ms)
 
     def _hang_up(self) -> None:
-        if self._farewell is not None:
-            self._farewell.cancel()
-        if self._exchange is not None:
-            self._exchange.cancel()
+        exchange = self._let_go()
+        if exchange is not None:
+            exchange.cancel()
+
+    def _let_go(self) -> Exchange | None:
+        """Forget the exchange, which knows this session: both are freed at once then."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._farewells.end(exchange)
+        return exchange
 
 
 def parse_retry_after(text: str | None, now_s: float) -> int | None:

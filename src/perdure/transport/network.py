@@ -122,11 +122,20 @@ class Network:
     def _context(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
         context = self._contexts.get(alpn)
         if context is None:
-            context = ssl.create_default_context(cafile=self.options.ca_file)
+            context = trusting(self.options.ca_file)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(list(alpn))
             self._contexts[alpn] = context
         return context
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Give a context of TLS that trusts the certificates of a file, or those of the system.
+
+    Raises:
+        OSError: the file cannot be read, or holds no certificates.
+    """
+    return ssl.create_default_context(cafile=ca_file)
 
 
 def check_address(text: str) -> None:

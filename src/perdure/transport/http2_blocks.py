@@ -1,0 +1,96 @@
+"""Header blocks that leave the compression table as it is (RFC 7541, section 6).
+
+Such a block means the same wherever it stands, until another one changes the table: it can be
+written once and sent again, or read once and recognised. Most heads are like those before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+M = TypeVar("M")
+
+#: Blocks that are remembered, and the longest of them.
+_BLOCKS_MAX: Final = 64
+_BLOCK_BYTES_MAX: Final = 1024
+
+_INDEXED: Final = 0x80
+#: Literals that go into the table, and changes of its size.
+_CHANGING: Final = 0x60
+_NEVER_INDEXED: Final = b"\x10"
+
+
+class KnownBlocks(Generic[K, M]):
+    """What is known of blocks under the compression table as it is now."""
+
+    def __init__(self) -> None:
+        self._known: dict[K, M] = {}
+
+    def get(self, key: K) -> M | None:
+        """Give what was learned under a key."""
+        return self._known.get(key)
+
+    def learn(self, key: K, block: bytes, meaning: M) -> None:
+        """Take note of a block that was written or read, and forget all if it changed the table."""
+        if changes_table(block) or len(self._known) >= _BLOCKS_MAX:
+            self._known.clear()
+        elif len(block) <= _BLOCK_BYTES_MAX:
+            self._known[key] = meaning
+
+    def forget(self) -> None:
+        """Take note that the table changed."""
+        self._known.clear()
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """Write a header that is never put into a table, by anybody."""
+    return _NEVER_INDEXED + _string(name) + _string(value)
+
+
+def changes_table(block: bytes) -> bool:
+    """Tell whether a header block, which must be a legal one, changes the compression table."""
+    at = 0
+    while at < len(block):
+        first = block[at]
+        if first & _INDEXED:
+            _, at = _read_number(block, at, 0x7F)
+            continue
+        if first & _CHANGING:
+            return True
+        index, at = _read_number(block, at, 0x0F)
+        for _ in range(1 if index else 2):
+            size, at = _read_number(block, at, 0x7F)
+            at += size
+    return False
+
+
+def _string(text: bytes) -> bytes:
+    """Write a string, as it is: what it would save is not worth the time of both sides."""
+    size = len(text)
+    if size < 0x7F:
+        return bytes((size,)) + text
+    number = bytearray((0x7F,))
+    size -= 0x7F
+    while size >= 0x80:
+        number.append(size & 0x7F | 0x80)
+        size >>= 7
+    number.append(size)
+    return bytes(number) + text
+
+
+def _read_number(block: bytes, at: int, mask: int) -> tuple[int, int]:
+    """Read a number that begins within a byte; give it, and where it ends."""
+    number = block[at] & mask
+    at += 1
+    if number < mask:
+        return number, at
+    shift = 0
+    while True:
+        byte = block[at]
+        at += 1
+        number += (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            return number, at
