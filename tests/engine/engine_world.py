@@ -33,6 +33,9 @@ ADD = Target("Counter", "add", HandlerKind.EXCLUSIVE, "k")
 RUN = Target("Signup", "run", HandlerKind.WORKFLOW, "w")
 
 
+IN = Input(Value(b"in"))
+
+
 def ident(name: str) -> InvocationId:
     """Give an id that can be read in a failing test."""
     return InvocationId(name.encode().rjust(24, b"."))
@@ -46,9 +49,10 @@ def invoke(
     target: Target = GREET,
     *,
     retention: Retention = KEPT,
+    input: Input = IN,  # noqa: A002 - that is its name
     **options,
 ) -> Invoke:
-    return Invoke(invocation_id, target, Input(Value(b"in")), retention, **options)
+    return Invoke(invocation_id, target, input, retention, **options)
 
 
 def records_of(log: MemoryRecords) -> list[RecordBody]:

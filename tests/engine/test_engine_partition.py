@@ -21,9 +21,14 @@ from perdure.core.model.records import (
 )
 from perdure.core.model.verdicts import Admission, Verdict
 from perdure.engine.errors import UnavailableError
-from perdure.engine.partition import BATCH_RECORDS_MAX, FLUSH_ROWS, Partition
+from perdure.engine.partition import (
+    BATCH_RECORDS_MAX,
+    FLUSH_BYTES,
+    FLUSH_ROWS,
+    Partition,
+)
 from perdure.engine.ports import CorruptLogError, LogFailedError, StorageError
-from perdure.protocol.messages import Output, Value
+from perdure.protocol.messages import Input, Output, Value
 from perdure.storage.memory_log import MemoryLog, MemoryRecords
 from perdure.storage.memory_store import MemoryStore
 
@@ -379,6 +384,20 @@ async def test_recovery_flushes_on_its_way():
     again.partition.recover()
     assert len(writes) >= 2
     assert writes[-1] == here.log.tail - 1
+
+
+async def test_large_rows_are_not_held_in_memory_for_long():
+    here = Led()
+    await here.lead()
+    large = Input(Value(bytes(FLUSH_BYTES // 4)))
+    for number in range(5):
+        here.propose(invoke(ident(str(number)), input=large))
+        await here.write()
+    assert here.store.applied_lsn >= 4
+    again = Led(here.records)
+    again.partition.recover()
+    assert again.partition.waiting_bytes == here.partition.waiting_bytes == 0
+    assert again.partition.applied_bytes >= 5 * FLUSH_BYTES // 4
 
 
 async def test_a_log_that_is_shorter_than_the_store_is_refused():

@@ -254,6 +254,17 @@ async def test_the_log_is_trimmed_once_the_store_has_passed_it():
     await world.stop()
 
 
+async def test_the_log_is_trimmed_when_few_records_are_large():
+    world = await running(ScriptedHost(greet=returns()), checkpoint_bytes=5000)
+    await world.engine.requests.call(invoke(A, input=Input(Value(bytes(5000)))))
+    await asyncio.sleep(6)
+    assert world.store.durable_lsn == 3
+    await world.engine.requests.call(invoke(B))
+    await asyncio.sleep(6)
+    assert world.store.durable_lsn == 3
+    await world.stop()
+
+
 class FailingStore(MemoryStore):
     """A store whose disk has its moments."""
 

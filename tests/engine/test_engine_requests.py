@@ -35,6 +35,7 @@ from perdure.protocol.messages import (
     Error,
     ErrorBehavior,
     Failure,
+    Input,
     Run,
     Sleep,
     Suspension,
@@ -280,6 +281,22 @@ async def test_a_request_beyond_what_the_log_can_take_is_refused():
     world.log._call_soon = asyncio.get_running_loop().call_soon
     world.log.commit()
     await asyncio.gather(*asked)
+    await world.stop()
+
+
+async def test_large_records_use_up_what_the_log_can_take_sooner():
+    world = await running(limits=Limits(record_bytes=1000))
+    world.log._call_soon = lambda _commit: None
+    large = invoke(ident("A"), input=Input(Value(bytes(1000))))
+    asked = ask(world.engine.requests.submit(large))
+    await settled()
+    with pytest.raises(OverloadedError, match="log is behind"):
+        await world.engine.requests.submit(invoke(ident("B")))
+    world.log._call_soon = asyncio.get_running_loop().call_soon
+    world.log.commit()
+    await asked
+    await world.engine.requests.submit(invoke(ident("B")))
+    assert world.engine.partition.waiting_bytes == 0
     await world.stop()
 
 

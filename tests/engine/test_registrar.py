@@ -39,8 +39,9 @@ class World:
         self.versions = (5, 7)
         self.asked: list[tuple] = []
 
-    async def discover(self, endpoint, *, use_http_11, headers):
-        self.asked.append((endpoint, use_http_11, dict(headers)))
+    async def discover(self, location):
+        use_http_11 = location.use_http_11
+        self.asked.append((location.endpoint, use_http_11, location.additional_headers))
         manifest = Manifest(
             min_protocol_version=self.versions[0],
             max_protocol_version=self.versions[1],

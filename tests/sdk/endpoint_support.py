@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from perdure.protocol.asgi_stream import STREAM_EXTENSION
 from perdure.protocol.framing import FrameDecoder
 from perdure.protocol.messages import Input, Message, Start, Value
 from perdure.protocol.wire import decode, encode
@@ -51,6 +52,7 @@ class Client:
             "headers": [
                 (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
             ],
+            "extensions": self.extensions(),
         }
         self.task = asyncio.ensure_future(app(scope, self.events.get, self.send))
 
@@ -61,6 +63,10 @@ class Client:
         client = cls(app, "POST", path, content_type=content_type(version), **more)
         client.version = version
         return client
+
+    def extensions(self) -> dict[str, Any]:
+        """Give what the server offers beyond ASGI."""
+        return {}
 
     async def send(self, event: dict[str, Any]) -> None:
         self.sent.append(event)
@@ -108,3 +114,44 @@ class Client:
     @property
     def complete(self) -> bool:
         return bool(self.sent) and not self.sent[-1].get("more_body", False)
+
+
+class CallingClient(Client):
+    """One request to an ASGI application, by a server that calls back."""
+
+    def extensions(self) -> dict[str, Any]:
+        self.on_body: Callable[[bytes, bool], None] | None = None
+        self.early: list[tuple[bytes, bool]] = []
+        self.gone = False
+        return {STREAM_EXTENSION: self}
+
+    def listen(
+        self, on_body: Callable[[bytes, bool], None], on_disconnect: Callable[[], None]
+    ) -> None:
+        self.on_body, self.on_disconnect = on_body, on_disconnect
+        asyncio.get_running_loop().call_soon(self.catch_up)
+
+    def catch_up(self) -> None:
+        assert self.on_body is not None
+        for data, more in self.early:
+            self.on_body(data, more)
+        if self.gone:
+            self.on_disconnect()
+
+    def answer(self, event: dict[str, Any]) -> None:
+        if self.gone:
+            raise ConnectionResetError
+        self.sent.append(event)
+        self.grown.set()
+
+    def push(self, data: bytes = b"", *, more: bool = True) -> None:
+        if self.on_body is None:
+            self.early.append((data, more))
+        else:
+            # A server calls back from the loop, never from within a task.
+            asyncio.get_running_loop().call_soon(self.on_body, data, more)
+
+    def disconnect(self) -> None:
+        self.gone = True
+        if self.on_body is not None:
+            asyncio.get_running_loop().call_soon(self.on_disconnect)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from endpoint_support import Client, encoded, journal
+from endpoint_support import CallingClient, Client, encoded, journal
 
 import perdure
 from perdure.protocol.messages import (
@@ -41,6 +41,13 @@ async def nap(ctx: perdure.Context) -> str:
     return "slept"
 
 
+@pytest.fixture(params=[Client, CallingClient])
+def way(request: pytest.FixtureRequest) -> type[Client]:
+    """How the server takes turns with the application."""
+    kind: type[Client] = request.param
+    return kind
+
+
 async def test_discovery_over_both_versions_of_http():
     app = served(greet)
     for version, mode in (("2", b"BIDI_STREAM"), ("1.1", b"REQUEST_RESPONSE")):
@@ -51,8 +58,8 @@ async def test_discovery_over_both_versions_of_http():
         assert client.complete
 
 
-async def test_a_handler_that_needs_nothing_more():
-    client = Client.invoking(served(greet))
+async def test_a_handler_that_needs_nothing_more(way: type[Client]):
+    client = way.invoking(served(greet))
     client.say(*journal())
     assert await client.heard(2) == [Output(Value(b'"Hello Ada"')), End()]
     assert not client.complete
@@ -63,8 +70,8 @@ async def test_a_handler_that_needs_nothing_more():
     assert client.headers["content-type"] == "application/vnd.restate.invocation.v6"
 
 
-async def test_a_whole_request_gets_a_whole_answer():
-    client = Client.invoking(served(greet))
+async def test_a_whole_request_gets_a_whole_answer(way: type[Client]):
+    client = way.invoking(served(greet))
     client.say(*journal(), more=False)
     await client.done()
     assert [event["type"] for event in client.sent] == [
@@ -73,8 +80,8 @@ async def test_a_whole_request_gets_a_whole_answer():
     assert await client.heard(2) == [Output(Value(b'"Hello Ada"')), End()]
 
 
-async def test_both_sides_talk_at_the_same_time():
-    client = Client.invoking(served(nap))
+async def test_both_sides_talk_at_the_same_time(way: type[Client]):
+    client = way.invoking(served(nap))
     client.say(*journal())
     (sleep,) = await client.heard(1)
     assert isinstance(sleep, Sleep)
@@ -84,8 +91,8 @@ async def test_both_sides_talk_at_the_same_time():
     assert (await client.done()).complete
 
 
-async def test_the_end_of_the_request_suspends():
-    client = Client.invoking(served(nap))
+async def test_the_end_of_the_request_suspends(way: type[Client]):
+    client = way.invoking(served(nap))
     client.say(*journal())
     await client.heard(1)
     client.end()
@@ -93,8 +100,8 @@ async def test_the_end_of_the_request_suspends():
     assert (await client.done()).complete
 
 
-async def test_version_7_tells_what_it_waits_for():
-    client = Client.invoking(served(nap), version=7)
+async def test_version_7_tells_what_it_waits_for(way: type[Client]):
+    client = way.invoking(served(nap), version=7)
     client.say(*journal())
     _, awaiting = await client.heard(2)
     assert awaiting == AwaitingOn(Future((1,), (1,)))
@@ -102,23 +109,23 @@ async def test_version_7_tells_what_it_waits_for():
     await client.done()
 
 
-async def test_the_head_comes_before_there_is_anything_to_say():
+async def test_the_head_comes_before_there_is_anything_to_say(way: type[Client]):
     outside = asyncio.get_running_loop().create_future()
 
     async def patient(ctx: perdure.Context) -> None:
         await outside
 
-    client = Client.invoking(served(patient))
+    client = way.invoking(served(patient))
     client.say(*journal())
     await client.grown.wait()
-    assert [event["type"] for event in client.sent] == ["http.response.start"]
+    assert (client.status, client.body) == (200, b"")
     outside.set_result(None)
     assert (await client.heard(2))[-1] == End()
     client.end()
     await client.done()
 
 
-async def test_runs_go_on_after_the_end_of_the_request():
+async def test_runs_go_on_after_the_end_of_the_request(way: type[Client]):
     go_on = asyncio.Event()
 
     async def action() -> int:
@@ -128,7 +135,7 @@ async def test_runs_go_on_after_the_end_of_the_request():
     async def run(ctx: perdure.Context) -> int:
         return await ctx.run_typed("action", action)
 
-    client = Client.invoking(served(run))
+    client = way.invoking(served(run))
     client.say(*journal(), more=False)
     assert await client.heard(1) == [Run(1, "action")]
     go_on.set()
@@ -139,7 +146,7 @@ async def test_runs_go_on_after_the_end_of_the_request():
 
 
 @pytest.mark.parametrize("when", ["before the journal", "within a run", "after the request"])
-async def test_who_leaves_takes_the_attempt_along(when: str):
+async def test_who_leaves_takes_the_attempt_along(way: type[Client], when: str):
     started, cancelled = asyncio.Event(), asyncio.Event()
 
     async def action() -> None:
@@ -152,7 +159,7 @@ async def test_who_leaves_takes_the_attempt_along(when: str):
     async def run(ctx: perdure.Context) -> None:
         await ctx.run_typed("action", action)
 
-    client = Client.invoking(served(run))
+    client = way.invoking(served(run))
     if when == "before the journal":
         client.disconnect()
         await client.done()
@@ -166,7 +173,7 @@ async def test_who_leaves_takes_the_attempt_along(when: str):
     assert not client.complete
 
 
-async def test_a_server_that_stops_ends_the_attempt():
+async def test_a_server_that_stops_ends_the_attempt(way: type[Client]):
     cancelled = asyncio.Event()
 
     async def action() -> None:
@@ -178,7 +185,7 @@ async def test_a_server_that_stops_ends_the_attempt():
     async def run(ctx: perdure.Context) -> None:
         await ctx.run_typed("action", action)
 
-    client = Client.invoking(served(run))
+    client = way.invoking(served(run))
     client.say(*journal())
     await client.heard(1)
     client.task.cancel()
@@ -187,8 +194,8 @@ async def test_a_server_that_stops_ends_the_attempt():
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
-async def test_a_journal_in_pieces():
-    client = Client.invoking(served(greet))
+async def test_a_journal_in_pieces(way: type[Client]):
+    client = way.invoking(served(greet))
     for byte in encoded(journal()):
         client.push(bytes([byte]))
     assert await client.heard(2) == [Output(Value(b'"Hello Ada"')), End()]
@@ -196,8 +203,8 @@ async def test_a_journal_in_pieces():
     await client.done()
 
 
-async def test_garbage_is_told_in_band():
-    client = Client.invoking(served(greet))
+async def test_garbage_is_told_in_band(way: type[Client]):
+    client = way.invoking(served(greet))
     client.push(b"\x00\x09\x00\x00\x00\x00\x00\x00", more=False)
     await client.done()
     assert client.status == 200
@@ -206,8 +213,8 @@ async def test_garbage_is_told_in_band():
     assert "type 0x0009" in error.message
 
 
-async def test_no_journal_at_all():
-    client = Client.invoking(served(greet))
+async def test_no_journal_at_all(way: type[Client]):
+    client = way.invoking(served(greet))
     client.end()
     await client.done()
     (error,) = await client.heard(1)

@@ -908,3 +908,56 @@ class TestMisuse:
 
         server = Server(service(run), version=6).run()
         assert [type(each) for each in server.said] == [Error]
+
+
+# -- What invocations cannot share
+
+
+async def test_a_lock_that_invocations_share_is_refused_with_advice():
+    lock = asyncio.Lock()
+
+    async def run(ctx: Context) -> None:
+        async with lock:
+            await ctx.sleep(DAY)
+
+    servers = [Server(service(run)).run() for _ in range(3)]
+    message = servers[2].error.message
+    assert "bound to a different event loop" in message
+    assert "virtual object" in message
+    for server in servers:
+        server.abandon()
+
+
+async def test_a_lock_within_one_invocation_works():
+    async def run(ctx: Context) -> list[int]:
+        lock, order = asyncio.Lock(), []
+
+        async def worker(number: int) -> None:
+            async with lock:
+                await ctx.sleep(DAY)
+                order.append(number)
+
+        await asyncio.gather(*(worker(number) for number in range(3)))
+        return order
+
+    server = Server(service(run)).run()
+    for nth in range(3):
+        server.complete(Sleep, nth)
+    assert server.outcome == b"[0,1,2]"
+
+
+async def test_a_lock_in_actions_is_shared_by_all_invocations():
+    lock, order = asyncio.Lock(), []
+
+    async def action() -> None:
+        async with lock:
+            order.append("in")
+            await asyncio.sleep(0)
+            order.append("out")
+
+    async def run(ctx: Context) -> None:
+        await ctx.run_typed("action", action)
+
+    servers = [Server(service(run)).run() for _ in range(3)]
+    await until(lambda: all(server.said_of(ProposeRunCompletion) for server in servers))
+    assert order == ["in", "out"] * 3

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from perdure.server.doors import Door, DoorError, bind
 from perdure.server.http1_requests import HEAD_BYTES_MAX
+from perdure.server.open_files import connections_max, raise_limit
 
 DEADLINE_S = 20
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -292,3 +294,27 @@ def test_a_door_is_no_proxy(run):
             return await exchange(door, b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n")
 
     assert run(scenario)[0] == 400
+
+
+def test_connections_are_bounded_and_make_room(run):
+    async def scenario():
+        async with opened(Application()) as door:
+            door._lobby.connections_max = 2
+            kept = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(2)]
+            while len(door._lobby.connections) < 2:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await exchange(door, GET)
+            kept.pop()[1].close()
+            while len(door._lobby.connections) > 1:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+            assert (await exchange(door, GET))[0] == 200
+            kept.pop()[1].close()
+
+    run(scenario)
+
+
+def test_doors_leave_files_for_others():
+    raise_limit()
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert 0 < 2 * connections_max() <= soft

@@ -83,6 +83,39 @@ def test_what_is_durable_outlives_the_server(tmp_path):
     play(scenario())
 
 
+def test_a_journal_without_end_pauses_its_invocation_until_it_may_grow(tmp_path):
+    looper = perdure.Service("Looper")
+
+    @looper.handler()
+    async def loop(ctx: perdure.Context, rounds: int) -> int:
+        for number in range(rounds):
+            await ctx.run_typed("step", lambda number=number: number)
+        return rounds
+
+    async def scenario():
+        app = perdure.app([looper])
+        data, few = tmp_path / "data", {"worker.invoker.journal-entries-limit": "10"}
+        async with perdure.embedded(app, data_dir=data, settings=few) as runtime:
+            async with httpx.AsyncClient(base_url=runtime.ingress_url) as client:
+                sent = await client.post("/Looper/loop/send", json=20)
+                invocation_id = sent.json()["invocationId"]
+            path = f"{runtime.admin_url}/invocations/{invocation_id}"
+            async with httpx.AsyncClient() as client:
+                told = (await client.get(path)).json()
+                while told["status"] != "paused":
+                    await asyncio.sleep(0.01)
+                    told = (await client.get(path)).json()
+        assert "journal-entries-limit" in str(told)
+        async with perdure.embedded(app, data_dir=data) as runtime:
+            async with httpx.AsyncClient(base_url=runtime.admin_url) as client:
+                await client.patch(f"/invocations/{invocation_id}/resume")
+            async with httpx.AsyncClient(base_url=runtime.ingress_url) as client:
+                result = await client.get(f"/restate/invocation/{invocation_id}/attach")
+                assert result.json() == 20
+
+    play(scenario())
+
+
 def test_without_a_data_directory_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PERDURE_BASE_DIR", str(tmp_path / "not-used"))

@@ -9,7 +9,8 @@ import struct
 
 import pytest
 
-from perdure.server.http1 import Connection, Lobby
+from perdure.server.http1 import Http1Connection
+from perdure.server.lobby import Lobby
 
 DEADLINE_S = 20
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -71,7 +72,7 @@ async def serving(application):
     """Serve an application; give what its connections share, and the port."""
     lobby = Lobby(application)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(lobby), "127.0.0.1", 0
+        lambda: Http1Connection(lobby), "127.0.0.1", 0
     )
     try:
         yield lobby, server.sockets[0].getsockname()[1]
@@ -647,7 +648,7 @@ def test_a_response_in_one_piece_is_one_write():
 
     async def scenario():
         lobby, wire = Lobby(echo), Wire()
-        connection = Connection(lobby)
+        connection = Http1Connection(lobby)
         connection.connection_made(wire)
         connection.data_received(GET + GET)
         await until(lambda: len(wire.written) == 2 and not lobby.tasks)

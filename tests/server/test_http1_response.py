@@ -2,14 +2,15 @@
 
 import pytest
 
-from perdure.server.http1_response import Response, ResponseError
+from perdure.server.exchanges import ResponseError
+from perdure.server.http1_response import Http1Response
 
 DATE = b"date: Sat, 21 Nov 2026 20:28:55 GMT"
 
 
 def write(*bodies, method="GET", version="1.1", keep_alive=True, status=200, headers=()):
     """Give the head's lines, what follows it, and whether the connection goes on."""
-    response = Response(method, version, keep_alive=keep_alive)
+    response = Http1Response(method, version, keep_alive=keep_alive)
     response.start({"type": "http.response.start", "status": status, "headers": headers})
     last = len(bodies) - 1
     content = b"".join(
@@ -91,7 +92,7 @@ def test_a_wrong_length_is_an_error(bodies):
 
 
 def test_a_response_has_one_beginning_and_one_end():
-    response = Response("GET", "1.1", keep_alive=True)
+    response = Http1Response("GET", "1.1", keep_alive=True)
     with pytest.raises(ResponseError, match="before it began"):
         response.proceed(b"", more=False, date=DATE)
     response.start({"status": 200})

@@ -44,7 +44,13 @@ EVERY_KEY = {
         "true",
         {"allow_link_local": True},
     ),
+    "ingress.request-size-limit": (
+        "PERDURE_INGRESS__REQUEST_SIZE_LIMIT",
+        "1 MiB",
+        {"request_bytes_limit": 1_048_576},
+    ),
     "cluster-name": ("PERDURE_CLUSTER_NAME", "blue", {"cluster_name": "blue"}),
+    "node-name": ("PERDURE_NODE_NAME", "one", {"node_name": "one"}),
     "default-idempotency-retention": (
         "PERDURE_DEFAULT_IDEMPOTENCY_RETENTION",
         "2h",
@@ -95,6 +101,26 @@ EVERY_KEY = {
         "key.pem",
         {"identity_key_file": Path("key.pem")},
     ),
+    "worker.invoker.request-identity-expiration": (
+        "PERDURE_WORKER__INVOKER__REQUEST_IDENTITY_EXPIRATION",
+        "30s",
+        {"identity_expiration_ms": 30_000},
+    ),
+    "worker.invoker.request-compression-threshold": (
+        "PERDURE_WORKER__INVOKER__REQUEST_COMPRESSION_THRESHOLD",
+        "1 MiB",
+        {"compression_threshold_bytes": 1_048_576},
+    ),
+    "worker.invoker.aws-profile": (
+        "PERDURE_WORKER__INVOKER__AWS_PROFILE",
+        "shop",
+        {"aws_profile": "shop"},
+    ),
+    "worker.invoker.aws-assume-role-external-id": (
+        "PERDURE_WORKER__INVOKER__AWS_ASSUME_ROLE_EXTERNAL_ID",
+        "x-1",
+        {"aws_external_id": "x-1"},
+    ),
     "shutdown-timeout": ("PERDURE_SHUTDOWN_TIMEOUT", "3s", {"shutdown_timeout_ms": 3_000}),
     "default-journal-retention": (
         "PERDURE_DEFAULT_JOURNAL_RETENTION",
@@ -135,6 +161,11 @@ EVERY_KEY = {
         "PERDURE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT",
         "64",
         {"invocations_limit": 64},
+    ),
+    "worker.invoker.journal-entries-limit": (
+        "PERDURE_WORKER__INVOKER__JOURNAL_ENTRIES_LIMIT",
+        "500",
+        {"journal_entries_limit": 500},
     ),
     "worker.invoker.inactivity-timeout": (
         "PERDURE_WORKER__INVOKER__INACTIVITY_TIMEOUT",

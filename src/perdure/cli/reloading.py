@@ -23,12 +23,13 @@ from watchfiles import PythonFilter, awatch
 
 from perdure.cli import serving
 from perdure.cli.errors import EXIT_SERVER, CommandError
+from perdure.cli.loops import STUCK_S, run
 from perdure.server.settings import Settings
 
 #: What the child is told: the file descriptors of both ports, and of the parent's lifeline.
 CHILD_VARIABLE: Final = "_PERDURE_DEV_CHILD"
 #: Beyond the graceful stop's own bound: how long the child may take to leave.
-LEAVE_S: Final = 5.0
+LEAVE_S: Final = STUCK_S + 5.0
 
 
 def supervise(options: serving.DevOptions, settings: Settings) -> None:
@@ -50,12 +51,14 @@ def _serve_as_child(options: serving.DevOptions, settings: Settings, inherited: 
     ingress, admin, lifeline = (int(number) for number in inherited.split(","))
     listeners = {"ingress": socket.socket(fileno=ingress), "admin": socket.socket(fileno=admin)}
 
+    watchdog = serving.watchdog_of(settings)
+
     async def main() -> None:
         # The pipe ends when the parent does, however it dies: then nobody would restart us.
         asyncio.get_running_loop().add_reader(lifeline, os._exit, EXIT_SERVER)
-        await serving.serve_on(options.target, settings, listeners)
+        await serving.serve_on(options.target, settings, listeners, watchdog)
 
-    serving.run(main)
+    run(main, watchdog)
 
 
 class Supervisor:
@@ -144,6 +147,9 @@ class Supervisor:
         except TimeoutError:
             # What it acknowledged is durable; the next one goes on from there.
             child.kill()
+            await child.wait()
+        if self._stopping.is_set() and child.returncode != 0:
+            raise CommandError("the server did not stop as it should; see above", EXIT_SERVER)
 
 
 def _child_environment(environment: Mapping[str, str], descriptors: list[int]) -> dict[str, str]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import signal
 import socket
-import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +13,7 @@ from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loading import load_application
+from perdure.cli.loops import STUCK_S, Watchdog, run, stop_signal
 from perdure.core.model.deployments import HandlerSchema, RegistrationError, Registry
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
@@ -80,21 +77,18 @@ def serve(options: DevOptions, settings: Settings) -> None:
     Raises:
         CommandError: the application, the data directory or a port cannot be used.
     """
-    run(lambda: serve_on(options.target, settings, bind_doors(settings)))
+    watchdog = watchdog_of(settings)
+    run(lambda: serve_on(options.target, settings, bind_doors(settings), watchdog), watchdog)
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run on the fastest event loop there is."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    try:
-        import uvloop  # noqa: PLC0415 - there is none for Windows
-    except ImportError:
-        asyncio.run(main())
-    else:
-        uvloop.run(main())
+def watchdog_of(settings: Settings) -> Watchdog:
+    """Give what bounds a stop that hangs."""
+    return Watchdog(settings.shutdown_timeout_ms / 1000 + STUCK_S)
 
 
-async def serve_on(target: str, settings: Settings, listeners: Mapping[str, socket.socket]) -> None:
+async def serve_on(
+    target: str, settings: Settings, listeners: Mapping[str, socket.socket], watchdog: Watchdog
+) -> None:
     """Serve on bound sockets until SIGINT or SIGTERM, or until the engine stops by itself.
 
     Raises:
@@ -102,7 +96,7 @@ async def serve_on(target: str, settings: Settings, listeners: Mapping[str, sock
     """
     host = load_application(target).host()
     failure = Failure()
-    stop = stop_signal()
+    stop = stop_signal(watchdog)
     await host.startup()
     try:
         async with open_runtime(settings, {target: host}, listeners, failure) as runtime:
@@ -117,24 +111,6 @@ async def serve_on(target: str, settings: Settings, listeners: Mapping[str, sock
     if failure.reason.done():
         reason = failure.reason.result()
         raise CommandError(f"{reason}; start again once that is mended", EXIT_SERVER)
-
-
-def stop_signal() -> asyncio.Future[Any]:
-    """Give a future that is done when the process is asked to stop; asked twice, it exits."""
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[Any] = loop.create_future()
-
-    def asked(number: signal.Signals) -> None:
-        if stop.done():
-            # What is acknowledged is durable: leaving at once costs only time at the next start.
-            sys.exit(128 + number)
-        click.echo("stopping; once more to leave at once", err=True)
-        stop.set_result(None)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
-            loop.add_signal_handler(number, asked, number)
-    return stop
 
 
 def greet(runtime: Runtime) -> None:

@@ -11,7 +11,8 @@ import click
 from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
-from perdure.cli.serving import bind_doors, greet, run, stop_signal
+from perdure.cli.loops import Watchdog, run, stop_signal
+from perdure.cli.serving import bind_doors, greet, watchdog_of
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
 from perdure.server.config_file import dump_config, parse_keys, read_config_file
@@ -62,17 +63,21 @@ def serve(settings: Settings) -> None:
     Raises:
         CommandError: a setting, the data directory or a port cannot be used.
     """
-    run(lambda: _serve(settings))
+    watchdog = watchdog_of(settings)
+    run(lambda: _serve(settings, watchdog), watchdog)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, watchdog: Watchdog) -> None:
     failure = Failure()
-    stop = stop_signal()
+    stop = stop_signal(watchdog)
     listeners = bind_doors(settings)
     try:
         async with open_runtime(settings, {}, listeners, failure) as runtime:
             settle_down()
             greet(runtime)
+            click.echo(f"node {settings.node_name} of cluster {settings.cluster_name}")
+            for key in runtime.public_keys:
+                click.echo(f"requests are signed: services know this server by {key}")
             click.echo(f"register services with POST {runtime.admin_url}/deployments")
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
     except SettingsError as error:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from perdure.core.attempt.attempt import JOURNAL_ENTRIES_LIMIT
 from perdure.core.machine.actions import (
     Action,
     ArmTimer,
@@ -29,6 +30,7 @@ from perdure.engine.partition import Partition
 from perdure.engine.ports import Clock, Log, StorageError, Store
 from perdure.engine.registry import RegistryKeeper
 from perdure.engine.requests import Limits, Requests
+from perdure.engine.superseded import drop_superseded
 from perdure.engine.timers import Timers
 from perdure.engine.transports import Transports
 from perdure.protocol.ids import InvocationId
@@ -48,9 +50,12 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
 
     #: Attempts open at the same time.
     slots: int = 1000
+    #: Entries beyond which a journal does not grow.
+    journal_entries_limit: int = JOURNAL_ENTRIES_LIMIT
     cleanup_interval_ms: int = 1_000
-    #: Log growth, in records, after which the store is made durable and the log trimmed.
+    #: Log growth after which the store is made durable and the log trimmed.
     checkpoint_records: int = 200_000
+    checkpoint_bytes: int = 1024 * 1024 * 1024
     limits: Limits = Limits()
 
 
@@ -85,6 +90,7 @@ class Engine:
             world.clock,
             world.registry.registry,
             options.slots,
+            options.journal_entries_limit,
         )
         self._timers = Timers(
             tables, world.clock, lambda timer: self.partition.propose(TimerFired(timer))
@@ -117,6 +123,7 @@ class Engine:
             StorageError: the log or store is damaged or cannot be written.
         """
         self.partition.recover()
+        drop_superseded(self._world.registry, self.partition.tables)
         announced: asyncio.Future[None] = self._loop.create_future()
 
         def lead() -> None:
@@ -230,17 +237,22 @@ class Engine:
 
     async def _checkpoint_now_and_then(self) -> None:
         """Bound the log: make the store durable and forget the records it has passed."""
-        store, log = self._world.store, self._world.log
+        store, log, partition = self._world.store, self._world.log, self.partition
+        options = self._options
+        bytes_before = 0
         while True:
             await asyncio.sleep(CHECKPOINT_CHECK_S)
-            if self.partition.failure is not None:
+            if partition.failure is not None:
                 return  # the tables may hold half of a record
-            if self.partition.applied_lsn - store.durable_lsn < self._options.checkpoint_records:
+            records, size = partition.applied_lsn - store.durable_lsn, partition.applied_bytes
+            few = records < options.checkpoint_records
+            if few and size - bytes_before < options.checkpoint_bytes:
                 continue
             try:
-                self.partition.flush()
+                partition.flush()
                 await asyncio.to_thread(store.checkpoint)
             except StorageError as error:
                 logger.warning("the log grows until the store can be written again: %s", error)
             else:
+                bytes_before = size
                 log.trim(store.durable_lsn)

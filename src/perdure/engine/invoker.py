@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from perdure.core.attempt.attempt import Attempt, Chance
@@ -34,6 +35,8 @@ from perdure.protocol.versions import negotiate
 SWEEP_S: Final = 1.0
 #: How often attempts that only wait are asked to make room while others wait for a slot.
 ROOM_S: Final = 0.05
+#: Entries of an object's state that are read at once: those that are not sent need no memory.
+STATE_PAGE: Final = 64
 
 logger = logging.getLogger("perdure.engine")
 
@@ -56,6 +59,7 @@ class Invoker:
         clock: Clock,
         registry: Registry,
         slots: int,
+        entries_limit: int,
     ) -> None:
         self._partition = partition
         self._tables: Tables = partition.tables
@@ -65,6 +69,7 @@ class Invoker:
         #: What can be called now; replaced when a deployment is registered.
         self.registry = registry
         self._slots = slots
+        self._entries_limit = entries_limit
         self._open: dict[InvocationId, OpenAttempt] = {}
         self._queue: deque[tuple[InvocationId, int]] = deque()
         self._loop = asyncio.get_running_loop()
@@ -168,7 +173,13 @@ class Invoker:
             self._propose(Progress(invocation_id, number, (), ending=failed))
             return
         attempt = Attempt(
-            invocation_id, number, schema, pin=pin, directory=self, chance=self._chance
+            invocation_id,
+            number,
+            schema,
+            pin=pin,
+            directory=self,
+            chance=self._chance,
+            entries_limit=self._entries_limit,
         )
         shell = OpenAttempt(attempt, self._propose, self._ended, self._loop.time)
         self._open_session(shell, row, deployment, pin)
@@ -201,9 +212,9 @@ class Invoker:
             self._sweep = self._loop.call_later(SWEEP_S, self._look_for_silent)
         rows = self._tables.journals.counted(attempt.invocation_id, row.journal.entries)
         journal = [entry for _, entry in rows]
-        state = None
+        state: Iterable[tuple[bytes, bytes]] | None = None
         if row.target.kind.keyed and not attempt.schema.lazy_state:
-            state = self._tables.states.rows(object_key(row.target))
+            state = self._tables.states.paged(object_key(row.target), STATE_PAGE)
         now = self._clock.now_ms()
         shell.live = LiveAttempt(now, deployment.id, deployment.sdk_version)
         shell.begin(session, opening(attempt.invocation_id, row, journal, state, now))

@@ -29,6 +29,8 @@ from perdure.engine.ports import Clock, Log, LogFailedError, StorageError, Store
 #: Changed rows that are written to the store in one go: enough to let rows that come and go cancel
 #: out, few enough to keep one write under a millisecond or two.
 FLUSH_ROWS: Final = 1024
+#: Records, in bytes, whose rows are written at the latest: until then they are held in memory.
+FLUSH_BYTES: Final = 16 * 1024 * 1024
 #: Records in one batch at the most, so that applying one does not hold up the loop for long.
 BATCH_RECORDS_MAX: Final = 512
 
@@ -58,6 +60,11 @@ class Partition:
         self._gathered: list[Proposal] = []
         self._in_flight: list[Proposal] = []
         self._commit_planned = False
+        #: Size of the records that are not applied yet, in bytes.
+        self.waiting_bytes = 0
+        #: Size of the records that were applied since this process started, in bytes.
+        self.applied_bytes = 0
+        self._flushed_bytes = 0
         self._applied_lsn = store.applied_lsn
         #: Epoch in which this process leads.
         self._epoch = 0
@@ -90,8 +97,8 @@ class Partition:
             for lsn, encoded in self._log.read(self._applied_lsn + 1):
                 self.machine.apply(decode(encoded))
                 self._applied_lsn = lsn
-                if self.tables.changed >= FLUSH_ROWS:
-                    self.flush()
+                self.applied_bytes += len(encoded)
+                self._flush_if_much()
             self.flush()
         except Exception as error:
             # Half of a record may be in the tables: they must not be written any more.
@@ -151,6 +158,7 @@ class Partition:
             StorageError: they cannot be written; the partition stops, since they are in the log
                 alone now.
         """
+        self._flushed_bytes = self.applied_bytes
         changes = self.tables.flush()
         if not changes and self._store.applied_lsn >= self._applied_lsn:
             return
@@ -175,8 +183,15 @@ class Partition:
         if self._on_failure is not None:
             self._on_failure(error)
 
+    def _flush_if_much(self) -> None:
+        behind = self.applied_bytes - self._flushed_bytes
+        if self.tables.changed >= FLUSH_ROWS or behind >= FLUSH_BYTES:
+            self.flush()
+
     def _gather(self, record: Record, on_reply: OnReply | None) -> None:
-        self._gathered.append(Proposal(record, self._encode(record), on_reply))
+        encoded = self._encode(record)
+        self._gathered.append(Proposal(record, encoded, on_reply))
+        self.waiting_bytes += len(encoded)
         if not self._commit_planned and not self._in_flight:
             assert self._loop is not None, "a partition leads before it takes records"
             # Whatever else this turn of the loop brings goes into the same batch.
@@ -198,6 +213,9 @@ class Partition:
             self.fail(error)
             return
         batch, self._in_flight = self._in_flight, []
+        size = sum([len(proposal.encoded) for proposal in batch])
+        self.waiting_bytes -= size
+        self.applied_bytes += size
         # The disk works on the next batch while this one is applied.
         self._commit()
         applied = self._applied_lsn
@@ -225,8 +243,7 @@ class Partition:
                 proposal.on_reply(reply)
             for action in actions:
                 perform(action)
-        if self.tables.changed >= FLUSH_ROWS:
-            self.flush()
+        self._flush_if_much()
 
 
 def _unavailable(error: BaseException) -> UnavailableError:

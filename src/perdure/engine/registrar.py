@@ -22,6 +22,7 @@ from perdure.core.model.revisions import (
     updated,
 )
 from perdure.engine.registry import RegistryKeeper
+from perdure.engine.transports import scheme_of
 from perdure.protocol.ids import DeploymentId
 from perdure.protocol.manifest import Manifest
 
@@ -38,12 +39,21 @@ class Discovered(Struct, frozen=True):
     sdk_version: str | None
 
 
+class Location(Struct, frozen=True, kw_only=True):
+    """Where a deployment is, and how it is reached there."""
+
+    #: An URI, or the ARN of a Lambda function.
+    endpoint: str
+    use_http_11: bool = False
+    #: Role under which a Lambda function is invoked, if not the server's own.
+    assume_role_arn: str | None = None
+    additional_headers: dict[str, str] = {}
+
+
 class Discoverer(Protocol):
     """Asks deployments what they serve."""
 
-    async def discover(
-        self, endpoint: str, *, use_http_11: bool, headers: Mapping[str, str]
-    ) -> Discovered:
+    async def discover(self, location: Location) -> Discovered:
         """Ask.
 
         Raises:
@@ -51,12 +61,32 @@ class Discoverer(Protocol):
         """
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Discoverers:
+    """All discoverers, by the scheme of the endpoints they reach."""
+
+    def __init__(self, by_scheme: Mapping[str, Discoverer]) -> None:
+        self._by_scheme = by_scheme
+
+    async def discover(self, location: Location) -> Discovered:
+        """Ask with whichever discoverer reaches the deployment.
+
+        Raises:
+            DiscoveryError: none does, or the answer is of no use.
+        """
+        discoverer = self._by_scheme.get(scheme_of(location.endpoint))
+        if discoverer is None:
+            schemes = ", ".join(self._by_scheme)
+            raise DiscoveryError(
+                "META0003",
+                f"error when calling {location.endpoint!r}: it is not reached over any of "
+                f"{schemes}; write http://host:port, or the ARN of a Lambda function",
+            )
+        return await discoverer.discover(location)
+
+
+class Order(Location, frozen=True, kw_only=True):
     """A deployment to be registered."""
 
-    endpoint: str
-    use_http_11: bool = False
-    additional_headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
     #: Discover an address that is known, and take what it serves now.
     force: bool = False
@@ -71,6 +101,7 @@ class Amendment(Struct, frozen=True, kw_only=True):
 
     endpoint: str | None = None
     additional_headers: dict[str, str] | None = None
+    assume_role_arn: str | None = None
     use_http_11: bool = False
     #: Take the services found at the endpoint in place of those known.
     overwrite: bool = False
@@ -128,13 +159,15 @@ class Registrar:
         headers = amendment.additional_headers
         if headers is None:
             headers = deployment.additional_headers
+        role = amendment.assume_role_arn or deployment.assume_role_arn
         if amendment.endpoint is None:
-            registry = reheaded(self._keeper.registry, deployment_id, headers)
+            registry = reheaded(self._keeper.registry, deployment_id, headers, role)
             return self._outcome(registry, deployment_id, created=False, dry=amendment.dry_run)
         facts = await self._ask(
             Order(
                 endpoint=amendment.endpoint,
                 use_http_11=amendment.use_http_11,
+                assume_role_arn=role,
                 additional_headers=headers,
                 metadata=deployment.metadata,
             )
@@ -149,6 +182,14 @@ class Registrar:
         """Give the additional headers of a deployment; none of one that does not exist."""
         deployment = self._keeper.registry.deployments.get(deployment_id)
         return {} if deployment is None else deployment.additional_headers
+
+    def endpoint_of(self, deployment_id: DeploymentId) -> str:
+        """Give the endpoint of a deployment.
+
+        Raises:
+            LookupError: there is no such deployment.
+        """
+        return self._deployment(deployment_id).endpoint
 
     def remove(self, deployment_id: DeploymentId) -> None:
         """Forget a deployment; what is pinned to it is retried until it is resumed elsewhere.
@@ -178,13 +219,12 @@ class Registrar:
         return found[-1] if found else None
 
     async def _ask(self, order: Order) -> Facts:
-        found = await self._discoverer.discover(
-            order.endpoint, use_http_11=order.use_http_11, headers=order.additional_headers
-        )
+        found = await self._discoverer.discover(order)
         return Facts(
             endpoint=order.endpoint,
             manifest=found.manifest,
             http_version=found.http_version,
+            assume_role_arn=order.assume_role_arn,
             sdk_version=found.sdk_version,
             additional_headers=order.additional_headers,
             metadata=order.metadata,

@@ -41,6 +41,8 @@ class RegistryKeeper:
         self._clock = clock
         self._version = 0
         self._watchers: list[Callable[[Registry], None]] = []
+        #: Endpoints in this process.
+        self.served: set[str] = set()
         stored = Stored()
         loaded = document.load()
         if loaded is not None:
@@ -56,12 +58,13 @@ class RegistryKeeper:
         self._watchers.append(watcher)
 
     def register(self, endpoint: str, manifest: Manifest) -> Deployment:
-        """Register what an endpoint serves, unless its newest deployment serves just that.
+        """Register what an endpoint in this process serves, unless its newest deployment does.
 
         Raises:
             RegistrationError: the manifest cannot be registered; nothing was changed.
             StorageError: the change could not be made durable; nothing was changed.
         """
+        self.served.add(endpoint)
         existing = self._newest_at(endpoint)
         if existing is not None and existing.manifest == manifest:
             return existing

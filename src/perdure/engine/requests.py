@@ -87,6 +87,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     waiters: int = 20_000
     #: Records that are not durable yet.
     records: int = 20_000
+    #: Such records together, in bytes.
+    record_bytes: int = 256 * 1024 * 1024
     #: Attempts that wait for a slot.
     queued_attempts: int = 200_000
 
@@ -315,7 +317,8 @@ class Requests:
             raise UnavailableError(self._closed)
         if self._waiting >= limits.waiters:
             raise OverloadedError("too many requests wait for a result; try again later")
-        if self._partition.waiting >= limits.records:
+        partition = self._partition
+        if partition.waiting >= limits.records or partition.waiting_bytes >= limits.record_bytes:
             raise OverloadedError("the log is behind; try again later")
         if self._queued_attempts() >= limits.queued_attempts:
             raise OverloadedError("too many invocations wait for a slot; try again later")

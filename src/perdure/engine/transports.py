@@ -49,8 +49,8 @@ class Transport(Protocol):
 
 
 def scheme_of(endpoint: str) -> str:
-    """Give the part of an endpoint that names its transport."""
-    return endpoint.partition("://")[0]
+    """Give the part of an endpoint that names its transport: of an URI or ARN, the first."""
+    return endpoint.partition(":")[0]
 
 
 class Transports:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from perdure.engine.errors import RefusalError
 from perdure.engine.requests import Requests
 from perdure.ingress import awakeables
-from perdure.ingress.bodies import BODY_BYTES_MAX, ClientGoneError, Receive
+from perdure.ingress.bodies import BODY_BYTES_MAX, ClientGoneError, Receive, Room
 from perdure.ingress.cors import CONSTANT_HEADERS, origin_header, preflight_reply
 from perdure.ingress.errors import (
     IngressError,
@@ -53,6 +53,7 @@ class Ingress:
     def __init__(self, requests: Requests, *, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._requests = requests
         self._body_bytes_max = body_bytes_max
+        self._room = Room()
         self._draining = False
 
     def drain(self) -> None:
@@ -63,7 +64,7 @@ class Ingress:
         """Answer one request."""
         if scope["type"] != "http":
             raise ValueError(f"the ingress speaks HTTP only, not {scope['type']}")
-        exchange = Exchange(scope, receive, self._body_bytes_max)
+        exchange = Exchange(scope, receive, self._body_bytes_max, self._room)
         try:
             reply = await self._answer(exchange)
         except ClientGoneError:

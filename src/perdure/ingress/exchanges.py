@@ -6,7 +6,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from perdure.ingress.bodies import Receive, read_body
+from perdure.ingress.bodies import Receive, Room, read_body
 from perdure.ingress.headers import first_values
 from perdure.ingress.watching import disconnect_of
 
@@ -18,6 +18,7 @@ class Exchange:
 
     __slots__ = (
         "_body_bytes_max",
+        "_room",
         "fields",
         "headers",
         "method",
@@ -27,7 +28,7 @@ class Exchange:
         "watch_disconnect",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, body_bytes_max: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, body_bytes_max: int, room: Room) -> None:
         self.method: str = scope["method"]
         self.raw_path = _raw_path(scope)
         self.query: bytes = scope["query_string"]
@@ -38,6 +39,7 @@ class Exchange:
         self.receive = receive
         self.watch_disconnect = disconnect_of(scope, receive)
         self._body_bytes_max = body_bytes_max
+        self._room = room
 
     @property
     def url(self) -> bytes:
@@ -49,10 +51,11 @@ class Exchange:
 
         Raises:
             TooLargeError: it is longer than the configured limit.
+            OverloadedError: there is no room for it now.
             ClientGoneError: the client went away before its end.
         """
         declared_length = self.fields.get(b"content-length")
-        return await read_body(self.receive, declared_length, self._body_bytes_max)
+        return await read_body(self.receive, declared_length, self._body_bytes_max, self._room)
 
 
 def _raw_path(scope: Scope) -> bytes:

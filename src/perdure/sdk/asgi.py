@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from perdure.protocol.asgi_stream import STREAM_EXTENSION, Stream
 from perdure.protocol.manifest import ProtocolMode
 from perdure.sdk.asgi_exchange import Exchange
 from perdure.sdk.asgi_lifespan import AsgiLifespan
+from perdure.sdk.asgi_stream import StreamedAttempt
 from perdure.sdk.endpoint import Answer, Endpoint, EndpointRequest
 
 Scope = MutableMapping[str, Any]
@@ -45,11 +46,9 @@ class Asgi:
         if self._endpoint.host.needs_startup:
             # Mounted into another application, or served without the lifespan protocol.
             await self._lifespan.enter()
-        await self._serve(_request(scope), receive, send)
-
-    async def _serve(self, request: EndpointRequest, receive: Receive, send: Send) -> None:
-        woken = asyncio.Event()
-        answer = self._endpoint.answer(request, woken.set)
+        request, stream = _request(scope), _stream(scope)
+        carrier = Exchange(receive, send) if stream is None else StreamedAttempt(stream)
+        answer = self._endpoint.answer(request, carrier.wake)
         head = {
             "type": "http.response.start",
             "status": answer.status if isinstance(answer, Answer) else 200,
@@ -59,7 +58,13 @@ class Asgi:
             await send(head)
             await send({"type": "http.response.body", "body": answer.body})
             return
-        await Exchange(answer.attempt, head, woken, receive, send).run()
+        await carrier.run(answer.attempt, head)
+
+
+def _stream(scope: Scope) -> Stream | None:
+    """Give the stream that calls back, if the server has such."""
+    extensions = scope.get("extensions")
+    return None if extensions is None else extensions.get(STREAM_EXTENSION)
 
 
 def _request(scope: Scope) -> EndpointRequest:

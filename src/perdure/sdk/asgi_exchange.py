@@ -24,9 +24,6 @@ class Exchange:
     """Carries one attempt.
 
     Args:
-        attempt: The attempt.
-        head: The event that begins the answer.
-        woken: Set by the attempt when there is something to send.
         receive: Gives the next event of the request.
         send: Takes the next event of the answer.
     """
@@ -35,15 +32,13 @@ class Exchange:
 
     def __init__(
         self,
-        attempt: WireAttempt,
-        head: MutableMapping[str, Any],
-        woken: asyncio.Event,
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        self._attempt = attempt
-        self._head: MutableMapping[str, Any] | None = head
-        self._woken = woken
+        self._attempt: WireAttempt
+        self._head: MutableMapping[str, Any] | None = None
+        #: Set by the attempt when there is something to send.
+        self._woken = asyncio.Event()
         self._receive = receive
         self._send = send
         #: Whether the request has ended.
@@ -51,8 +46,18 @@ class Exchange:
         #: Whether nobody is there any more to read the answer.
         self._gone = False
 
-    async def run(self) -> None:
-        """Go on until the attempt is over and the answer complete."""
+    def wake(self) -> None:
+        """Send what the attempt has to say."""
+        self._woken.set()
+
+    async def run(self, attempt: WireAttempt, head: MutableMapping[str, Any]) -> None:
+        """Go on until the attempt is over and the answer complete.
+
+        Args:
+            attempt: The attempt, which calls :meth:`wake` when there is something to send.
+            head: The event that begins the answer.
+        """
+        self._attempt, self._head = attempt, head
         try:
             while not (self._attempt.begun or self._input_over):
                 await self._read()

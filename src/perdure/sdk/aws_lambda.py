@@ -17,7 +17,7 @@ from typing import Any, Final, TypedDict
 from perdure.protocol.manifest import ProtocolMode
 from perdure.sdk.app import App
 from perdure.sdk.endpoint import Answer, Endpoint, EndpointRequest
-from perdure.sdk.endpoint_attempt import PAYLOAD_BYTES_LIMIT, WireAttempt
+from perdure.sdk.endpoint_attempt import WireAttempt
 
 #: Lambda takes answers of up to 6 MiB; they are longer in base64.
 COMPRESSED_FROM_BYTES: Final = 3 * 1024 * 1024
@@ -91,7 +91,7 @@ class LambdaHandler:
             raise ValueError("compressed requests need zstandard: pip install zstandard")
         try:
             reader = self._zstd.ZstdDecompressor().stream_reader(io.BytesIO(body))
-            whole: bytes = reader.read(PAYLOAD_BYTES_LIMIT)
+            whole: bytes = reader.readall()
         except self._zstd.ZstdError as error:
             raise ValueError(
                 f"the body of the request is not compressed with zstd: {error}"

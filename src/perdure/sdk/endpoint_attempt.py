@@ -56,7 +56,8 @@ class WireAttempt:
         self._output: list[bytes] = []
         #: Whether the last word was said, or is not wanted any more.
         self.over = False
-        self._session = open_session(self._send)
+        #: None when the attempt is over: what goes in circles waits for the garbage collector.
+        self._session: Session | None = open_session(self._send)
 
     @property
     def begun(self) -> bool:
@@ -74,7 +75,7 @@ class WireAttempt:
             self._fail(error)
             return
         if self._begun:
-            self._session.receive(messages)
+            self._open_session.receive(messages)
         else:
             self._gather(messages)
 
@@ -89,15 +90,14 @@ class WireAttempt:
             return
         if not self._begun:
             self._begin()
-        self._session.close_input()
+        if self._session is not None:
+            self._session.close_input()
 
     def abort(self) -> None:
         """End the attempt: nobody wants to know what comes of it."""
         if not self.over:
-            self.over = True
             self._output.clear()
-            self._session.abort()
-            self._wake()
+            self._end()
 
     def data_to_send(self) -> bytes:
         """Give the bytes that the server has to get, and forget them."""
@@ -118,7 +118,12 @@ class WireAttempt:
     def _begin(self) -> None:
         self._begun = True
         journal, self._journal = self._journal, []
-        self._session.receive(journal)
+        self._open_session.receive(journal)
+
+    @property
+    def _open_session(self) -> Session:
+        assert self._session is not None, "an attempt that is not over has a session"
+        return self._session
 
     def _send(self, messages: Sequence[Message]) -> None:
         """Take what the session has to say."""
@@ -131,11 +136,19 @@ class WireAttempt:
         except UnencodableMessageError as error:
             self._fail(error)
             return
+        if self.over:
+            self._session = None
         self._wake()
 
     def _fail(self, error: Exception) -> None:
         """Tell the server that the attempt has failed, and stop the handler."""
         self._output.append(encode(Error(_UNREADABLE, str(error)), self._version))
+        self._end()
+
+    def _end(self) -> None:
+        """Stop the handler, which may still speak, but to nobody."""
         self.over = True
-        self._session.abort()
+        session, self._session = self._session, None
+        if session is not None:
+            session.abort()
         self._wake()

@@ -36,6 +36,12 @@ _CONTEXTS: Final[Mapping[HandlerKind, type[Context]]] = {
     HandlerKind.WORKFLOW_SHARED: WorkflowSharedContext,
 }
 _RETRYABLE_CODE: Final = 500
+_NOT_SHARED: Final = (
+    "Locks, events, queues and semaphores of asyncio belong to one invocation: each has an event "
+    "loop of its own, and who waited for whom would be forgotten with the process. To take turns, "
+    "call a virtual object, which runs one invocation a key; to signal, use a durable promise or "
+    "an awakeable; to limit what ctx.run does, use the lock inside of its action"
+)
 _BAD_REQUEST: Final = 400
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
@@ -201,8 +207,14 @@ def _fail(machine: Machine, error: BaseException) -> None:
     while cause is not None and not isinstance(cause, RetryableError):
         cause = cause.__cause__
     if cause is None:
-        machine.fail_with(_RETRYABLE_CODE, repr(error), stacktrace)
+        machine.fail_with(_RETRYABLE_CODE, _explained(error), stacktrace)
         return
     after = cause.retry_after
     retry_after_ms = None if after is None else milliseconds(after)
     machine.fail_with(cause.status_code, cause.message, stacktrace, retry_after_ms)
+
+
+def _explained(error: BaseException) -> str:
+    """Describe an error; what asyncio says about a shared lock would help nobody."""
+    text = repr(error)
+    return f"{text}. {_NOT_SHARED}" if "bound to a different event loop" in text else text

@@ -1,4 +1,4 @@
-"""Doors: ASGI applications served over HTTP/1.1, inside the loop that runs everything else.
+"""Doors: ASGI applications served over HTTP, inside the loop that runs everything else.
 
 A door does no more than a process with several of them needs: it handles no signals and never ends
 the process; there is one place that stops all doors.
@@ -14,13 +14,16 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 import time
 from collections.abc import Collection
 from typing import Any, Final
 
-from perdure.server.http1 import Connection, Lobby
-from perdure.server.http1_exchange import Application
+from perdure.server.arrivals import Arrival
+from perdure.server.exchanges import Application
 from perdure.server.http1_requests import HEAD_BYTES_MAX
+from perdure.server.lobby import Lobby
+from perdure.server.open_files import connections_max
 
 __all__ = ["HEAD_BYTES_MAX", "Application", "Door", "DoorError", "bind"]
 
@@ -70,11 +73,18 @@ class Door:
     Args:
         application: an ASGI application.
         listener: a bound socket; the door closes it.
+        tls: certificate and key, if the door speaks TLS.
     """
 
-    def __init__(self, application: Application, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        application: Application,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._application = application
         self._listener = listener
+        self._tls = tls
         #: Port that the door is bound to.
         self.port: int = listener.getsockname()[1]
         self._lobby: Lobby | None = None
@@ -91,11 +101,11 @@ class Door:
     async def start(self) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
-        lobby = self._lobby = Lobby(self._application)
+        lobby = self._lobby = Lobby(self._application, connections_max())
         self._tick(loop, lobby)
         self._sweep(loop, lobby)
         self._server = await loop.create_server(
-            lambda: Connection(lobby), sock=self._listener, backlog=_BACKLOG
+            lambda: Arrival(lobby), sock=self._listener, backlog=_BACKLOG, ssl=self._tls
         )
 
     async def stop(self, grace_s: float) -> None:

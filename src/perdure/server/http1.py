@@ -14,59 +14,24 @@ never see the last response.
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from collections import deque
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from perdure.server.http1_exchange import Application, Exchange
-from perdure.server.http1_requests import BadRequestError, RequestHead, RequestReader
-from perdure.server.http1_text import date_line, error_response
+from perdure.server.exchanges import EXCUSES, Exchange, RequestHead
+from perdure.server.http1_requests import BadRequestError, RequestReader
+from perdure.server.http1_response import Http1Response
+from perdure.server.http1_text import CONTINUE, error_response
+from perdure.server.lobby import Lobby, connection_scope
 
 #: What an application may leave unread of a body before the client has to wait.
 _UNREAD_BYTES_MAX: Final = 64 * 1024
 #: How long a client that was told of the end may go on sending, in seconds.
 _LINGER_S: Final = 2.0
-#: What a client is told whose request was not answered.
-_EXCUSES: Final = {
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal error; the server's log says more",
-    HTTPStatus.SERVICE_UNAVAILABLE: "the server is stopping; send the request again later",
-}
 
 
-class Lobby:
-    """What the connections behind a door share.
-
-    Args:
-        application: what answers requests.
-    """
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-        self.loop = asyncio.get_running_loop()
-        self.connections: set[Connection] = set()
-        #: Requests under way.
-        self.tasks: set[asyncio.Task[None]] = set()
-        #: Whether the door has closed behind those who are in.
-        self.closed = False
-        #: Set when the last connection was lost.
-        self.deserted = asyncio.Event()
-        self.read_clocks()
-
-    def read_clocks(self) -> None:
-        """Read the clocks for all connections; to be called about once a second."""
-        #: The loop's time, as of the last reading.
-        self.now = self.loop.time()
-        #: The header that tells the time.
-        self.date = date_line(time.time())
-
-    def expire(self, patience_s: float) -> None:
-        """End the connections whose client has kept us waiting for longer than that."""
-        for connection in tuple(self.connections):
-            connection.expire(self.now - patience_s)
-
-
-class Connection(asyncio.Protocol):
+class Http1Connection(asyncio.Protocol):
     """One connection to a client.
 
     ``_current`` is the exchange whose response is due, or whose request is still to be received to
@@ -106,14 +71,7 @@ class Connection(asyncio.Protocol):
         if self._lobby.closed:
             self._transport.abort()  # accepted at the last moment
         self._lobby.connections.add(self)
-        self._scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "scheme": "http",
-            "root_path": "",
-            "client": _address(transport.get_extra_info("peername")),
-            "server": _address(transport.get_extra_info("sockname")),
-        }
+        self._scope = connection_scope(self._transport)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """End."""
@@ -124,10 +82,7 @@ class Connection(asyncio.Protocol):
             self._lingering.cancel()
         if self._current is not None:
             self._current.lose_client()
-        connections = self._lobby.connections
-        connections.discard(self)
-        if not connections:
-            self._lobby.deserted.set()
+        self._lobby.leave(self)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
@@ -157,7 +112,8 @@ class Connection(asyncio.Protocol):
         """Begin an exchange, or let it wait for its turn."""
         if not self._listening:
             return  # the connection has ended within what was received at once
-        exchange = self._incoming = Exchange(self, head)
+        response = Http1Response(head.method, head.version, keep_alive=head.keep_alive)
+        exchange = self._incoming = Exchange(self, head, response)
         if self._current is None:
             self._begin(exchange)
         else:
@@ -191,7 +147,11 @@ class Connection(asyncio.Protocol):
     @property
     def date(self) -> bytes:
         """The header that tells the time."""
-        return self._lobby.date
+        return self._lobby.date_line
+
+    def invite(self) -> None:
+        """Tell the client to send the body."""
+        self.write(CONTINUE)
 
     def write(self, content: bytes) -> None:
         """Send bytes, or keep them until they can be sent."""
@@ -224,17 +184,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         if self._refusal is None:
-            self._refusal = error_response(status, _EXCUSES[status])
+            self._refusal = error_response(status, EXCUSES[status])
         self._end()
 
     def _begin(self, exchange: Exchange) -> None:
-        lobby = self._lobby
         self._current = exchange
-        running = exchange.run(lobby.application, self._scope)
-        task = lobby.loop.create_task(running)
-        if not task.done():  # as it may be where tasks start eagerly
-            exchange.task = task
-            lobby.tasks.add(task)
+        self._lobby.serve(exchange, self._scope)
 
     def _advance(self) -> None:
         """Turn to what follows the current exchange, of which nothing is left to do."""
@@ -321,12 +276,9 @@ class Connection(asyncio.Protocol):
         elif self._incoming is None and not self._paused:
             transport.close()
             return
-        transport.write_eof()
+        # Gone, of which we are still to be told; or TLS, which cannot end one direction alone.
+        with contextlib.suppress(OSError, NotImplementedError):
+            transport.write_eof()
         if self._paused:
             transport.resume_reading()
         self._lingering = self._lobby.loop.call_later(_LINGER_S, transport.abort)
-
-
-def _address(address: Any) -> tuple[str, int] | None:
-    """Give host and port as ASGI has them."""
-    return (address[0], address[1]) if isinstance(address, tuple) else None

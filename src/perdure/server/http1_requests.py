@@ -11,9 +11,9 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 import httptools
-from msgspec import Struct
 
-from perdure.server.http1_text import Header, head_without_upgrade, split_target
+from perdure.server.exchanges import Header, RequestHead
+from perdure.server.http1_text import head_without_upgrade, split_target
 
 #: The head of a request: request line and headers.
 HEAD_BYTES_MAX: Final = 512 * 1024
@@ -28,23 +28,6 @@ class BadRequestError(Exception):
     def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(message)
         self.status = status
-
-
-class RequestHead(Struct, frozen=True, gc=False):
-    """What a request says before its body."""
-
-    method: str
-    #: ``1.0`` or ``1.1``.
-    version: str
-    path: str
-    raw_path: bytes
-    query: bytes
-    #: Names, in lower case, and values, in order.
-    headers: list[Header]
-    #: Whether the client wants to use the connection again.
-    keep_alive: bool
-    #: Whether the client waits for a word before it sends the body.
-    expects_continue: bool
 
 
 class RequestSink(Protocol):

@@ -10,23 +10,18 @@ the connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
-from perdure.server.http1_text import Header, join_head, status_line
-
-Message = MutableMapping[str, Any]
+from perdure.server.exchanges import Header, Message, ResponseError
+from perdure.server.http1_text import join_head, status_line
 
 #: Headers that are this module's to write, because they say how the body ends, or when, or what
 #: becomes of the connection.
 _OWN_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding", b"connection", b"date"})
 
 
-class ResponseError(Exception):
-    """What an application sends is no response; the application is to blame."""
-
-
-class Response:
+class Http1Response:
     """The response to one request.
 
     Args:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
 import httptools
 
-Header = tuple[bytes, bytes]
+from perdure.server.exchanges import Header, error_body
 
 #: The answer to ``expect: 100-continue``.
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -46,7 +44,7 @@ def join_head(lines: list[bytes]) -> bytes:
 
 def error_response(status: HTTPStatus, message: str) -> bytes:
     """Write a whole response, in JSON, which is the last one of its connection."""
-    body = json.dumps({"code": status.value, "message": message}).encode()
+    body = error_body(status, message)
     lines = [
         status_line(status),
         b"content-type: application/json",
@@ -54,11 +52,6 @@ def error_response(status: HTTPStatus, message: str) -> bytes:
         b"connection: close",
     ]
     return join_head(lines) + body
-
-
-def date_line(unix_s: float) -> bytes:
-    """Write the header that tells when a response was made."""
-    return b"date: " + formatdate(unix_s, usegmt=True).encode()
 
 
 def split_target(target: bytes) -> tuple[str, bytes, bytes]:

@@ -17,7 +17,7 @@ from perdure.engine.clock import SystemClock
 from perdure.engine.configurator import Configurator
 from perdure.engine.engine import Engine, World
 from perdure.engine.ports import Document, Log, Store
-from perdure.engine.registrar import Registrar
+from perdure.engine.registrar import Discoverers, Registrar
 from perdure.engine.registry import RegistryKeeper
 from perdure.engine.requests import Requests
 from perdure.engine.transports import Transports
@@ -35,8 +35,11 @@ from perdure.storage.rocks_store import RocksStore
 from perdure.transport.client_http import HttpClient
 from perdure.transport.discovery import HttpDiscoverer
 from perdure.transport.http import SCHEMES as HTTP_SCHEMES
-from perdure.transport.http import HttpTransport
+from perdure.transport.http import HttpOptions, HttpTransport
 from perdure.transport.in_process import SCHEME, InProcessTransport, endpoint_of
+from perdure.transport.lambda_client import LambdaClient
+from perdure.transport.lambda_services import SCHEME as LAMBDA_SCHEME
+from perdure.transport.lambda_services import LambdaDiscoverer, LambdaTransport
 
 #: How long the last answers may take to reach their clients.
 FAREWELL_S: Final = 1.0
@@ -48,28 +51,35 @@ class Services(NamedTuple):
     """How services are reached."""
 
     in_process: InProcessTransport
-    client: HttpClient
-    http: HttpTransport
-    discoverer: HttpDiscoverer
-    #: Where clients are told to find the ingress, if it is not where it listens.
-    advertised_ingress: str | None
+    http: HttpClient
+    functions: LambdaClient
+    options: HttpOptions
 
     def transports(self) -> Transports:
         """Give all transports."""
-        elsewhere = dict.fromkeys(HTTP_SCHEMES, self.http)
-        return Transports({SCHEME: self.in_process, **elsewhere})
+        elsewhere = dict.fromkeys(HTTP_SCHEMES, HttpTransport(self.http, self.options))
+        functions = LambdaTransport(self.functions, self.options)
+        return Transports({SCHEME: self.in_process, **elsewhere, LAMBDA_SCHEME: functions})
+
+    def discoverer(self) -> Discoverers:
+        """Give what asks services elsewhere what they serve."""
+        elsewhere = dict.fromkeys(HTTP_SCHEMES, HttpDiscoverer(self.http, self.options))
+        functions = LambdaDiscoverer(self.functions, self.options)
+        return Discoverers({**elsewhere, LAMBDA_SCHEME: functions})
+
+    async def close(self) -> None:
+        """Leave all services."""
+        await self.http.close()
+        await self.functions.close()
 
 
 def reach_services(settings: Settings) -> Services:
     """Make what reaches services."""
-    client = HttpClient(settings.network())
-    options = settings.services()
     return Services(
         InProcessTransport(),
-        client,
-        HttpTransport(client, options),
-        HttpDiscoverer(client, options),
-        settings.advertised_ingress,
+        HttpClient(settings.network()),
+        LambdaClient(settings.functions()),
+        settings.services(),
     )
 
 
@@ -80,14 +90,20 @@ class Runtime:
     """
 
     def __init__(
-        self, engine: Engine, keeper: RegistryKeeper, services: Services, log: Log
+        self,
+        engine: Engine,
+        keeper: RegistryKeeper,
+        services: Services,
+        log: Log,
+        settings: Settings,
     ) -> None:
+        self._settings = settings
         self._engine = engine
         self._keeper = keeper
         self._services = services
         self._doors: dict[str, Door] = {}
         #: The ingress as an ASGI application, to be mounted elsewhere.
-        self.ingress = Ingress(engine.requests)
+        self.ingress = Ingress(engine.requests, body_bytes_max=settings.request_bytes_limit)
         #: The log, whose counters tell how often it synced.
         self.log = log
 
@@ -111,6 +127,12 @@ class Runtime:
         """What can be called now."""
         return self._keeper.registry
 
+    @property
+    def public_keys(self) -> list[str]:
+        """What services recognise this server by, if requests are signed."""
+        keys = self._services.options.keys
+        return [] if keys is None else keys.public_keys
+
     def serve(self, name: str, host: ServiceHost) -> Deployment:
         """Serve an application's services from this process.
 
@@ -127,13 +149,14 @@ class Runtime:
         """Accept requests on sockets that are bound, by the name of the door."""
         ingress = listeners.get("ingress")
         ingress_url = None if ingress is None else _url_of(ingress.getsockname())
-        registrar = Registrar(self._keeper, self._services.discoverer)
+        registrar = Registrar(self._keeper, self._services.discoverer())
         admin = create_admin(
             self._engine.requests,
-            self._services.advertised_ingress or ingress_url,
+            self._settings.advertised_ingress or ingress_url,
             registrar,
             Configurator(self._keeper, SystemClock()),
             [query_operation(Queries(self._engine.look))],
+            self._settings.cluster_name,
         )
         applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
         for name, listener in listeners.items():
@@ -150,7 +173,7 @@ class Runtime:
         await self._engine.drain(grace_s)
         for door in self._doors.values():
             await door.stop(FAREWELL_S)
-        await self._services.client.close()
+        await self._services.close()
         await self._engine.close()
 
     def _url(self, name: str) -> str:
@@ -207,7 +230,7 @@ async def open_runtime(
         services = reach_services(settings)
         world = World(log, store, clock, keeper, services.transports())
         engine = Engine(world, settings.engine(), failure.report)
-        runtime = Runtime(engine, keeper, services, log)
+        runtime = Runtime(engine, keeper, services, log, settings)
         for name, host in hosts.items():
             runtime.serve(name, host)
         try:

@@ -15,14 +15,18 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from perdure.core.attempt.attempt import JOURNAL_ENTRIES_LIMIT
 from perdure.core.model.deployments import DAY_MS, Defaults
 from perdure.core.model.durations import format_duration, parse_duration_ms
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.engine.engine import EngineOptions
+from perdure.ingress.bodies import BODY_BYTES_MAX
 from perdure.protocol.framing import PAYLOAD_BYTES_LIMIT
-from perdure.protocol.identity import Signer
+from perdure.transport.aws import AwsOptions
 from perdure.transport.http import HttpOptions
-from perdure.transport.network import NetworkOptions
+from perdure.transport.identity_keys import KeyRing
+from perdure.transport.lambda_client import LambdaOptions
+from perdure.transport.network import NetworkOptions, trusting
 
 ENVIRONMENT_PREFIX: Final = "PERDURE_"
 
@@ -48,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown_timeout_ms: int = 10_000
     cleanup_interval_ms: int = 1_000
     invocations_limit: int = 1_000
+    journal_entries_limit: int = JOURNAL_ENTRIES_LIMIT
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     journal_retention_ms: int = DAY_MS
@@ -56,11 +61,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     disable_eager_state: bool = False
     #: Told to services with every request.
     cluster_name: str = "localcluster"
+    #: What this server is called among others; told to whoever reads its output.
+    node_name: str = "localnode"
+    request_bytes_limit: int = BODY_BYTES_MAX
     #: Where clients find the ingress, if not where it listens.
     advertised_ingress: str | None = None
     allow_link_local: bool = False
     ca_file: Path | None = None
     identity_key_file: Path | None = None
+    identity_expiration_ms: int = 60_000
+    aws_profile: str | None = None
+    aws_external_id: str | None = None
+    compression_threshold_bytes: int = 4 * 1024 * 1024
     message_bytes_limit: int = PAYLOAD_BYTES_LIMIT
     connect_timeout_ms: int = 10_000
     ping_interval_ms: int = 40_000
@@ -93,11 +105,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     def engine(self) -> EngineOptions:
         """Give the engine's options."""
         return EngineOptions(
-            slots=self.invocations_limit, cleanup_interval_ms=self.cleanup_interval_ms
+            slots=self.invocations_limit,
+            journal_entries_limit=self.journal_entries_limit,
+            cleanup_interval_ms=self.cleanup_interval_ms,
         )
 
     def network(self) -> NetworkOptions:
-        """Give the options of connections to services."""
+        """Give the options of connections to services.
+
+        Raises:
+            SettingsError: the file of certificates to trust is none.
+        """
+        if self.ca_file is not None:
+            try:
+                trusting(self.ca_file)
+            except OSError as error:
+                raise SettingsError(f"worker.invoker.ca-file: {self.ca_file}: {error}") from error
         return NetworkOptions(
             connect_timeout_s=self.connect_timeout_ms / 1000,
             ping_interval_s=self.ping_interval_ms / 1000,
@@ -116,22 +139,24 @@ class Settings(Struct, frozen=True, kw_only=True):
         return HttpOptions(
             payload_bytes_limit=self.message_bytes_limit,
             headers={"x-restate-cluster-name": self.cluster_name},
-            signer=None if self.identity_key_file is None else read_signer(self.identity_key_file),
+            keys=None if self.identity_key_file is None else self._keys(self.identity_key_file),
         )
 
+    def functions(self) -> LambdaOptions:
+        """Give how functions on AWS Lambda are invoked."""
+        return LambdaOptions(
+            aws=AwsOptions(profile=self.aws_profile, external_id=self.aws_external_id),
+            compress_from=self.compression_threshold_bytes,
+            connect_timeout_s=self.connect_timeout_ms / 1000,
+        )
 
-def read_signer(path: Path) -> Signer:
-    """Read the private key that proves to services who asks.
-
-    Raises:
-        SettingsError: there is no such file, or no such key in it.
-    """
-    try:
-        return Signer(path.read_bytes())
-    except (OSError, ValueError, ImportError) as error:
-        raise SettingsError(
-            f"worker.invoker.request-identity-private-key-pem-file: {path}: {error}"
-        ) from error
+    def _keys(self, path: Path) -> KeyRing:
+        try:
+            return KeyRing(path, valid_s=max(1, self.identity_expiration_ms // 1000))
+        except (OSError, ValueError, ImportError) as error:
+            raise SettingsError(
+                f"worker.invoker.request-identity-private-key-pem-file: {path}: {error}"
+            ) from error
 
 
 def parse_address(text: str) -> Address:
@@ -250,10 +275,12 @@ def _switch(field: str) -> Setting:
 KEYS: Final[Mapping[str, Setting]] = {
     "ingress.bind-address": Setting("ingress", parse_address, show_address),
     "ingress.advertised-ingress-endpoint": Setting("advertised_ingress", parse_word),
+    "ingress.request-size-limit": Setting("request_bytes_limit", parse_size, int),
     "admin.bind-address": Setting("admin", parse_address, show_address),
     "admin.allow-link-local-deployments": _switch("allow_link_local"),
     "base-dir": Setting("data_dir", parse_path),
     "cluster-name": Setting("cluster_name", parse_word),
+    "node-name": Setting("node_name", parse_word),
     "shutdown-timeout": _duration("shutdown_timeout_ms"),
     "default-journal-retention": _duration("journal_retention_ms"),
     "default-idempotency-retention": _duration("idempotency_retention_ms"),
@@ -271,6 +298,7 @@ KEYS: Final[Mapping[str, Setting]] = {
     ),
     "worker.cleanup-interval": _duration("cleanup_interval_ms"),
     "worker.invoker.concurrent-invocations-limit": Setting("invocations_limit", parse_count, int),
+    "worker.invoker.journal-entries-limit": Setting("journal_entries_limit", parse_count, int),
     "worker.invoker.inactivity-timeout": _duration("inactivity_timeout_ms"),
     "worker.invoker.abort-timeout": _duration("abort_timeout_ms"),
     "worker.invoker.disable-eager-state": _switch("disable_eager_state"),
@@ -283,6 +311,12 @@ KEYS: Final[Mapping[str, Setting]] = {
     "worker.invoker.request-identity-private-key-pem-file": Setting(
         "identity_key_file", parse_path
     ),
+    "worker.invoker.request-identity-expiration": _duration("identity_expiration_ms"),
+    "worker.invoker.request-compression-threshold": Setting(
+        "compression_threshold_bytes", parse_size, int
+    ),
+    "worker.invoker.aws-profile": Setting("aws_profile", parse_word),
+    "worker.invoker.aws-assume-role-external-id": Setting("aws_external_id", parse_word),
 }
 
 

@@ -47,8 +47,9 @@ from perdure.protocol.messages import (
 )
 from perdure.protocol.versions import VERSION_FUTURE_TREES
 
-#: Codes of errors that an SDK reports about the protocol rather than the handler.
-_DOC_CODES = {570: "RT0016", 571: "RT0012", 415: "RT0015", 413: "RT0019"}
+#: Codes of errors that an SDK reports about the protocol rather than the handler. Codes of HTTP say
+#: nothing about the protocol here: they are what the handler raised.
+_DOC_CODES = {570: "RT0016", 571: "RT0012"}
 
 
 class Chance(Struct, frozen=True):
@@ -57,6 +58,10 @@ class Chance(Struct, frozen=True):
     now_ms: Callable[[], int]
     random_bytes: Callable[[int], bytes]
     number: Callable[[], float]
+
+
+#: Entries that a journal may have before it is more than an attempt should replay.
+JOURNAL_ENTRIES_LIMIT: Final = 100_000
 
 
 class Batch(NamedTuple):
@@ -74,6 +79,8 @@ class Attempt:
         "_awaiting",
         "_chance",
         "_directory",
+        "_entries",
+        "_entries_limit",
         "_has_output",
         "_known",
         "_pin",
@@ -93,6 +100,7 @@ class Attempt:
         pin: Pin,
         directory: Directory,
         chance: Chance,
+        entries_limit: int = JOURNAL_ENTRIES_LIMIT,
     ) -> None:
         self.invocation_id = invocation_id
         #: Which attempt of the invocation this is.
@@ -105,6 +113,9 @@ class Attempt:
         self._known = 0
         #: Those that it had before the handler began.
         self._replayed = 0
+        #: Journal entries that there are, as far as is known here, and that there may be.
+        self._entries = 0
+        self._entries_limit = entries_limit
         self._has_output = False
         self._acked_runs: set[int] = set()
         #: What the handler waits for, if that is all it does.
@@ -118,14 +129,14 @@ class Attempt:
 
     def opened(self, messages: Sequence[Message]) -> None:
         """Note what the replay holds."""
-        self._known = self._replayed = len(messages) - 1
+        self._known = self._replayed = self._entries = len(messages) - 1
         self._has_output = any(isinstance(message, Output) for message in messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
         """Give what to forward for a new journal entry, or None if the replay held it."""
         if not self.open or index < self._known:
             return None
-        self._known = index + 1
+        self._known = self._entries = index + 1
         self._note_arrival(notification)
         if (
             isinstance(notification, Completion)
@@ -169,11 +180,28 @@ class Attempt:
         return Failed(problem, self.schema.retry_policy, self._chance.number())
 
     def _progress(self, batch: Batch, ending: Ending | None) -> Progress | None:
+        if batch.entries:
+            self._entries += len(batch.entries)
+            if self._entries > self._entries_limit:
+                return self._full()
+        elif ending is None:
+            return None
         if ending is not None:
             self.open = False
-        elif not batch.entries:
-            return None
         return self._record(batch, ending)
+
+    def _full(self) -> Progress:
+        """Pause in place of what was said last: tried again it would come to the same."""
+        self.open = False
+        problem = Problem(
+            500,
+            f"the journal would grow beyond {self._entries_limit} entries, all of which each "
+            "attempt has to replay; let an invocation hand on what is left to another one, or "
+            "raise worker.invoker.journal-entries-limit and resume",
+            doc_code="RT0003",
+        )
+        failed = replace(self.failure(problem), behavior=ErrorBehavior.PAUSE)
+        return self._record(Batch([], []), failed)
 
     def _record(self, batch: Batch, ending: Ending | None) -> Progress:
         return Progress(

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from perdure.core.machine.actions import Finish, WatchExpiry
 from perdure.core.machine.events import forget_events
 from perdure.core.machine.loose_ends import disarm_retry, disarm_sleeps, stop_listening
-from perdure.core.machine.starts import release
+from perdure.core.machine.starts import release, unpark
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import (
     Caller,
@@ -34,6 +34,8 @@ def end(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outco
     if isinstance(row.status, Running):
         disarm_retry(step, invocation_id, row)
         tables.running.delete(invocation_id)
+    else:
+        unpark(step, invocation_id, row)
     if row.sleeps:
         disarm_sleeps(step, invocation_id)
     if row.listens:

@@ -5,6 +5,8 @@ Invariant I6: a suspended invocation is woken in the very step that appends what
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from perdure.core.machine.endings import NOT_FOUND, expires_at, wait_for
@@ -35,6 +37,9 @@ from perdure.protocol.messages import (
     Value,
     Void,
 )
+
+#: Entries up to which a journal takes signals: a part of what records mean, and so not a setting.
+SIGNALLED_ENTRIES_MAX: Final = 1_000_000
 
 
 def notify(step: Step, invocation_id: InvocationId, notification: Notification) -> bool:
@@ -84,8 +89,15 @@ def wake_or_wait(
 
 
 def signal_received(step: Step, body: SignalReceived) -> Verdict:
-    """Deliver a signal; one for an invocation that has not begun, or has ended, is dropped."""
-    taken = notify(step, body.invocation_id, Signal(body.signal, body.result))
+    """Deliver a signal; one for an invocation that has not begun, or has ended, is dropped.
+
+    So is one for a journal that is beyond use: nobody but its handler can shorten a journal, and
+    anybody can signal.
+    """
+    row = step.tables.invocations.get(body.invocation_id)
+    if row is None or row.journal.entries >= SIGNALLED_ENTRIES_MAX:
+        return Verdict.NOT_RUNNING
+    taken = take(step, body.invocation_id, row, Signal(body.signal, body.result))
     return Verdict.ACCEPTED if taken else Verdict.NOT_RUNNING
 
 

@@ -112,6 +112,7 @@ def suspend(
         run(step, invocation_id, row)
         return
     step.tables.running.delete(invocation_id)
+    step.tables.parked.insert(invocation_id, b"")
     waiting = replace(row, status=Suspended(left), modified_at=step.now)
     step.tables.invocations.put(invocation_id, waiting)
 

@@ -81,6 +81,7 @@ def pause(
 ) -> None:
     """Stop until someone resumes or cancels the invocation; it keeps its key."""
     step.tables.running.delete(invocation_id)
+    step.tables.parked.insert(invocation_id, b"")
     paused = replace(row, status=Paused(problem), modified_at=step.now)
     step.tables.invocations.put(invocation_id, paused)
 

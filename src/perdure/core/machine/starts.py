@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from perdure.core.machine.actions import StartAttempt
 from perdure.core.machine.mutations import mutate
 from perdure.core.machine.step import Step
-from perdure.core.model.invocations import Inboxed, Invocation, Running
+from perdure.core.model.invocations import Inboxed, Invocation, Paused, Running, Suspended
 from perdure.core.model.targets import HandlerKind
 from perdure.core.tables.keys import object_key, place_key
 from perdure.core.tables.tables import ATTEMPTS, Lock
 from perdure.protocol.ids import InvocationId
 
 _FRESH = Running()
+_PARKED = frozenset({Suspended, Paused})
 
 
 def admit(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
@@ -51,7 +52,14 @@ def run(step: Step, invocation_id: InvocationId, row: Invocation, status: Runnin
     step.tables.invocations.put(invocation_id, running)
     if not isinstance(row.status, Running):
         step.tables.running.insert(invocation_id, b"")
+        unpark(step, invocation_id, row)
     step.act(StartAttempt(invocation_id, attempt))
+
+
+def unpark(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
+    """Take an invocation that goes on, or ends, from the list of those that do not run."""
+    if type(row.status) in _PARKED:
+        step.tables.parked.delete(invocation_id)
 
 
 def next_attempt(step: Step) -> int:

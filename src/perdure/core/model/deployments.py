@@ -101,7 +101,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     """One address with the services it serves, as discovered."""
 
     id: DeploymentId
-    #: Where it is reached, such as ``inprocess://app``.
+    #: Where it is reached, such as ``inprocess://app``, or the ARN of a Lambda function.
     endpoint: str
     #: Milliseconds since 1970.
     created_at: int
@@ -110,6 +110,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     revisions: dict[str, int]
     #: What it is spoken to in, as clients read it: ``HTTP/2.0`` or ``HTTP/1.1``.
     http_version: str = "HTTP/2.0"
+    #: Role under which a Lambda function is invoked, if not the server's own.
+    assume_role_arn: str | None = None
     #: What the SDK calls itself.
     sdk_version: str | None = None
     #: Headers that every request to it carries.

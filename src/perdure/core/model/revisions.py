@@ -30,6 +30,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     endpoint: str
     manifest: Manifest
     http_version: str = "HTTP/2.0"
+    assume_role_arn: str | None = None
     sdk_version: str | None = None
     additional_headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
@@ -105,11 +106,17 @@ def updated(registry: Registry, deployment_id: DeploymentId, facts: Facts) -> Re
 
 
 def reheaded(
-    registry: Registry, deployment_id: DeploymentId, additional_headers: dict[str, str]
+    registry: Registry,
+    deployment_id: DeploymentId,
+    additional_headers: dict[str, str],
+    assume_role_arn: str | None,
 ) -> Registry:
-    """Send other headers with the requests to a deployment."""
+    """Send other headers with the requests to a deployment, or send them under another role."""
     deployment = registry.deployments[deployment_id]
-    return _with(registry, replace(deployment, additional_headers=additional_headers))
+    changed = replace(
+        deployment, additional_headers=additional_headers, assume_role_arn=assume_role_arn
+    )
+    return _with(registry, changed)
 
 
 def reconfigured(registry: Registry, service: str, overrides: Overrides) -> Registry:
@@ -134,8 +141,12 @@ def removed(registry: Registry, deployment_id: DeploymentId) -> Registry:
 
 def at_address(deployments: Iterable[Deployment], endpoint: str) -> list[Deployment]:
     """Find the deployments at an address; in which scheme it was written does not matter."""
-    address = endpoint.partition("://")[2]
-    return [each for each in deployments if each.endpoint.partition("://")[2] == address]
+    address = _address(endpoint)
+    return [each for each in deployments if _address(each.endpoint) == address]
+
+
+def _address(endpoint: str) -> str:
+    return endpoint.partition("://")[2] or endpoint
 
 
 def _check(registry: Registry, facts: Facts, *, breaking: bool) -> None:
@@ -150,6 +161,7 @@ def _stating(deployment: Deployment, facts: Facts) -> Deployment:
         endpoint=facts.endpoint,
         manifest=facts.manifest,
         http_version=facts.http_version,
+        assume_role_arn=facts.assume_role_arn,
         sdk_version=facts.sdk_version,
         additional_headers=facts.additional_headers,
         metadata=facts.metadata,

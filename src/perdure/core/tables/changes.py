@@ -181,6 +181,14 @@ class GroupTable(Generic[R]):
         rows.sort(key=_first)
         return rows[:limit]
 
+    def paged(self, group: bytes, size: int) -> Iterator[tuple[bytes, R]]:
+        """Give the rows of a group in order, reading ``size`` at once: they may be many."""
+        page = self.page(group, b"", size)
+        yield from page
+        while len(page) == size:
+            page = self.page(group, page[-1][0] + b"\x00", size)
+            yield from page
+
     def counted(self, group: bytes, count: int) -> list[tuple[bytes, R]]:
         """Give all rows of a group that never loses one, knowing how many there are.
 

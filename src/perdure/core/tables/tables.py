@@ -12,12 +12,14 @@
 | ``p`` | promises | object key, name | :data:`~perdure.core.model.promises.Promise` |
 | ``t`` | timers | see :func:`~perdure.core.tables.keys.timer_key` | nothing |
 | ``r`` | running | invocation id | nothing |
+| ``w`` | parked | id of an invocation that is suspended or paused | nothing |
 | ``e`` | expiries | see :func:`~perdure.core.tables.keys.expiry_key` | nothing |
 | ``m`` | facts | name | a number |
 
 What waits stands in a table from which recovery rebuilds its waker (invariant I6): ``running`` for
 attempts, ``timers`` for what is due, ``lines`` and ``mutations`` behind ``locks``, ``expiries`` for
-retention.
+retention. ``parked`` is for those who ask: with it, whatever has not ended stands in a table that
+holds nothing else.
 """
 
 from __future__ import annotations
@@ -75,6 +77,7 @@ class Tables:
         self.promises: GroupTable[Promise] = GroupTable(reader, b"p", encode, decoder(Promise))
         self.timers: RowTable[bytes] = RowTable(reader, b"t", bytes, bytes)
         self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
+        self.parked: RowTable[bytes] = RowTable(reader, b"w", bytes, bytes)
         self.expiries: RowTable[bytes] = RowTable(reader, b"e", bytes, bytes)
         self.facts: RowTable[int] = RowTable(reader, b"m", encode, decoder(int))
         self._rows = (
@@ -84,6 +87,7 @@ class Tables:
             self.mutations,
             self.timers,
             self.running,
+            self.parked,
             self.expiries,
             self.facts,
         )

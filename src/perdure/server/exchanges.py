@@ -1,36 +1,104 @@
-"""One request and its response, as an ASGI application sees them."""
+"""One request and its response, as an ASGI application sees them, in any version of HTTP."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from perdure.ingress.watching import DISCONNECT_EXTENSION
-from perdure.server.http1_requests import RequestHead
-from perdure.server.http1_response import Message, Response, ResponseError
-from perdure.server.http1_text import CONTINUE
+from perdure.protocol.asgi_stream import STREAM_EXTENSION
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Header = tuple[bytes, bytes]
+
+#: What a client is told whose request was not answered.
+EXCUSES: Final = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal error; the server's log says more",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the server is stopping; send the request again later",
+}
 
 logger = logging.getLogger("perdure.server")
 
 
+def error_body(status: HTTPStatus, message: str) -> bytes:
+    """Write what a client is told of an error, in JSON."""
+    return json.dumps({"code": status.value, "message": message}).encode()
+
+
+class ResponseError(Exception):
+    """What an application sends is no response; the application is to blame."""
+
+
+class RequestHead(Struct, frozen=True, gc=False):
+    """What a request says before its body."""
+
+    method: str
+    #: ``1.0``, ``1.1`` or ``2``.
+    version: str
+    path: str
+    raw_path: bytes
+    query: bytes
+    #: Names, in lower case, and values, in order.
+    headers: list[Header]
+    #: Whether the client wants to use the connection again.
+    keep_alive: bool
+    #: Whether the client waits for a word before it sends the body.
+    expects_continue: bool
+
+
+class Response(Protocol):
+    """Makes of ASGI's messages what a connection sends."""
+
+    #: Whether the connection can be used again afterwards.
+    keep_alive: bool
+    #: Whether the head was given out.
+    opened: bool
+    #: Whether all of it was given out.
+    complete: bool
+
+    def start(self, message: Message) -> None:
+        """Take status and headers.
+
+        Raises:
+            ResponseError: there is a head already.
+        """
+
+    def proceed(self, body: bytes, *, more: bool, date: bytes) -> bytes:
+        """Take a piece of the body, and give what the connection is to write now.
+
+        Args:
+            body: the piece.
+            more: whether there are more pieces to come.
+            date: the date, as the wire has it.
+
+        Raises:
+            ResponseError: the piece does not fit what came before it, or the head is not legal.
+        """
+
+
 class Wire(Protocol):
-    """The connection that an exchange belongs to."""
+    """What carries an exchange: a connection, or a stream of one."""
 
     @property
     def date(self) -> bytes:
-        """The header with the current date."""
+        """The current date, as the responses of this wire have it."""
 
     @property
     def writable(self) -> asyncio.Event:
         """Set while the client takes what it is sent."""
 
+    def invite(self) -> None:
+        """Tell the client to send the body."""
+
     def write(self, content: bytes) -> None:
-        """Send bytes, or keep them until they can be sent."""
+        """Send what the response gave out, or keep it until it can be sent."""
 
     def consumed(self) -> None:
         """Take note that the application took what was received of the body."""
@@ -46,8 +114,9 @@ class Exchange:
     """A request whose head is known, and the response to it.
 
     Args:
-        wire: the connection.
+        wire: what carries it.
         head: the request's head.
+        response: makes of what the application answers what the wire sends.
     """
 
     __slots__ = (
@@ -56,6 +125,7 @@ class Exchange:
         "_expects_continue",
         "_gone",
         "_head",
+        "_listener",
         "_news",
         "_on_disconnect",
         "_wire",
@@ -65,7 +135,7 @@ class Exchange:
         "task",
     )
 
-    def __init__(self, wire: Wire, head: RequestHead) -> None:
+    def __init__(self, wire: Wire, head: RequestHead, response: Response) -> None:
         self._wire = wire
         self._head = head
         self._expects_continue = head.expects_continue
@@ -76,7 +146,9 @@ class Exchange:
         #: Wakes the application when something arrives; made when it first waits.
         self._news: asyncio.Event | None = None
         self._on_disconnect: Callable[[], None] | None = None
-        self.response = Response(head.method, head.version, keep_alive=head.keep_alive)
+        #: Takes the body as it arrives, if the application asked for that.
+        self._listener: Callable[[bytes, bool], None] | None = None
+        self.response = response
         #: Size of what arrived and was not given to the application yet, in bytes.
         self.buffered = 0
         #: Whether the whole request was received.
@@ -108,6 +180,8 @@ class Exchange:
             if not self._gone:
                 logger.exception("an application failed to answer a request")
         finally:
+            # What goes in circles waits for the garbage collector.
+            self._listener = self._on_disconnect = None
             self._wire.finished(self, status)
 
     def _scope(self, connection: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +198,7 @@ class Exchange:
         scope["raw_path"] = head.raw_path
         scope["query_string"] = head.query
         scope["headers"] = head.headers
-        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect}
+        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect, STREAM_EXTENSION: self}
         return scope
 
     @property
@@ -161,6 +235,15 @@ class Exchange:
     def _wake(self) -> None:
         if self._news is not None:
             self._news.set()
+        elif self._listener is not None:
+            self._give_body(self._listener)
+
+    def _give_body(self, listener: Callable[[bytes, bool], None]) -> None:
+        """Give what arrived of the body to the application, if there is any of it."""
+        if self._gone or self.response.complete or not self._has_news():
+            return
+        body = self._take_chunks()
+        listener(body, not self.received)
 
     def _tell_disconnect(self) -> None:
         if self._on_disconnect is not None:
@@ -174,23 +257,36 @@ class Exchange:
         if self._gone and callback is not None:
             asyncio.get_running_loop().call_soon(self._tell_disconnect)
 
+    def listen(
+        self, on_body: Callable[[bytes, bool], None], on_disconnect: Callable[[], None]
+    ) -> None:
+        """Have functions called with the body, and at its end, in place of :meth:`receive`."""
+        self._listener = on_body
+        self.watch_disconnect(on_disconnect)
+        if self._has_news():
+            asyncio.get_running_loop().call_soon(self._wake)
+
     async def receive(self) -> Message:
         """Give what arrived of the body; after the body, wait for the end of the exchange."""
         while not self._has_news():
             if self._expects_continue and not self.response.opened:
                 self._expects_continue = False
-                self._wire.write(CONTINUE)
+                self._wire.invite()
             if self._news is None:
                 self._news = asyncio.Event()
             self._news.clear()
             await self._news.wait()
         if self._gone or self.response.complete:
             return {"type": "http.disconnect"}
+        body = self._take_chunks()
+        return {"type": "http.request", "body": body, "more_body": not self.received}
+
+    def _take_chunks(self) -> bytes:
         body = b"".join(self._chunks)
         self._drop_body()
         self._body_given = self.received
         self._wire.consumed()
-        return {"type": "http.request", "body": body, "more_body": not self.received}
+        return body
 
     def _has_news(self) -> bool:
         if self._chunks or self._gone or self.response.complete:
@@ -204,14 +300,23 @@ class Exchange:
             ResponseError: the piece does not fit what came before it.
             ConnectionResetError: the client went away.
         """
+        if message["type"] == "http.response.body" and not self._wire.writable.is_set():
+            await self._wire.writable.wait()
+        self.answer(message)
+
+    def answer(self, message: Message) -> None:
+        """Take a piece of the response at once, however much of it still waits to be sent.
+
+        Raises:
+            ResponseError: the piece does not fit what came before it.
+            ConnectionResetError: the client went away.
+        """
         kind = message["type"]
         if kind == "http.response.start":
             self.response.start(message)
             return
         if kind != "http.response.body":
             raise ResponseError(f"'{kind}' is nothing that can be sent here")
-        if not self._wire.writable.is_set():
-            await self._wire.writable.wait()
         if self._gone:
             raise ConnectionResetError("the client went away")
         self._proceed(message.get("body", b""), more=message.get("more_body", False))

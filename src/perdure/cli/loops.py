@@ -1,0 +1,103 @@
+"""The event loop of a command that serves, and how it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import click
+
+from perdure.cli.errors import EXIT_SERVER
+from perdure.server.open_files import raise_limit
+
+#: How long a stop may take beyond what its own limit allows, in seconds. It only does when
+#: something that cannot be interrupted, such as a disk, does not answer.
+STUCK_S: Final = 5.0
+
+
+class Watchdog:
+    """Ends the process when a stop does not come to its end.
+
+    Args:
+        limit_s: how long a stop may take, in seconds.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._timer: threading.Timer | None = None
+
+    def watch(self) -> None:
+        """Begin to count: the process was asked to stop."""
+        # A thread, for the event loop may be what is stuck.
+        self._timer = threading.Timer(self._limit_s, self._leave)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def rest(self) -> None:
+        """Stop counting: the stop has come to its end."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _leave(self) -> None:
+        click.echo(
+            f"error: the stop has not come to its end within {self._limit_s:g} s: the disk or the "
+            "application does not answer. Leaving all the same; what was acknowledged is durable",
+            err=True,
+        )
+        os._exit(EXIT_SERVER)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None = None) -> None:
+    """Run on the fastest event loop there is.
+
+    Args:
+        main: what to run.
+        watchdog: rests once that, and all threads of the loop, have ended.
+    """
+    raise_limit()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        _run(main)
+    finally:
+        if watchdog is not None:
+            watchdog.rest()
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        import uvloop  # noqa: PLC0415 - there is none for Windows
+    except ImportError:
+        asyncio.run(main())
+    else:
+        uvloop.run(main())
+
+
+def stop_signal(watchdog: Watchdog | None = None) -> asyncio.Future[Any]:
+    """Give a future that is done when the process is asked to stop; asked twice, it exits.
+
+    Args:
+        watchdog: bounds the stop.
+    """
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[Any] = loop.create_future()
+
+    def asked(number: signal.Signals) -> None:
+        if stop.done():
+            # What is acknowledged is durable: leaving at once costs only time at the next start.
+            sys.exit(128 + number)
+        click.echo("stopping; once more to leave at once", err=True)
+        if watchdog is not None:
+            watchdog.watch()
+        stop.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
+            loop.add_signal_handler(number, asked, number)
+    return stop

@@ -1,0 +1,45 @@
+"""How much a client may ask of a connection without bringing anything.
+
+Frames that bring nothing (PING, SETTINGS, empty ones, requests that are taken back at once) cost a
+server more than their client. They are paid from a budget that is filled by time, and by work that
+both sides had something of; a client that has overdrawn it is no client.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: What a client has at the beginning, and may save at the most.
+BUDGET_MAX: Final = 1000
+#: What it gains by a second, and by a frame with content or an answered request.
+EARNED_BY_SECOND: Final = 100
+EARNED_BY_CONTENT: Final = 10
+#: What a request costs that is taken back, or that is none.
+RESET_COST: Final = 10
+
+
+class Budget:
+    """The budget of one connection.
+
+    Args:
+        now: the time, in seconds.
+    """
+
+    __slots__ = ("_left", "_since")
+
+    def __init__(self, now: float) -> None:
+        self._left = BUDGET_MAX
+        self._since = now
+
+    def earn(self) -> None:
+        """Take note of a frame with content, or of a request that was answered."""
+        self._left = min(BUDGET_MAX, self._left + EARNED_BY_CONTENT)
+
+    def spend(self, cost: int, now: float) -> bool:
+        """Pay, and tell whether there was enough."""
+        if self._left < cost:
+            seconds = int(now - self._since)
+            self._since += seconds
+            self._left = min(BUDGET_MAX, self._left + seconds * EARNED_BY_SECOND)
+        self._left -= cost
+        return self._left >= 0

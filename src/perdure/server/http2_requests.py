@@ -1,0 +1,155 @@
+"""Heads of requests in HTTP/2: blocks in, heads out, or why they are none (RFC 9113, 8)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from jh2._hazmat import Decoder
+
+from perdure.server.exchanges import Header, RequestHead
+from perdure.server.http1_requests import HEAD_BYTES_MAX
+from perdure.server.http1_text import split_target
+from perdure.transport.http2_frames import ErrorCode, PeerError
+
+_PSEUDO: Final = frozenset({b":method", b":scheme", b":authority", b":path"})
+#: Headers about one connection, which HTTP/2 says in other ways.
+_OF_CONNECTIONS: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_NO_VALUE: Final = re.compile(rb"[\x00\r\n]|^[ \t]|[ \t]$")
+
+
+class MalformedError(Exception):
+    """A request breaks the rules; its stream ends, the connection goes on."""
+
+
+class IncomingRequest(NamedTuple):
+    """What comes before a body."""
+
+    head: RequestHead
+    #: How many bytes the body is to have, if the head says so.
+    body_bytes: int | None
+
+
+class HeadDecoder:
+    """The compression state of what one client sends."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(HEAD_BYTES_MAX)
+
+    def decode(self, block: bytes) -> list[Header]:
+        """Decompress a block; each has to be, even if nobody wants it any more.
+
+        Raises:
+            PeerError: it cannot be, or is too long; nothing after it can be read.
+        """
+        try:
+            return [(name, value) for name, value, _ in self._decoder.decode(block, True)]
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of the codec's is no Exception
+            reason = f"a header block cannot be read: {error}"
+            raise PeerError(ErrorCode.COMPRESSION_ERROR, reason) from error
+
+
+def read_request(fields: list[Header], *, ended: bool) -> IncomingRequest:
+    """Make a request's head of its fields.
+
+    Args:
+        fields: names and values, in order.
+        ended: whether no body follows.
+
+    Raises:
+        MalformedError: they are none.
+    """
+    pseudo, headers = _divide(fields)
+    try:
+        method, raw_target = pseudo[b":method"], pseudo[b":path"]
+        pseudo[b":scheme"]
+        path, raw_path, query = split_target(raw_target)
+    except KeyError as error:
+        raise MalformedError(f"the request has no {error.args[0].decode()}") from None
+    except ValueError as error:
+        raise MalformedError(str(error)) from error
+    if not _NAME.fullmatch(method.lower()):
+        raise MalformedError("the method is no word")
+    headers = _as_http1(pseudo.get(b":authority"), headers)
+    body_bytes, expects = _framing(headers)
+    if ended and body_bytes:
+        raise MalformedError("a body is declared, and does not come")
+    head = RequestHead(
+        method.decode(),
+        "2",
+        path,
+        raw_path,
+        query,
+        headers,
+        keep_alive=True,
+        expects_continue=expects,
+    )
+    return IncomingRequest(head, body_bytes)
+
+
+def check_trailers(fields: list[Header], *, ended: bool) -> None:
+    """Look at what comes after a body, which is dropped.
+
+    Raises:
+        MalformedError: it may not stand there.
+    """
+    pseudo, _ = _divide(fields)
+    if pseudo or not ended:
+        raise MalformedError("the request has a second head")
+
+
+def _divide(fields: list[Header]) -> tuple[dict[bytes, bytes], list[Header]]:
+    """Tell pseudo-headers, which come first, from headers, and look at both."""
+    pseudo: dict[bytes, bytes] = {}
+    headers: list[Header] = []
+    for name, value in fields:
+        if _NO_VALUE.search(value):
+            raise MalformedError("a header has a value that cannot be sent on")
+        if not name.startswith(b":"):
+            _check(name, value)
+            headers.append((name, value))
+        elif headers or name in pseudo or name not in _PSEUDO or not value:
+            raise MalformedError("a pseudo-header is misplaced, unknown or empty")
+        else:
+            pseudo[name] = value
+    return pseudo, headers
+
+
+def _check(name: bytes, value: bytes) -> None:
+    if not _NAME.fullmatch(name):
+        raise MalformedError("the name of a header has signs or capitals that it may not have")
+    if name in _OF_CONNECTIONS or (name == b"te" and value != b"trailers"):
+        raise MalformedError("a header is about a connection of HTTP/1.1")
+
+
+def _as_http1(authority: bytes | None, headers: list[Header]) -> list[Header]:
+    """Give the headers that HTTP/1.1 would have: a host, and cookies in one piece."""
+    cookies = [value for name, value in headers if name == b"cookie"]
+    if len(cookies) > 1:
+        headers = [header for header in headers if header[0] != b"cookie"]
+        headers.append((b"cookie", b"; ".join(cookies)))
+    if authority is None:
+        return headers
+    return [(b"host", authority), *(header for header in headers if header[0] != b"host")]
+
+
+def _framing(headers: list[Header]) -> tuple[int | None, bool]:
+    """Give the length that the body is to have, and whether the client waits to send it."""
+    lengths = set()
+    expects = False
+    for name, value in headers:
+        if name == b"content-length":
+            lengths.add(value)
+        elif name == b"expect":
+            expects = value.lower() == b"100-continue"
+    if not lengths:
+        return None, expects
+    length = lengths.pop()
+    if lengths or not length.isdigit() or len(length) > 18:
+        raise MalformedError("the content-length is no number, or more than one")
+    return int(length), expects

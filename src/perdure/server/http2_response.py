@@ -1,0 +1,81 @@
+"""One response in HTTP/2: ASGI's messages in; the fields of its head, and its body, out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from perdure.server.exchanges import Header, Message, ResponseError
+
+#: Headers that are the connection's to write, or that HTTP/2 does without.
+_DROPPED: Final = frozenset(
+    {b"connection", b"date", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
+_LINE_BREAK: Final = re.compile(rb"[\x00\r\n]")
+
+
+class Http2Response:
+    """The response to one request.
+
+    Args:
+        method: the request's method.
+    """
+
+    __slots__ = ("_bodiless", "_headers", "_remaining", "_status", "complete", "fields", "opened")
+
+    #: Streams end by themselves; the connection goes on.
+    keep_alive = True
+
+    def __init__(self, method: str) -> None:
+        self._bodiless = method == "HEAD"
+        self._status: int | None = None
+        self._headers: Iterable[Header] = ()
+        #: Bytes of the body that are still to come; None if nobody knows.
+        self._remaining: int | None = None
+        #: The head, once it was given out.
+        self.fields: list[Header] = []
+        self.opened = False
+        self.complete = False
+
+    def start(self, message: Message) -> None:
+        """Take status and headers."""
+        if self._status is not None:
+            raise ResponseError("a response began twice")
+        self._status = message["status"]
+        self._headers = message.get("headers", ())
+
+    def proceed(self, body: bytes, *, more: bool, date: bytes) -> bytes:
+        """Take a piece of the body, and give what of it is to be sent."""
+        if self.complete:
+            raise ResponseError("a response goes on after its end")
+        if not self.opened:
+            self.fields = self._open(date, None if more else len(body))
+            self.opened = True
+        self.complete = not more
+        if self._bodiless:
+            return b""
+        if self._remaining is not None:
+            self._remaining -= len(body)
+            if self._remaining < 0 or (self._remaining and not more):
+                raise ResponseError("a response has another length than it declares")
+        return body
+
+    def _open(self, date: bytes, length: int | None) -> list[Header]:
+        """Write the head; the length is that of a body in one piece."""
+        if self._status is None:
+            raise ResponseError("a response has a body before it began")
+        fields = [(b":status", b"%d" % self._status), (b"date", date)]
+        for name, value in self._headers:
+            if _LINE_BREAK.search(name) or _LINE_BREAK.search(value):
+                raise ResponseError("a header contains a line break")
+            if name == b"content-length":
+                length = int(value)
+            elif name not in _DROPPED:
+                fields.append((name.lower(), value))
+        if self._status in (204, 304):
+            self._bodiless = True
+        elif length is not None:
+            fields.append((b"content-length", b"%d" % length))
+            self._remaining = length
+        return fields

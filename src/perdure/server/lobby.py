@@ -1,0 +1,97 @@
+"""What the connections behind a door share: the application, the time, and what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from perdure.server.exchanges import Application, Exchange
+from perdure.server.open_files import CONNECTIONS_MAX
+
+
+class Guest(Protocol):
+    """A connection, as the door sees it."""
+
+    def shutdown(self) -> None:
+        """Take no more requests, and end when those under way are answered."""
+
+    def close(self) -> None:
+        """End when everything written was sent."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+    def expire(self, before: float) -> None:
+        """End if the client has owed us something since before that, by the loop's time."""
+
+
+class Lobby:
+    """What the connections behind a door share.
+
+    Args:
+        application: what answers requests.
+        connections_max: how many connections are kept at the same time.
+    """
+
+    def __init__(self, application: Application, connections_max: int = CONNECTIONS_MAX) -> None:
+        self.application = application
+        self.connections_max = connections_max
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Guest] = set()
+        #: Requests under way.
+        self.tasks: set[asyncio.Task[None]] = set()
+        #: Whether the door has closed behind those who are in.
+        self.closed = False
+        #: Set when the last connection was lost.
+        self.deserted = asyncio.Event()
+        self.read_clocks()
+
+    def read_clocks(self) -> None:
+        """Read the clocks for all connections; to be called about once a second."""
+        #: The loop's time, as of the last reading.
+        self.now = self.loop.time()
+        #: The date as headers have it, and as a line of HTTP/1.1.
+        self.date = formatdate(time.time(), usegmt=True).encode()
+        self.date_line = b"date: " + self.date
+
+    def expire(self, patience_s: float) -> None:
+        """End the connections whose client has kept us waiting for longer than that."""
+        for connection in tuple(self.connections):
+            connection.expire(self.now - patience_s)
+
+    def leave(self, connection: Guest) -> None:
+        """Take note that a connection was lost."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self.deserted.set()
+
+    def serve(self, exchange: Exchange, scope: dict[str, Any]) -> None:
+        """Have the application answer.
+
+        Args:
+            exchange: request and response.
+            scope: what ASGI wants to know about the connection.
+        """
+        task = self.loop.create_task(exchange.run(self.application, scope))
+        if not task.done():  # as it may be where tasks start eagerly
+            exchange.task = task
+            self.tasks.add(task)
+
+
+def connection_scope(transport: asyncio.BaseTransport) -> dict[str, Any]:
+    """Give what ASGI wants to know about a connection."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "scheme": "http",
+        "root_path": "",
+        "client": _address(transport.get_extra_info("peername")),
+        "server": _address(transport.get_extra_info("sockname")),
+    }
+
+
+def _address(address: Any) -> tuple[str, int] | None:
+    """Give host and port as ASGI has them."""
+    return (address[0], address[1]) if isinstance(address, tuple) else None
