@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+from bad_disk import BadDisk
 from crash_server import Server
 from test_sigkill import CLIENTS, Clients, check
 
@@ -35,7 +36,10 @@ class Laboratory:
     def __init__(self, folder: Path, *, small_disk: bool, seed: int) -> None:
         self.chance = random.Random(seed)
         self.disk = folder
-        self.server = Server("crash_shop:app", folder / "data", folder.parent / "server.log")
+        self.bad_disk = BadDisk(folder.parent) if BadDisk.possible() else None
+        environment = self.bad_disk.environment if self.bad_disk else {}
+        log = folder.parent / "server.log"
+        self.server = Server("crash_shop:app", folder / "data", log, environment)
         self.clients = Clients(self.server, self.chance)
         self.done: Counter[str] = Counter()
         self._troubles: dict[str, Callable[[], Awaitable[None]]] = {
@@ -45,6 +49,8 @@ class Laboratory:
         }
         if small_disk:
             self._troubles["disk full"] = self.fill_disk
+        if self.bad_disk is not None:
+            self._troubles["syncs failed"] = self.fail_syncs
 
     async def run(self, minutes: float) -> None:
         """Do rounds of trouble, each followed by a look into the books."""
@@ -113,6 +119,17 @@ class Laboratory:
             self.done["gave up"] += 1
             await self.start()
 
+    async def fail_syncs(self) -> None:
+        """Let every sync fail, until the server has said why it stops, and stopped."""
+        assert self.bad_disk is not None
+        self.bad_disk.go_bad()
+        code = await asyncio.to_thread(self.process().wait, 60)
+        text = self.server.log.read_text()[-4000:]
+        assert code != 0, f"a server whose syncs fail ended as if all were well: {text}"
+        assert "the log cannot be written" in text, text
+        self.bad_disk.recover()
+        await self.start()
+
     def process(self) -> subprocess.Popen[bytes]:
         assert self.server.process is not None
         return self.server.process
@@ -149,8 +166,10 @@ def laboratory_disk() -> Iterator[tuple[Path, bool]]:
 
 async def work(minutes: float, seed: int) -> None:
     with laboratory_disk() as (folder, small_disk):
-        say(f"seed {seed}; the disk {'can' if small_disk else 'cannot'} be filled")
         laboratory = Laboratory(folder, small_disk=small_disk, seed=seed)
+        filled = "can" if small_disk else "cannot"
+        failing = "can" if laboratory.bad_disk else "cannot"
+        say(f"seed {seed}; the disk {filled} be filled, its syncs {failing} fail")
         try:
             await laboratory.run(minutes)
         finally:

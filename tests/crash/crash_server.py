@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -23,10 +24,13 @@ def free_port() -> int:
 
 
 class Server:
-    """``perdure dev`` in a process of its own."""
+    """``perdure dev`` in a process of its own; ``environment`` is what it has beside ours."""
 
-    def __init__(self, target: str, data_dir: Path, log: Path) -> None:
+    def __init__(
+        self, target: str, data_dir: Path, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.target = target
+        self.environment = environment or {}
         self.data_dir = data_dir
         self.log = log
         self.ingress_port = free_port()
@@ -59,7 +63,7 @@ class Server:
                     str(self.data_dir),
                 ],
                 cwd=HERE,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
                 stdout=output,
                 stderr=output,
             )

@@ -22,6 +22,7 @@ from perdure.protocol.ids import (
     workflow_run_id,
 )
 from perdure.protocol.messages import Failure, Input, Value
+from simworld import door
 from simworld.history import History
 from simworld.network import LostError, Network
 from simworld.plan import Scenario
@@ -85,6 +86,8 @@ class Clients:
             await getattr(self, f"play_{scenario.kind}")(scenario)
         except Violation as violation:
             self._history.accuse(violation.promise, f"scenario {scenario.number}: {violation.what}")
+        except Exception as error:  # noqa: BLE001 - or nobody would ever hear of it
+            self._history.accuse("clients understand", f"scenario {scenario.number}: {error!r}")
         self._history.answered += 1
         self.unfinished -= 1
 
@@ -144,6 +147,11 @@ class Clients:
             invocation_id = idempotent_id("Ledger", "append", line, scenario.key)
             await self._network.insist(lambda requests, i=invocation_id: stop(requests, i))
         await asyncio.gather(*tasks)
+
+    async def play_burst(self, scenario: Scenario) -> None:
+        """Write many lines, all at once: the line before the ledger grows long."""
+        lines = [f"burst {scenario.number}/{copy}" for copy in range(15 * scenario.copies)]
+        await asyncio.gather(*[self._append(scenario, line, 0) for line in lines])
 
     async def play_read(self, scenario: Scenario) -> None:
         """Read a ledger."""
@@ -224,9 +232,35 @@ class Clients:
         if verdict not in (Verdict.DONE, Verdict.NOT_FOUND):
             raise Violation("verdict", f"purging gave {verdict}")
         # An answer that was lost leaves a request behind that may find the key free again.
-        output = await self._network.insist(lambda requests: _output(requests, invocation_id))
+        output = await self._network.insist(
+            lambda requests: _output(requests, invocation_id), leader=True
+        )
         if output is not None:
             raise Violation("purge", f"{invocation_text(invocation_id)} is still known")
+
+    async def play_purge_journal(self, scenario: Scenario) -> None:
+        """Forget how something came about; what came of it stays."""
+        answer = await self.play_call(scenario)
+        invocation_id = self._id(scenario, "Player", "")
+        verdict = await self._network.insist(lambda requests: requests.purge_journal(invocation_id))
+        if verdict not in (Verdict.DONE, Verdict.NOT_FOUND):
+            raise Violation("verdict", f"purging the journal gave {verdict}")
+        again = await self._call(scenario, "Player", "")
+        self._check_same(scenario, [answer, again])
+
+    async def play_edit(self, scenario: Scenario) -> None:
+        """Replace the state of an object from outside, while handlers look at it."""
+        shelf = f"shelf {scenario.number}"
+        looks = [asyncio.create_task(self._look(shelf, scenario)) for _ in range(scenario.copies)]
+        labels = [f"label {number}" for number in range(1 + scenario.copies)]
+        for label in labels:
+            await self._edit(shelf, label, None)
+            await asyncio.sleep(scenario.after_s)
+        await self._edit(shelf, "never", "0123456789abcdef")
+        seen = [await look for look in looks]
+        last = await self._look(shelf, scenario)
+        if last != labels[-1] or not {*seen} <= {"", *labels}:
+            raise Violation("edits", f"{shelf} showed {seen} and then {last!r} after {labels}")
 
     async def play_later(self, scenario: Scenario) -> None:
         """Write a line not before a time."""
@@ -259,19 +293,20 @@ class Clients:
         return idempotent_id(service, "play", f"key {scenario.number}", key or None)
 
     async def _call(self, scenario: Scenario, service: str, key: str) -> Any:
-        answer = await self._network.insist(
-            lambda requests: requests.call(
-                request(
-                    requests,
-                    service,
-                    "play",
-                    scenario.program,
-                    key=key,
-                    idempotency_key=f"key {scenario.number}",
-                )
-            )
-        )
-        return read(answer)
+        once = f"key {scenario.number}"
+        return await self._once(service, key, "play", scenario.program, once)
+
+    async def _once(self, service: str, key: str, handler: str, argument: Any, once: str) -> Any:
+        """Call under an idempotency key, at the door or past it."""
+
+        async def ask(requests: Requests) -> Answer:
+            if self._network.takes_the_door():
+                path = (service, key, handler) if key else (service, handler)
+                return await door.call(requests, path, json.dumps(argument).encode(), once)
+            body = request(requests, service, handler, argument, key=key, idempotency_key=once)
+            return await requests.call(body)
+
+        return read(await self._network.insist(ask))
 
     def _check_same(self, scenario: Scenario, answers: list[Any]) -> None:
         if any(answer != answers[0] for answer in answers):
@@ -287,20 +322,7 @@ class Clients:
     async def _append(self, scenario: Scenario, line: str, pause_ms: int) -> Any:
         self._history.issue(scenario.key, line)
         asked = self._history.now_s
-        answer = read(
-            await self._network.insist(
-                lambda requests: requests.call(
-                    request(
-                        requests,
-                        "Ledger",
-                        "append",
-                        [line, pause_ms, False],
-                        key=scenario.key,
-                        idempotency_key=line,
-                    )
-                )
-            )
-        )
+        answer = await self._once("Ledger", scenario.key, "append", [line, pause_ms, False], line)
         if isinstance(answer, Failure):
             return answer
         self._history.placed(scenario.key, line, answer)
@@ -312,6 +334,24 @@ class Clients:
         if isinstance(answer, Failure) and answer.message not in STOPPED:
             raise Violation("result", f"{line} failed: {answer.message}")
 
+    async def _edit(self, shelf: str, label: str, version: str | None) -> None:
+        rows = {name: json.dumps(label).encode() for name in (b"left", b"right")}
+        verdict = await self._network.insist(
+            lambda requests: requests.mutate_state("Shelf", shelf, rows, version)
+        )
+        allowed = {Verdict.DONE, Verdict.ACCEPTED}
+        if version is not None:
+            allowed = {Verdict.STATE_CHANGED, Verdict.ACCEPTED}
+        if verdict not in allowed:
+            raise Violation("verdict", f"editing gave {verdict}")
+
+    async def _look(self, shelf: str, scenario: Scenario) -> Any:
+        pause_ms = int(scenario.after_s * 1000)
+        answer = await self._network.insist(
+            lambda requests: requests.call(request(requests, "Shelf", "look", pause_ms, key=shelf))
+        )
+        return read(answer)
+
     async def _answer_flow(self, name: str, text: str) -> bool:
         answer = await self._network.insist(
             lambda requests: requests.call(
@@ -321,7 +361,9 @@ class Clients:
         return bool(read(answer))
 
     async def _attach(self, invocation_id: InvocationId) -> Answer:
-        answer = await self._network.insist(lambda requests: requests.attach(invocation_id))
+        answer = await self._network.insist(
+            lambda requests: requests.attach(invocation_id), leader=True
+        )
         if answer is None:
             raise Violation("lost invocation", f"{invocation_text(invocation_id)} is unknown")
         return answer

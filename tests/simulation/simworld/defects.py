@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from unittest import mock
 
-from simworld.planted import keys, messages, sdk, storage
+from simworld.planted import edits, keys, messages, sdk, storage, streams
 from simworld.planted.change import Change
 
 
@@ -84,5 +84,24 @@ DEFECTS: tuple[Defect, ...] = tuple(
         (sdk.see_before_durable, "I1"),
         (sdk.suspend_for_nothing, "I6"),
         (sdk.keep_the_slot, "no growth"),
+        (storage.believe_what_is_damaged, "I2"),
+        (storage.believe_a_damaged_header, "I1"),
+        (storage.cut_what_is_damaged, "I1"),
+        (storage.skip_what_is_damaged, "I2"),
+        (storage.take_a_refusal_for_a_success, "I3"),
+        (edits.edit_what_is_held, "I5"),
+        (edits.forget_an_edit_in_line, "I6"),
+        (edits.edit_any_version, "I7"),
+        (edits.edit_only_what_is_new, "I2"),
+        (edits.clear_all_but_the_first, "I2"),
+        (edits.purge_the_result_with_the_journal, "I7"),
+        (edits.purge_the_journal_of_who_runs, "replay"),
+        (streams.forget_half_a_message, "wire"),
+        (streams.say_again_what_was_not_said, "wire"),
+        (streams.announce_a_shorter_journal, "replay"),
+        (streams.swallow_the_second_message, "wire"),
+        (streams.end_with_the_stream, "finish"),
+        (streams.run_on_the_newest, "one deployment"),
+        (streams.forget_where_it_runs, "one deployment"),
     )
 )

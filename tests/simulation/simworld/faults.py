@@ -6,36 +6,32 @@ import errno
 from collections.abc import Callable
 from typing import Protocol
 
-from perdure.core.model.invocations import Retention, Running
-from perdure.core.model.records import (
-    Cancel,
-    Invoke,
-    Kill,
-    Progress,
-    Record,
-    RecordBody,
-    TimerFired,
-)
-from perdure.core.model.targets import HandlerKind, Target
-from perdure.engine.engine import Engine
-from perdure.protocol.ids import InvocationId
-from perdure.protocol.messages import Input, Value
 from simworld.hardware import Hardware
 from simworld.node import Node
-from simworld.storage import decode_record, encode_record
+from simworld.processes import Processes
+from simworld.records import may_be_repeated
+from simworld.releases import Releases
+from simworld.remote import Fleet
+from simworld.storage import decode_record
 
 #: By how much a clock jumps, in milliseconds.
 JUMPS_MS = (50, 3_000, 300_000)
 GRACES_S = (0.0, 0.05, 2.0)
+#: For how long a leader may take itself for one although it is none.
+IGNORANCE_S = (0.05, 0.5, 3.0)
 
 
 class Victim(Protocol):
     """The world, as far as faults touch it."""
 
     hardware: Hardware
-    node: Node | None
-    #: Records of an old leader to be found in the log by the next process.
-    stale_due: int
+    processes: Processes
+    app: Releases
+    fleet: Fleet
+
+    @property
+    def node(self) -> Node | None:
+        """The process that leads."""
 
 
 def strike(world: Victim, kind: str, number: int) -> None:
@@ -96,8 +92,18 @@ def _stop(world: Victim, number: int) -> None:
 
 def _stale_leader(world: Victim, number: int) -> None:
     """The process dies, and its predecessor's last words reach the log after all."""
-    world.stale_due = 1 + number % 4
+    world.processes.stale_due = 1 + number % 4
     _crash(world, number)
+
+
+def _bit_flip(world: Victim, number: int) -> None:
+    """The process dies, and what it leaves is not what it wrote."""
+    world.processes.flips_due = 1 + number % 2
+    _crash(world, number)
+
+
+def _second_leader(world: Victim, number: int) -> None:
+    world.processes.usurp(IGNORANCE_S[number % len(IGNORANCE_S)])
 
 
 def _echo(world: Victim, number: int) -> None:
@@ -113,38 +119,15 @@ def _echo(world: Victim, number: int) -> None:
             node.engine.partition.propose(body)
 
 
-def may_be_repeated(engine: Engine, body: RecordBody) -> bool:
-    """Tell what may come twice, and is to have no effect the second time."""
-    if isinstance(body, TimerFired):
-        return True
-    if not isinstance(body, Progress):
-        return False
-    row = engine.partition.tables.invocations.get(body.invocation_id)
-    return row is None or row.attempt != body.attempt or not isinstance(row.status, Running)
+def _release(world: Victim, _number: int) -> None:
+    """Put a new release into service, while the older one is at work."""
+    world.app.release()
+    if world.node is not None and world.node.serving:
+        world.node.release()
 
 
-def stale_records(hardware: Hardware, count: int) -> list[bytes]:
-    """Make records of a leader that was superseded long ago."""
-    truth, random = hardware.truth, hardware.random("stale")
-    if truth.epoch < 2:
-        return []
-    epoch = random.randint(1, truth.epoch - 1)
-    known = [decode_record(encoded) for encoded in random.choices(truth.records, k=count)]
-    bodies: list[RecordBody] = []
-    for number, record in enumerate(known):
-        victim = getattr(record.body, "invocation_id", None)
-        line = f"ghost {len(truth.records)} {number}".encode()
-        ghost: RecordBody = Invoke(
-            InvocationId(line.ljust(24, b".")[:24]),
-            Target("Ledger", "append", HandlerKind.EXCLUSIVE, "red"),
-            Input(Value(b'["' + line + b'",0,false]')),
-            Retention(86_400_000, 86_400_000),
-        )
-        choices = [record.body]
-        if victim is not None:
-            choices += [Kill(victim), Cancel(victim)]
-        bodies += [ghost, random.choice(choices)]
-    return [encode_record(Record(epoch, hardware.now_ms(), body)) for body in bodies]
+def _service_crash(world: Victim, number: int) -> None:
+    world.fleet.crash(number)
 
 
 _FAULTS: dict[str, Callable[[Victim, int], None]] = {
@@ -160,5 +143,9 @@ _FAULTS: dict[str, Callable[[Victim, int], None]] = {
     "clock back": _clock_back,
     "stop": _stop,
     "stale leader": _stale_leader,
+    "second leader": _second_leader,
+    "bit flip": _bit_flip,
     "echo": _echo,
+    "release": _release,
+    "service crash": _service_crash,
 }

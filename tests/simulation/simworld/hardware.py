@@ -8,6 +8,7 @@ from typing import Any
 from simulated_disk import SimulatedDisk
 
 from perdure.storage.document import MemoryDocument
+from simworld.damage import Flip
 from simworld.history import History
 from simworld.loop import Scheduler, SimLoop
 from simworld.plan import Plan
@@ -20,16 +21,18 @@ EPOCH_MS = 1_700_000_000_000
 class Hardware:
     """The simulated machine, and the network around it."""
 
-    def __init__(self, plan: Plan, history: History) -> None:
+    def __init__(self, plan: Plan, history: History, scheduler: Scheduler) -> None:
         self.plan = plan
         self.history = history
-        self.scheduler = Scheduler()
+        self.scheduler = scheduler
         self.truth = Truth()
         self.disk = SimulatedDisk()
         self.store = SimStore.empty()
         self.document = MemoryDocument()
         #: By how much the machine's time of day is wrong.
         self.clock_error_ms = 0
+        #: Bits that flipped on the disk, and were not noticed yet.
+        self.flipped: list[Flip] = []
         #: Until when syncs take long.
         self.slow_until_s = 0.0
         self._streams: dict[str, Random] = {}

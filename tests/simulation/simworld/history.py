@@ -7,25 +7,28 @@ that contradicts an earlier one is a violation at once, the rest is judged at th
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from simworld.violations import Violation
 
 
 class History:
-    """The books of one run."""
+    """The books of one run; ``time`` gives the seconds since its beginning."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: Callable[[], float] = lambda: 0.0) -> None:
+        self._time = time
         #: (time, what, details): what a person reads of a run that failed.
         self.events: list[tuple[Any, ...]] = []
         self.violation: Violation | None = None
         #: The latest time of day that anybody could have read, in milliseconds since 1970.
         self.latest_ms = 0
-        self.now_s = 0.0
         self.executions: dict[tuple[str, str], int] = defaultdict(int)
         self.encounters: dict[tuple[str, str], int] = defaultdict(int)
         self.sights: dict[tuple[str, str], Any] = {}
         self.due_ms: dict[str, int] = {}
+        #: Where each invocation runs.
+        self.deployments: dict[str, str] = {}
         #: Lines that somebody meant to write, and the positions that were told, by ledger.
         self.issued: dict[str, set[str]] = defaultdict(set)
         self.positions: dict[str, dict[str, int]] = defaultdict(dict)
@@ -41,6 +44,11 @@ class History:
         self.sent: dict[str, set[str]] = defaultdict(set)
         self.answered = 0
 
+    @property
+    def now_s(self) -> float:
+        """The time, in seconds since the beginning."""
+        return self._time()
+
     def note(self, what: str, *details: Any) -> None:
         """Take down what happened."""
         self.events.append((self.now_s, what, *details))
@@ -53,9 +61,15 @@ class History:
 
     # -- Told by handlers
 
-    def execute(self, who: str, step: str) -> str:
-        """Execute a side effect; give its token."""
-        if (who, step) in self.sights:
+    def execute(self, who: str, step: str, *, late: bool = False) -> str:
+        """Execute a side effect; give its token.
+
+        Args:
+            who: whose step it is.
+            step: which one.
+            late: whether the attempt was given up while it was about to be executed.
+        """
+        if (who, step) in self.sights and not late:
             self.accuse("exactly once", f"step {step} of {who} ran again after it had been seen")
         self.executions[who, step] += 1
         token = f"{step}#{self.executions[who, step]}"
@@ -74,6 +88,12 @@ class History:
             self.note("sees", who, place, result)
         elif known != result:
             self.accuse("replay", f"{who} saw {known!r} at {place}, and later {result!r}")
+
+    def settle(self, who: str, deployment: str) -> None:
+        """Learn where an invocation runs that has got something durable: it stays there."""
+        known = self.deployments.setdefault(who, deployment)
+        if known != deployment:
+            self.accuse("one deployment", f"{who} began on {known} and runs on {deployment}")
 
     def issue(self, ledger: str, line: str) -> None:
         """Learn that somebody is about to write a line."""
@@ -97,6 +117,7 @@ class History:
 
     def forget(self, who: str) -> None:
         """Learn that an invocation was purged: its id may begin anew."""
+        self.deployments.pop(who, None)
         for book in (self.executions, self.encounters, self.sights):
             for key in [key for key in book if key[0] == who]:
                 del book[key]  # type: ignore[attr-defined]

@@ -43,19 +43,41 @@ class Soon(asyncio.Handle):
         self._source_traceback = None
 
 
+class Later(asyncio.TimerHandle):
+    """A callback in the queue of what has its time, without asyncio's debugging aids."""
+
+    __slots__ = ()
+
+    def __init__(self, when, callback, args, loop, context) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = False
+
+
 class Scheduler:
     """The time, and everything that is to happen at one."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.callbacks = 0
-        #: Called after each callback with the loop that ran it.
+        #: Called after each callback that counts, with the loop that ran it.
         self.after: Callable[[SimLoop], None] | None = None
+        #: Whether the callback that runs now does not count.
+        self.uncounted = False
         self._ready: deque[asyncio.Handle] = deque()
         self._timed: list[tuple[float, int, asyncio.Handle]] = []
         self._numbers = count()
         #: Callbacks that may still run before time has to go on.
         self._left = CALLBACKS_AT_ONCE_MAX
+
+    def time(self) -> float:
+        """Give the time since the beginning, in seconds."""
+        return self.now_s
 
     def soon(self, handle: asyncio.Handle) -> None:
         self._ready.append(handle)
@@ -86,7 +108,7 @@ class Scheduler:
         self._timed.clear()
 
     def _run_ready(self) -> None:
-        ready, after = self._ready, self.after
+        ready, after, running = self._ready, self.after, None
         while ready:
             handle = ready.popleft()
             loop = handle._loop
@@ -95,15 +117,18 @@ class Scheduler:
             self._left -= 1
             if not self._left:
                 raise SpinningError(f"time stands still at {self.now_s:.6f} s: {handle!r}")
-            self.callbacks += 1
-            _set_running_loop(loop)
+            if loop is not running:
+                _set_running_loop(loop)
+                running = loop
             try:
                 handle._context.run(handle._callback, *handle._args)
             except PowerCut:
                 loop.killed()
             except Exception as error:  # noqa: BLE001 - as any loop does
                 loop.call_exception_handler({"message": repr(handle), "exception": error})
-            if after is not None:
+            if self.uncounted:
+                self.uncounted = False
+            elif after is not None:
                 after(loop)
 
 
@@ -151,7 +176,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         return self.call_at(self.scheduler.now_s + delay, callback, *args, context=context)
 
     def call_at(self, when, callback, *args, context=None) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = Later(when, callback, args, self, context)
         if self.alive:
             self.scheduler.at(when, handle)
         return handle

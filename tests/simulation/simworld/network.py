@@ -11,7 +11,8 @@ from perdure.engine.errors import RefusalError
 from perdure.engine.requests import Requests
 from simworld.hardware import Hardware
 from simworld.loop import SimLoop
-from simworld.node import Node, answer_of
+from simworld.node import answer_of
+from simworld.processes import Processes
 
 T = TypeVar("T")
 
@@ -23,16 +24,23 @@ class LostError(Exception):
 class Network:
     """How clients ask."""
 
-    def __init__(self, hardware: Hardware, loop: SimLoop, node: Callable[[], Node | None]) -> None:
+    def __init__(self, hardware: Hardware, loop: SimLoop, processes: Processes) -> None:
         self._loop = loop
-        self._node = node
+        self._processes = processes
         self._random = hardware.random("network")
         self._numbers = count()
+        self._door = hardware.plan.sizes.door
         #: How often messages are lost, by what is lost.
         self.rates = dict(hardware.plan.rates)
 
-    async def ask(self, question: Callable[[Requests], Coroutine[Any, Any, T]]) -> T:
+    async def ask(
+        self, question: Callable[[Requests], Coroutine[Any, Any, T]], *, leader: bool = False
+    ) -> T:
         """Ask once.
+
+        Args:
+            question: what to ask.
+            leader: whether only who leads now can know the answer, since nothing is recorded.
 
         Raises:
             LostError: no answer came.
@@ -42,19 +50,27 @@ class Network:
         if self._happens("request lost"):
             self._loop.call_later(self._random.uniform(0.01, 0.2), lose, reply)
         else:
-            self._loop.call_later(self._latency(), self._arrive, question, reply)
+            self._loop.call_later(self._latency(), self._arrive, question, reply, leader)
         return await reply
 
-    async def insist(self, question: Callable[[Requests], Coroutine[Any, Any, T]]) -> T:
+    async def insist(
+        self, question: Callable[[Requests], Coroutine[Any, Any, T]], *, leader: bool = False
+    ) -> T:
         """Ask again until there is an answer."""
         while True:
             try:
-                return await self.ask(question)
+                return await self.ask(question, leader=leader)
             except (LostError, RefusalError):
                 await asyncio.sleep(self._random.uniform(0.01, 0.3))
 
-    def _arrive(self, question: Callable[[Requests], Any], reply: asyncio.Future[Any]) -> None:
-        node = self._node()
+    def takes_the_door(self) -> bool:
+        """Tell whether a request shall come as HTTP."""
+        return self._door and self._random.random() < 0.5
+
+    def _arrive(
+        self, question: Callable[[Requests], Any], reply: asyncio.Future[Any], leader: bool
+    ) -> None:
+        node = self._processes.node if leader else self._processes.someone()
         if node is None or not node.serving:
             lose(reply)
             return

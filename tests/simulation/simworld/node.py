@@ -14,11 +14,14 @@ from perdure.engine.ports import CorruptLogError, StorageError
 from perdure.engine.registry import RegistryKeeper
 from perdure.engine.requests import Requests
 from perdure.engine.transports import Transports
-from perdure.protocol.manifest import Manifest
 from perdure.sdk.host import Host
 from perdure.storage.segmented import SegmentedRecords
+from perdure.transport.http import HttpOptions, HttpTransport
 from perdure.transport.in_process import SCHEME, InProcessTransport, endpoint_of
 from simworld.hardware import Fuse, Hardware, NodeClock
+from simworld.places import Place
+from simworld.releases import RELEASES_MAX, Releases
+from simworld.remote import Fleet, Lines
 from simworld.shop import Shop
 from simworld.storage import Disk, SimLog
 from simworld.violations import Violation
@@ -32,25 +35,30 @@ class Node:
         self,
         hardware: Hardware,
         shop: Shop,
-        manifest: Manifest,
+        app: Releases,
+        fleet: Fleet,
         started: Callable[[Node], None],
         gone: Callable[[Node, str], None],
     ) -> None:
         self._hardware = hardware
         self._shop = shop
-        self._manifest = manifest
+        self._app = app
         self._started = started
         self._gone = gone
         self.fuse = Fuse()
         self.loop = hardware.new_loop()
+        self.lines = Lines(fleet, self.loop)
         self.loop.on_power_cut = lambda: self.die("power")
         self.disk = Disk(hardware.disk, self.point)
         self.store = hardware.store
         self.clock = NodeClock(hardware, self.point)
         self.engine: Engine | None = None
+        self._keeper: RegistryKeeper | None = None
         self.log: SimLog | None = None
         self.serving = False
         self.stopping = False
+        #: Whether another process leads.
+        self.superseded = False
         #: Called when the process ends: who waits for an answer learns that none will come.
         self.waiting: dict[int, Callable[[], None]] = {}
         self._main: asyncio.Task[None] | None = None
@@ -70,6 +78,13 @@ class Node:
             self.die("power" if kind == "disk" else "kill")
         return self.alive
 
+    def supersede(self) -> None:
+        """Let another process lead; this one will see, as soon as it wants to record something."""
+        assert self.log is not None
+        self.superseded = self.lines.superseded = True
+        self.fuse.kind = None
+        self.log.fence()
+
     def boot(self) -> None:
         self._main = self.loop.create_task(self._serve())
 
@@ -88,6 +103,7 @@ class Node:
         for lose in self.waiting.values():
             lose()
         self.waiting.clear()
+        self.lines.die()
         self._gone(self, how)
 
     async def _serve(self) -> None:
@@ -99,11 +115,16 @@ class Node:
                 segment_bytes=sizes.segment_bytes,
                 new_mark=lambda: marks.randbytes(4),
             )
-            hardware.truth.check_log(records)
+            hardware.truth.check_log(records, damaged=bool(hardware.flipped))
             self.log = SimLog(records, self.loop, hardware.sync_latency_s, hardware.truth)
             self.engine = self._engine(self.log)
             await self.engine.start()
-        except (CorruptLogError, Violation) as error:
+        except CorruptLogError as error:
+            if not hardware.flipped:
+                hardware.history.accuse("the log holds what was acknowledged", str(error))
+            hardware.history.note("refuses", str(error))
+            self.die("refused")
+        except Violation as error:
             hardware.history.accuse("the log holds what was acknowledged", str(error))
         except StorageError as error:
             hardware.history.note("cannot start", str(error))
@@ -113,15 +134,33 @@ class Node:
             self._started(self)
 
     def _engine(self, log: SimLog) -> Engine:
-        keeper = RegistryKeeper(self._hardware.document, self.clock, Defaults())
-        transport = InProcessTransport()
-        host = Host(self._shop.services, self._manifest, now_ms=self.clock.now_ms)
-        transport.add(endpoint_of("shop"), WatchedHost(host, self._hardware.history.accuse))
-        keeper.register(endpoint_of("shop"), self._manifest)
-        world = EngineWorld(log, self.store, self.clock, keeper, Transports({SCHEME: transport}))
+        self._keeper = RegistryKeeper(self._hardware.document, self.clock, Defaults())
+        self.release()
+        elsewhere = HttpTransport(self.lines, HttpOptions())  # type: ignore[arg-type]
+        transports = Transports({SCHEME: self._apps(), "http": elsewhere})
+        world = EngineWorld(log, self.store, self.clock, self._keeper, transports)
         sizes = self._hardware.plan.sizes
         options = EngineOptions(slots=sizes.slots, checkpoint_records=sizes.checkpoint_records)
         return Engine(world, options, self._failed)
+
+    def release(self) -> None:
+        """Register the newest release, unless that was done before."""
+        if self._keeper is not None:
+            self._keeper.register(self._app.endpoint(self._app.newest), self._app.manifest)
+
+    def _apps(self) -> InProcessTransport:
+        """Serve what can run in this process: every release, whichever is registered."""
+        transport = InProcessTransport()
+        host = Host(self._shop.services, self._app.manifest, now_ms=self.clock.now_ms)
+        for number in range(RELEASES_MAX):
+            name = self._app.name(number)
+            watched: Any = WatchedHost(
+                host,
+                self._hardware.history.accuse,
+                lambda name=name: Place(name, superseded=lambda: self.superseded),
+            )
+            transport.add(endpoint_of(name), watched)
+        return transport
 
     def _failed(self, error: BaseException) -> None:
         """Go down as a server does whose log or store failed."""

@@ -10,6 +10,10 @@ from typing import Any
 import perdure
 from perdure.sdk.definitions import ServiceDefinition
 from simworld.history import History
+from simworld.places import HERE, Place
+
+#: Operations that may end before anything of their invocation is durable.
+UNRECORDED = frozenset({"crashy", "hang", "send"})
 
 
 class Outside:
@@ -18,15 +22,19 @@ class Outside:
     def __init__(self) -> None:
         self.history = History()
         self.now_ms: Callable[[], int] = lambda: 0
-        #: Told at each side effect; False where the process is dead.
+        #: Told at each side effect, which may be the server's last moment; False once it was.
         self.point: Callable[[str], bool] = lambda _kind: True
         #: Is given the awakeables that somebody shall complete: the id, and what to call it.
         self.post: Callable[[str, str], object] = lambda _awakeable_id, _name: None
 
-    def execute(self, who: str, step: str) -> str:
+    def passes(self, place: Place) -> bool:
+        """Pass the point before a side effect; False if the handler's process has died of it."""
+        return self.point("effect") or place.remote
+
+    def execute(self, who: str, step: str, place: Place) -> str:
         """Do something that cannot be undone."""
-        alive = self.point("effect")
-        token = self.history.execute(who, step)
+        alive = self.passes(place)
+        token = self.history.execute(who, step, late=place.given_up)
         if not alive:
             raise RuntimeError("the process is gone")
         return token
@@ -38,6 +46,7 @@ class Turn:
     def __init__(self, ctx: Any, shop: Shop) -> None:
         self.ctx = ctx
         self.who: str = ctx.request().id
+        self.place = HERE.get()
         self.shop = shop
         self.outside = shop.outside
         self.history = shop.outside.history
@@ -49,6 +58,8 @@ class Turn:
         kind, place, *parameters = operation
         result = await getattr(self, kind)(place, *parameters)
         self.history.see(self.who, place, result)
+        if kind not in UNRECORDED:
+            self.history.settle(self.who, self.place.deployment)
         return result
 
     def ms(self, count: int) -> timedelta:
@@ -58,18 +69,18 @@ class Turn:
         """A step; the first time that somebody takes it, it takes longer."""
 
         def act() -> str:
-            return self.outside.execute(self.who, place)
+            return self.outside.execute(self.who, place, self.place)
 
         async def act_slowly() -> str:
             first = self.history.encounter(self.who, place) == 1
             await asyncio.sleep((first_ms if first else 1) / 1000)
-            return self.outside.execute(self.who, place)
+            return self.outside.execute(self.who, place, self.place)
 
         return await self.ctx.run_typed(place, act if threaded else act_slowly)
 
     async def flaky(self, place: str, times: int) -> str:
         async def act() -> str:
-            token = self.outside.execute(self.who, place)
+            token = self.outside.execute(self.who, place, self.place)
             if self.history.encounter(self.who, place) <= times:
                 raise RuntimeError("flaky")
             return token
@@ -154,7 +165,7 @@ class Turn:
         awakeable_id, future = self.ctx.awakeable(type_hint=str)
 
         async def post() -> None:
-            if self.outside.point("effect"):
+            if self.outside.passes(self.place):
                 self.outside.post(awakeable_id, f"{self.who}/{place}")
 
         await self.ctx.run_typed("post", post)
@@ -251,13 +262,19 @@ class Shop:
             **common,
         )
         self.fragile = perdure.Service(
-            "Fragile", abort_timeout=timedelta(seconds=2), invocation_retry_policy=thrice
+            "Fragile",
+            inactivity_timeout=timedelta(seconds=1),
+            abort_timeout=timedelta(seconds=2),
+            invocation_retry_policy=thrice,
         )
         self.ledger = perdure.VirtualObject(
             "Ledger", inactivity_timeout=timedelta(seconds=1), **common
         )
         self.desk = perdure.VirtualObject(
             "Desk", inactivity_timeout=timedelta(seconds=1), enable_lazy_state=True, **common
+        )
+        self.shelf = perdure.VirtualObject(
+            "Shelf", inactivity_timeout=timedelta(seconds=1), enable_lazy_state=True, **common
         )
         self.flow = perdure.Workflow("Flow", inactivity_timeout=timedelta(seconds=1), **common)
         self.play = self._play_on(self.player)
@@ -266,11 +283,20 @@ class Shop:
         self._play_on(self.fragile)
         self._play_on_desk()
         self._keep_ledger()
+        self._look_at_shelf()
         self._run_flow()
 
     @property
     def services(self) -> list[ServiceDefinition]:
-        return [self.player, self.hasty, self.fragile, self.ledger, self.desk, self.flow]
+        return [
+            self.player,
+            self.hasty,
+            self.fragile,
+            self.ledger,
+            self.desk,
+            self.shelf,
+            self.flow,
+        ]
 
     def _play_on(self, service: perdure.Service) -> Any:
         @service.handler()
@@ -300,13 +326,20 @@ class Shop:
         async def play(ctx: perdure.ObjectContext, program: list) -> list:
             """A program in the middle of a change, which nobody else may see."""
             turn = Turn(ctx, self)
-            if await ctx.get("busy", type_hint=str) is not None:
-                self.outside.history.accuse("one holder", f"{turn.who} found its desk taken")
+            found = await ctx.state_keys()
+            if found:
+                self.outside.history.accuse("one holder", f"{turn.who} found {found} on its desk")
             ctx.set("busy", turn.who)
             results = await turn.play(program)
             if await ctx.get("busy", type_hint=str) != turn.who:
                 self.outside.history.accuse("one holder", f"{turn.who} lost its desk")
-            ctx.clear("busy")
+            if len(program) % 2:
+                ctx.clear("busy")
+                return [turn.who, results]
+            ctx.set("scrap", len(program))
+            ctx.clear_all()
+            if await ctx.get("scrap", type_hint=int) is not None:
+                self.outside.history.accuse("cleared", f"{turn.who} did not clear its desk")
             return [turn.who, results]
 
     def _keep_ledger(self) -> None:
@@ -320,8 +353,8 @@ class Shop:
             if pause_ms:
                 await ctx.sleep(timedelta(milliseconds=pause_ms))
             if noting:
-                who = ctx.request().id
-                await ctx.run_typed("note", lambda: self.outside.execute(who, "note"))
+                who, here = ctx.request().id, HERE.get()
+                await ctx.run_typed("note", lambda: self.outside.execute(who, "note", here))
             ctx.set(f"line {count}", line)
             ctx.set("count", count + 1)
             return count
@@ -332,6 +365,17 @@ class Shop:
             return [await ctx.get(f"line {place}", type_hint=str) for place in range(count)]
 
         self.append = append
+
+    def _look_at_shelf(self) -> None:
+        @self.shelf.handler()
+        async def look(ctx: perdure.ObjectContext, pause_ms: int) -> str:
+            """Nobody edits what a handler looks at: left and right stay the same, and alike."""
+            left = await ctx.get("left", type_hint=str)
+            await ctx.sleep(timedelta(milliseconds=pause_ms))
+            right = await ctx.get("right", type_hint=str)
+            if left != right:
+                self.outside.history.accuse("one holder", f"edited from {left!r} to {right!r}")
+            return right or ""
 
     def _run_flow(self) -> None:
         @self.flow.main()

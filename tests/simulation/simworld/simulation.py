@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from unittest import mock
 
-from perdure.engine import engine as engine_module
-from perdure.engine import janitor, partition, timers
 from perdure.engine.ports import StorageError
+from simworld.conditions import portable, quiet, sized
 from simworld.history import History
 from simworld.plan import Plan
 from simworld.shop import Shop
@@ -70,8 +64,8 @@ class Simulator:
             plan: what happens.
             every: of so many records one is followed by a check of all invariants, on average.
         """
-        with quiet(), sized(plan):
-            world = World(plan, self._shop, every)
+        world = World(plan, self._shop, every)
+        with quiet(), sized(plan), portable(world.scheduler):
             listener = Listener(world.history)
             logger = logging.getLogger("perdure")
             logger.addHandler(listener)
@@ -82,9 +76,8 @@ class Simulator:
                 world.scheduler.after = None
                 world.loop.kill()
                 world.loop.bury()
-                if world.node is not None:
-                    world.node.loop.kill()
-                    world.node.loop.bury()
+                world.fleet.end()
+                world.processes.end()
                 world.scheduler.forget()
         return Outcome(
             plan,
@@ -93,7 +86,7 @@ class Simulator:
             world.watch.applied,
             world.watch.looked,
             world.watch.invocations,
-            world.boots,
+            world.processes.boots,
             world.scheduler.now_s,
             world.hardware.truth.records,
         )
@@ -104,43 +97,3 @@ class Simulator:
         except Violation as violation:
             world.history.accuse(violation.promise, violation.what)
         return world.history.violation
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Let the garbage collector wait, and the log be heard by nobody else."""
-    logger = logging.getLogger("perdure")
-    propagate, logger.propagate = logger.propagate, False
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        logger.propagate = propagate
-        if enabled:
-            gc.enable()
-
-
-@contextlib.contextmanager
-def sized(plan: Plan) -> Iterator[None]:
-    """Make the engine's bounds as small as the plan says."""
-    sizes = plan.sizes
-    bounds: list[tuple[Any, str, Any]] = [
-        (partition, "FLUSH_ROWS", sizes.flush_rows),
-        (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
-        (timers, "BURST", sizes.timer_burst),
-        (engine_module, "CHECKPOINT_CHECK_S", sizes.checkpoint_check_s),
-        (engine_module, "RECOVERY_PAGE", sizes.recovery_page),
-        (janitor, "INTERVAL_MS_MAX", 60_000),
-        (janitor, "SWEEP_LIMIT", sizes.sweep_limit),
-    ]
-    arm = timers.Timers.__init__
-
-    def small(self: Any, tables: Any, clock: Any, fire: Any) -> None:
-        arm(self, tables, clock, fire, sizes.timer_window)
-
-    bounds.append((timers.Timers, "__init__", small))
-    with contextlib.ExitStack() as stack:
-        for owner, name, value in bounds:
-            stack.enter_context(mock.patch.object(owner, name, value))
-        yield

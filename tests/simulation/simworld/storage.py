@@ -6,19 +6,19 @@ every record comes to, without any of the code that is put to the test reading o
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
 import msgspec
-from images import Image, stored_bytes
 from simulated_disk import PowerCut, SimulatedDisk
 
 from perdure.core.machine.apply import Machine
 from perdure.core.model.records import AnnounceLeader, Record
 from perdure.core.tables.tables import Tables
-from perdure.engine.ports import LogFailedError, StorageError
+from perdure.engine.ports import CorruptLogError, LogFailedError, StorageError
 from perdure.storage.direct_log import DirectLog
 from perdure.storage.memory_store import MemoryStore, Rows
 from perdure.storage.segmented import SegmentedRecords
@@ -72,24 +72,35 @@ class Truth:
             self.epoch = record.body.epoch
         self.machine.apply(record)
 
-    def check_log(self, records: SegmentedRecords) -> None:
-        """Compare a log that was opened with what was acknowledged; take what it holds beyond."""
+    def check_log(self, records: SegmentedRecords, *, damaged: bool = False) -> None:
+        """Compare a log that was opened with what was acknowledged; take what it holds beyond.
+
+        Args:
+            records: the log.
+            damaged: whether bits have flipped in it: then whoever needs them must notice.
+        """
         known = len(self.records)
         if records.tail <= known:
             raise Violation("lost records", f"{known} were durable, the log ends at {records.tail}")
-        first = records._first_lsns[0]
-        for lsn, encoded in records.read(first):
-            if lsn > known:
+        with contextlib.suppress(*(CorruptLogError,) if damaged else ()):
+            for _, encoded in records.read(known + 1):
                 self.durable(encoded)
-            elif self.records[lsn - 1] != encoded:
-                raise Violation("changed record", f"record {lsn} is not what was acknowledged")
+            for lsn, encoded in records.read(records._first_lsns[0]):
+                if self.records[lsn - 1] != encoded:
+                    raise Violation("changed record", f"record {lsn} is not as acknowledged")
 
-    def image(self) -> Image:
-        return Image(stored_bytes(self.machine.tables, {}))
+    def held(self) -> dict[bytes, bytes]:
+        """Give the rows that all records together come to."""
+        self._store.write(self.machine.tables.flush(), len(self.records))
+        return dict(self._store._rows._values)
 
 
 class SimLog(DirectLog):
-    """The real log over the simulated disk; its syncs take time."""
+    """The real log over the simulated disk; its syncs take time.
+
+    Once another process has opened the files it writes nothing more: whoever leads without knowing
+    better is told that its records are not durable.
+    """
 
     def __init__(
         self, records: SegmentedRecords, loop: Any, latency: Callable[[], float], truth: Truth
@@ -97,6 +108,10 @@ class SimLog(DirectLog):
         super().__init__(records, lambda commit: loop.call_later(latency(), commit))
         self._loop = loop
         self._truth = truth
+
+    def fence(self) -> None:
+        """Write nothing any more."""
+        self._failure = LogFailedError("another process leads")
 
     def append(self, batch: Sequence[bytes], done: Callable[[LogFailedError | None], None]) -> None:
         kept = list(batch)
@@ -109,6 +124,10 @@ class SimLog(DirectLog):
             self._loop.call_soon(done, error)
 
         super().append(batch, committed)
+
+    def trim(self, upto_lsn: int) -> None:
+        if self._failure is None:
+            super().trim(upto_lsn)
 
 
 class SimStore(MemoryStore):

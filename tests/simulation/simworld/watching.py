@@ -13,6 +13,7 @@ from perdure.core.model.records import Invoke, Progress, Suspended
 from perdure.engine.engine import Engine
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.protocol.messages import Completion
+from perdure.storage.memory_store import MemoryStore
 from simworld.node import Node
 from simworld.storage import Truth
 from simworld.violations import Violation
@@ -30,6 +31,7 @@ class Watch:
         self.applied = 0
         self.looked = 0
         self.invocations = 0
+        self._image = Image({})
 
     def follow(self, engine: Engine, accuse: Any) -> None:
         """Look at whatever an engine applies from now on."""
@@ -58,7 +60,8 @@ class Watch:
     def look(self, engine: Engine) -> Image:
         """Check every invariant of the tables as they are now."""
         self.looked += 1
-        image = image_of(engine)
+        image = self._image
+        image.follow(held_by(engine))
         try:
             invariants.check_all(image, self.seen)
             completions_come_once(image)
@@ -72,7 +75,7 @@ class Watch:
         assert engine is not None
         if engine.partition.applied_lsn != len(self._truth.records):
             return  # The log is ahead of what is applied; another moment will do.
-        here, there = image_of(engine).held, self._truth.image().held
+        here, there = held_by(engine), self._truth.held()
         if here != there:
             keys = sorted(here.items() ^ there.items())
             raise Violation("fold", f"{len(keys)} rows differ, the first is {keys[0]!r}")
@@ -97,19 +100,20 @@ class Watch:
 
 def completions_come_once(image: Image) -> None:
     """I7: nothing is answered twice."""
-    for journal in image.journals.values():
+    for invocation_id, _ in image.touched_rows():
         answered = [
             entry.message.completion_id
-            for entry in journal.values()
+            for entry in image.journals.get(invocation_id, {}).values()
             if isinstance(entry.message, Completion)
         ]
         assert len(answered) == len(set(answered)), "a completion came twice"
 
 
-def image_of(engine: Engine) -> Image:
+def held_by(engine: Engine) -> dict[bytes, bytes]:
     """Give an engine's tables as they would stand in its store."""
     store = engine._world.store
-    return Image(stored_bytes(engine.partition.tables, dict(store.scan(b"", b"\xff" * 64))))
+    assert isinstance(store, MemoryStore)
+    return stored_bytes(engine.partition.tables, store._rows._values)
 
 
 def invariant_of(error: AssertionError) -> str:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-
-from images import Image
 
 from perdure.core.model.invocations import Completed, Invocation, Paused
 from perdure.engine.errors import RefusalError
 from perdure.engine.requests import Requests
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.sdk.app import app
-from perdure.storage.segmented import SegmentedRecords
 from simworld import faults
 from simworld.clients import Clients, read, request
 from simworld.hardware import Hardware
 from simworld.history import History
-from simworld.loop import SimLoop, SpinningError
+from simworld.loop import Scheduler, SimLoop, SpinningError
 from simworld.network import LostError, Network
 from simworld.node import Node
 from simworld.plan import SPAN_S, Plan
+from simworld.processes import Processes
 from simworld.programs import LEDGERS
+from simworld.releases import Releases
+from simworld.remote import Fleet
 from simworld.shop import Shop
-from simworld.storage import Disk
 from simworld.violations import Violation
-from simworld.watching import Watch, image_of
+from simworld.watching import Watch
 
 #: How long everything may take to come to its end once the faults have stopped, in seconds; what
 #: the clock was set back comes on top.
@@ -37,7 +37,7 @@ WAKERS_CHECKED = 0.02
 #: After so long every result may be forgotten, in milliseconds; and so long it may take to notice,
 #: in seconds.
 RETENTION_MS = 25 * 3_600_000
-NOTICE_S = 100.0
+NOTICE_S = 20.0
 
 
 class World:
@@ -46,20 +46,20 @@ class World:
     def __init__(self, plan: Plan, shop: Shop, every: int) -> None:
         self.plan = plan
         self.shop = shop
-        self.history = History()
-        self.hardware = Hardware(plan, self.history)
-        self.scheduler = self.hardware.scheduler
+        self.scheduler = Scheduler()
+        self.history = History(self.scheduler.time)
+        self.hardware = Hardware(plan, self.history, self.scheduler)
         self.scheduler.after = self._after_callback
         self.watch = Watch(self.hardware.truth, self.hardware.random("watch"), every)
         self.loop = self.hardware.new_loop()
-        self.network = Network(self.hardware, self.loop, lambda: self.node)
+        self.processes = Processes(self.hardware, self.loop, self._make_node)
+        self.network = Network(self.hardware, self.loop, self.processes)
         self.clients = Clients(self.network, self.history, self._anyone)
-        self.node: Node | None = None
-        self.stale_due = 0
-        self.boots = 0
         self._chance = self.hardware.random("wakers")
         self._tasks: list[asyncio.Task[Any]] = []
-        self._manifest = app(shop.services).manifest()
+        manifest = app(shop.services).manifest()
+        self.app = Releases(manifest, plan.sizes)
+        self.fleet = Fleet(self.hardware, shop, self.app.manifest)
         outside = shop.outside
         outside.history = self.history
         outside.now_ms = self.hardware.now_ms
@@ -74,7 +74,7 @@ class World:
         Raises:
             Violation: a promise was broken.
         """
-        self._boot()
+        self.processes.boot()
         for scenario in self.plan.scenarios:
             self.clients.unfinished += 1
             self._spawn(self.clients.act(scenario))
@@ -93,7 +93,7 @@ class World:
         while self.clients.unfinished or self._alive():
             if self.scheduler.now_s > limit:
                 raise Violation("everything finishes", self._what_hangs())
-            self._run(self.scheduler.now_s + 0.5)
+            self._run(self.scheduler.now_s + 1.0)
 
     def _run_until_forgotten(self) -> None:
         for task in self._tasks:
@@ -107,7 +107,7 @@ class World:
         image = self.watch.look(engine)
         left = {
             name
-            for name in ("invocations", "timers", "running", "expiries", "lines", "locks")
+            for name in ("invocations", "timers", "running", "parked", "expiries", "lines", "locks")
             if getattr(image, name)
         }
         left |= {name for name in ("journals", "promises") if any(getattr(image, name).values())}
@@ -154,12 +154,13 @@ class World:
 
     # -- Processes
 
-    def _boot(self) -> None:
-        self.boots += 1
-        self._append_stale()
-        self.node = Node(self.hardware, self.shop, self._manifest, self._started, self._gone)
-        self.history.note("boot", self.boots)
-        self.node.boot()
+    @property
+    def node(self) -> Node | None:
+        """The process that leads."""
+        return self.processes.node
+
+    def _make_node(self, gone: Callable[[Node, str], None]) -> Node:
+        return Node(self.hardware, self.shop, self.app, self.fleet, self._started, gone)
 
     def _started(self, node: Node) -> None:
         engine = node.engine
@@ -171,48 +172,9 @@ class World:
             self.history.accuse(violation.promise, violation.what)
         self.watch.follow(engine, self.history.accuse)
 
-    def _gone(self, node: Node, how: str) -> None:
-        self.history.note("gone", how)
-        self.node = None
-        # What the dead process was writing is done with only when its callback has returned.
-        self.loop.call_soon(self._salvage, node, how)
-
-    def _salvage(self, node: Node, how: str) -> None:
-        """Give the next process what this one left behind."""
-        node.loop.bury()
-        chance = self.hardware.random("salvage")
-        if how == "power":
-            self.hardware.disk = node.disk.after_power_cut(chance)
-        else:
-            self.hardware.disk = node.disk.after_kill()
-        graceful = how == "exit" and node.engine is not None and not node.engine.partition.failure
-        self.hardware.store = node.store if graceful else node.store.after_crash(chance)
-        self.hardware.store.repair()
-        self.loop.call_later(chance.uniform(0.001, 0.5), self._boot)
-
-    def _append_stale(self) -> None:
-        """Let records of an old leader reach the log before the next one opens it."""
-        if not self.stale_due:
-            return
-        records = faults.stale_records(self.hardware, self.stale_due)
-        self.stale_due = 0
-        if not records:
-            return
-        disk = Disk(self.hardware.disk, lambda _kind: True)
-        marks = self.hardware.random("marks")
-        log = SegmentedRecords(disk, new_mark=lambda: marks.randbytes(4))
-        self.hardware.truth.check_log(log)
-        log.append(records)
-        log.close()
-        self.history.note("stale", len(records))
-        for encoded in records:
-            self.hardware.truth.durable(encoded, stale=True)
-        self.hardware.disk = disk.after_kill()
-
     # -- What happens besides
 
     def _after_callback(self, loop: SimLoop) -> None:
-        self.history.now_s = self.scheduler.now_s
         node = self.node
         if node is None or loop is not node.loop:
             return
@@ -221,7 +183,8 @@ class World:
                 self.watch.check_wakers(node.engine)
             except Violation as violation:
                 self.history.accuse(violation.promise, violation.what)
-        node.point("callback")
+        if node.fuse.kind == "callback":
+            node.point("callback")
 
     def _point(self, kind: str) -> bool:
         return self.node is not None and self.node.point(kind)
@@ -241,6 +204,7 @@ class World:
     def _calm_down(self) -> None:
         """Let nothing go wrong any more; what is broken is repaired."""
         self.network.rates = {}
+        self.fleet.rates = {}
         self.hardware.slow_until_s = 0.0
         node = self.node
         if node is None:
@@ -252,7 +216,7 @@ class World:
     async def _resume_paused(self) -> None:
         """Look after what is paused, as an operator does."""
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(2.0)
             for invocation_id in self._paused():
                 with contextlib.suppress(LostError, RefusalError):
                     await self.network.ask(
@@ -291,8 +255,4 @@ class World:
         ]
 
     def _what_hangs(self) -> str:
-        image: Image | None = None
-        with contextlib.suppress(Violation):
-            image = image_of(self._engine())
-        held = "" if image is None else f"; {len(image.invocations)} rows"
-        return f"{self.clients.unfinished} clients wait; {self._alive()}{held}"
+        return f"{self.clients.unfinished} clients wait; {self._alive()}"

@@ -10,9 +10,9 @@ from perdure.engine.engine import Engine
 from perdure.engine.janitor import Janitor
 from perdure.engine.partition import Partition
 from perdure.engine.timers import Timers
-from perdure.storage import direct_log
+from perdure.storage import direct_log, frames, segmented
 from perdure.storage.direct_log import DirectLog
-from perdure.storage.segments import Segment
+from perdure.storage.segments import FIRST_FRAME, HEADER, Segment
 from simworld.planted.change import Change, instead
 
 
@@ -140,3 +140,67 @@ def forget_a_timer_at_restart() -> list[Change]:
 
 def forget_retention_at_restart() -> list[Change]:
     return [(Janitor, "load", lambda _self: None)]
+
+
+def believe_what_is_damaged() -> list[Change]:
+    """A frame counts although its checksum does not match."""
+
+    def decode(read, mark, offset, end):
+        header = read(offset, frames.HEADER.size)
+        if len(header) < frames.HEADER.size:
+            return None
+        found_mark, _, size, count, first_lsn = frames.HEADER.unpack(header)
+        if found_mark != mark or size > end - offset - frames.HEADER.size:
+            return None
+        body = read(offset + frames.HEADER.size, size)
+        return frames.Frame(first_lsn, frames._records(body, count), frames.HEADER.size + size)
+
+    return [(frames, "decode", decode)]
+
+
+def cut_what_is_damaged() -> list[Change]:
+    """Whatever is not whole counts as the end, with whole records behind it or not."""
+    return [(Segment, "find_frame", lambda _self, _offset: None)]
+
+
+def skip_what_is_damaged() -> list[Change]:
+    """A damaged frame is passed over, and the next whole one believed."""
+
+    def found(self):
+        end, offset = self._file.size(), FIRST_FRAME
+        while True:
+            frame = frames.decode(self._file.read, self.mark, offset, end)
+            if frame is None:
+                offset = frames.find(self._file.read, self.mark, offset, end)
+                if offset is None:
+                    return
+                continue
+            yield offset, frame
+            offset += frame.size
+
+    def checked(segment):
+        yield from segment.frames()
+
+    return [(Segment, "frames", found), (segmented, "_checked", checked)]
+
+
+def believe_a_damaged_header() -> list[Change]:
+    """The mark of a segment counts although the header's checksum does not match."""
+
+    def read_header(self):
+        _, _, mark, first_lsn, _ = HEADER.unpack(self._file.read(0, HEADER.size))
+        return mark, first_lsn
+
+    return [(Segment, "_read_header", read_header)]
+
+
+def take_a_refusal_for_a_success() -> list[Change]:
+    """Whoever was superseded leads on: what the log refused counts as durable."""
+
+    def make(real):
+        def committed(self, error):
+            real(self, None if error is not None and "another" in str(error) else error)
+
+        return committed
+
+    return instead(Partition, "_committed", make)
