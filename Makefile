@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check format bench simulate crash-lab clean
+.PHONY: run test interop check format bench simulate crash-lab clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -18,6 +18,11 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# Services in Go, Rust and Java on our server; builds them with go, cargo and mvn, and skips a
+# language whose tool is missing. Python and TypeScript are part of `make test`.
+interop: $(STAMP)
+	$(BIN)/python -m pytest -m interop tests/interop_server
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -16,13 +17,20 @@ class Reply(Struct, frozen=True):
     body: bytes
 
 
-def ask(url: str, value: object = None, *, method: str = "POST", timeout_s: float = 5) -> Reply:
+def ask(
+    url: str,
+    value: object = None,
+    *,
+    method: str = "POST",
+    timeout_s: float = 5,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
     """Make a request, with a value as JSON if there is one.
 
     Raises:
         OSError: nobody answered in time.
     """
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - our own server
+    request = urllib.request.Request(url, method=method, headers=dict(headers or {}))  # noqa: S310 - our own server
     if value is not None:
         request.data = json.dumps(value).encode()
         request.add_header("content-type", "application/json")

@@ -24,7 +24,8 @@ from benchmarks.processes import ProgramError, end_tidily, resident_bytes
 from benchmarks.report import LOAD_COLUMNS, START_COLUMNS, comparison
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.syncs import syncs_per_request
-from benchmarks.systems import SYSTEMS, System, scratch_folder
+from benchmarks.system import System, scratch_folder
+from benchmarks.systems import EVERYTHING, SYSTEMS
 
 #: How long the syncs of a round are counted, after everything else was measured.
 SYNCS_S = 1.0
@@ -116,7 +117,7 @@ def parse_options() -> argparse.Namespace:
         "--systems",
         nargs="+",
         choices=list(SYSTEMS),
-        default=list(SYSTEMS),
+        default=list(EVERYTHING),
         metavar="SYSTEM",
         help=f"of: {', '.join(SYSTEMS)}; ratios are to the first",
     )
@@ -164,6 +165,7 @@ def measure(system: type[System], scenario: Scenario, plan: Plan) -> Sample:
             warm_up_s=plan.warm_up_s,
             measure_s=plan.measure_s,
             sessions=running.sessions,
+            server_sessions=running.server_sessions,
             key_prefix="measured-",
         )
         counted = replace(load, warm_up_s=0.0, measure_s=SYNCS_S, key_prefix="counted-")

@@ -31,8 +31,11 @@ class Figures(Struct, frozen=True, kw_only=True):
     p99_ms: float
     #: Processor time of all processes of the system.
     cpu_ms: float
+    #: That of the server alone, where handlers have processes of their own.
+    server_cpu_ms: float
     client_cpu_ms: float
     resident_mb: float
+    server_mb: float
     syncs: float | None
 
 
@@ -63,8 +66,10 @@ def combine(samples: Sequence[Sample]) -> Figures:
         p50_ms=latencies.quantile_ms(0.5),
         p99_ms=latencies.quantile_ms(0.99),
         cpu_ms=median(cpu_ms_per_request(load) for load in loads),
+        server_cpu_ms=median(1000 * load.server_cpu_s / load.requests for load in loads),
         client_cpu_ms=median(1000 * load.client_cpu_s / load.requests for load in loads),
         resident_mb=median(load.resident_bytes for load in loads) / 1e6,
+        server_mb=median(load.server_resident_bytes for load in loads) / 1e6,
         syncs=median(counted) if len(counted) == len(syncs) else None,
     )
 

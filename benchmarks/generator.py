@@ -10,7 +10,7 @@ import asyncio
 import random
 import sys
 import time
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 import uvloop
@@ -46,24 +46,39 @@ async def run(load: Load) -> LoadResult:
     crowd.start()
     await crowd.elapse(load.warm_up_s)
     crowd.measuring = True
-    started, cpu, client_cpu = time.perf_counter(), cpu_seconds(load.sessions), time.process_time()
+    started, before = time.perf_counter(), Spent.by_now(load)
     if load.requests is None:
         await crowd.elapse(load.measure_s)
     else:
         await crowd.finish()
     crowd.measuring = False
-    seconds = time.perf_counter() - started
-    cpu, client_cpu = cpu_seconds(load.sessions) - cpu, time.process_time() - client_cpu
+    seconds, after = time.perf_counter() - started, Spent.by_now(load)
     await crowd.drain()
     return LoadResult(
         requests=len(crowd.latencies_ns),
         seconds=seconds,
-        cpu_s=cpu,
-        client_cpu_s=client_cpu,
+        cpu_s=after.by_all - before.by_all,
+        server_cpu_s=after.by_server - before.by_server,
+        client_cpu_s=after.by_client - before.by_client,
         resident_bytes=resident_bytes(load.sessions),
+        server_resident_bytes=resident_bytes(load.server_sessions),
         latencies=dict(Histogram.of_nanoseconds(crowd.latencies_ns).counts),
         requests_in_all=crowd.answered,
     )
+
+
+class Spent(NamedTuple):
+    """Processor time used so far, in seconds."""
+
+    by_all: float
+    by_server: float
+    by_client: float
+
+    @classmethod
+    def by_now(cls, load: Load) -> Spent:
+        """Read the clocks of the processes under load, and of this one."""
+        sessions, server_sessions = load.sessions, load.server_sessions
+        return cls(cpu_seconds(sessions), cpu_seconds(server_sessions), time.process_time())
 
 
 class Crowd:

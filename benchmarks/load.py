@@ -41,6 +41,8 @@ class Load(Struct, frozen=True, kw_only=True):
     requests: int | None = None
     #: Sessions of the processes under load, whose processor time is taken.
     sessions: tuple[int, ...] = ()
+    #: Those of them that are the server's and not the handlers'.
+    server_sessions: tuple[int, ...] = ()
     #: Distinguishes the keys of this load from those of any other on the same server.
     key_prefix: str = ""
 
@@ -50,11 +52,13 @@ class LoadResult(Struct, frozen=True, kw_only=True):
 
     requests: int
     seconds: float
-    #: Processor time of the servers.
+    #: Processor time of all processes under load, and of the server's among them.
     cpu_s: float
+    server_cpu_s: float
     #: Processor time of the load generator.
     client_cpu_s: float
     resident_bytes: int
+    server_resident_bytes: int
     #: Latency in microseconds to number of requests.
     latencies: dict[int, int]
     #: All requests answered, warm-up included.

@@ -12,6 +12,8 @@ FOLDER = Path(__file__).parent / ".peers"
 
 RESTATE_SERVER = "1.7.12"
 RESTATE_PYTHON = ("restate-sdk==1.3.0", "hypercorn==0.18.0", "uvloop==0.23.0")
+#: The SDK needs a newer Node.js than many systems have; npm brings one.
+RESTATE_TYPESCRIPT = ("@restatedev/restate-sdk@1.17.2", "node@22.23.3")
 DBOS_PYTHON = (
     "dbos==3.4.0",
     "starlette==1.10.0",
@@ -21,6 +23,7 @@ DBOS_PYTHON = (
 )
 VERSIONS = {
     "restate": f"restate-server {RESTATE_SERVER}, {', '.join(RESTATE_PYTHON)}",
+    "typescript": ", ".join(RESTATE_TYPESCRIPT),
     "dbos": ", ".join(DBOS_PYTHON),
 }
 
@@ -40,12 +43,24 @@ def restate_server() -> Path:
     package = f"restate-server-{platform.system().lower()}-{arch}"
     program = folder / "node_modules" / "@restatedev" / package / "bin" / "restate-server"
     if not program.exists():
-        if shutil.which("npm") is None:
-            raise SetupError("npm is missing; install Node.js, or leave restate out: --systems")
         # The package of this machine alone: the other one is a starter script with telemetry.
-        run("npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-save",
-            f"@restatedev/{package}@{RESTATE_SERVER}")  # fmt: skip
+        npm_install(folder, f"@restatedev/{package}@{RESTATE_SERVER}", "--ignore-scripts")
     return program
+
+
+def restate_typescript() -> Path:
+    """Give a folder of npm packages that has the official SDK and Node.js, installed if need be.
+
+    Raises:
+        SetupError: npm is missing, or could not install them.
+    """
+    folder = FOLDER / "typescript"
+    stamp = folder / "requirements.txt"
+    wanted = "\n".join(RESTATE_TYPESCRIPT)
+    if not stamp.exists() or stamp.read_text() != wanted:
+        npm_install(folder, *RESTATE_TYPESCRIPT)
+        stamp.write_text(wanted)
+    return folder / "node_modules"
 
 
 def restate_python() -> Path:
@@ -74,6 +89,19 @@ def environment(name: str, requirements: tuple[str, ...]) -> Path:
             *requirements)  # fmt: skip
         stamp.write_text(wanted)
     return python
+
+
+def npm_install(folder: Path, *packages: str) -> None:
+    """Install npm packages into a folder.
+
+    Raises:
+        SetupError: npm is missing, or could not install them.
+    """
+    if shutil.which("npm") is None:
+        raise SetupError("npm is missing; install Node.js, or leave restate out: --systems")
+    run(
+        "npm", "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund", *packages
+    )
 
 
 def run(*command: str) -> None:

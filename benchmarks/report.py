@@ -14,7 +14,9 @@ LOAD_COLUMNS = (
     ("p50 ms", "p50_ms"),
     ("p99 ms", "p99_ms"),
     ("CPU ms/request", "cpu_ms"),
+    ("of server", "server_cpu_ms"),
     ("RSS MB", "resident_mb"),
+    ("of server", "server_mb"),
     ("syncs/request", "syncs"),
 )
 START_COLUMNS = (("start s", "start_s"), ("idle RSS MB", "idle_mb"))

@@ -24,7 +24,8 @@ from benchmarks.load import Call, Load, LoadError, run_load
 from benchmarks.processes import ProgramError, cpu_seconds, end_tidily, resident_bytes
 from benchmarks.report import number, table
 from benchmarks.scenarios import EMPTY, STEPS
-from benchmarks.systems import SYSTEMS, System, scratch_folder
+from benchmarks.system import System, scratch_folder
+from benchmarks.systems import SYSTEMS
 
 #: A process that used less than this share of a core for ``QUIET_S`` has nothing left to do.
 QUIET_SHARE = 0.05

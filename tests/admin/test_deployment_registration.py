@@ -15,12 +15,11 @@ ADDRESS = "http://127.0.0.1:9080/"
 class ScriptedDiscoverer:
     """Finds the same services at every address but one, where there is nobody."""
 
-    async def discover(self, endpoint, *, use_http_11, headers):
-        if "nobody" in endpoint:
-            raise DiscoveryError("META0003", f"{endpoint} cannot be reached")
-        return Discovered(
-            manifest(GREETER, SIGNUP), "HTTP/1.1" if use_http_11 else "HTTP/2.0", None
-        )
+    async def discover(self, location):
+        if "nobody" in location.endpoint:
+            raise DiscoveryError("META0003", f"{location.endpoint} cannot be reached")
+        http_version = "HTTP/1.1" if location.use_http_11 else "HTTP/2.0"
+        return Discovered(manifest(GREETER, SIGNUP), http_version, None)
 
 
 @pytest.fixture

@@ -18,8 +18,10 @@ def sample(*, requests=1000, seconds=2.0, cpu_s=0.5, syncs=0.25, latencies=None,
             requests=requests,
             seconds=seconds,
             cpu_s=cpu_s,
+            server_cpu_s=cpu_s / 2,
             client_cpu_s=0.1,
             resident_bytes=80_000_000,
+            server_resident_bytes=60_000_000,
             latencies=latencies or {1000: requests},
             requests_in_all=requests,
         ),
@@ -77,7 +79,8 @@ def test_rounds_combine_to_medians_and_common_quantiles():
     assert figures.requests_per_s_max == 3000
     assert figures.cpu_ms == pytest.approx(0.15)
     assert (figures.p50_ms, figures.p99_ms) == (0.2, 9.0)
-    assert figures.resident_mb == 80
+    assert figures.server_cpu_ms == pytest.approx(0.075)
+    assert (figures.resident_mb, figures.server_mb) == (80, 60)
 
 
 def test_syncs_that_were_not_counted_in_each_round_are_not_told():

@@ -190,3 +190,25 @@ def test_asked_once_it_leaves_in_bounded_time(dev):
     began = time.monotonic()
     assert dev.stop() == 0
     assert 0.3 <= time.monotonic() - began < 10
+
+
+HANGING = """
+    import contextlib, time
+    import perdure
+
+    @contextlib.asynccontextmanager
+    async def lifespan():
+        yield
+        time.sleep(1000)
+
+    app = perdure.app([perdure.Service("Greeter")], lifespan=lifespan)
+    """
+
+
+@pytest.mark.parametrize("reload", [["--no-reload"], []], ids=["once", "reloading"])
+def test_a_stop_that_hangs_ends_with_a_reason(dev, reload):
+    dev.write(HANGING)
+    dev.start(*reload, PERDURE_SHUTDOWN_TIMEOUT="100ms")
+    dev.until_said("ingress http")
+    assert dev.stop() == EXIT_SERVER
+    assert "the stop has not come to its end within 5.1 s" in dev.said

@@ -296,8 +296,16 @@ CATALOGUE: Catalogue = {
         ],
     ),
     "develop/python/serving > Creating the app #1": Plan(digest="a8c39378", before=_TWO_SERVICES),
-    "develop/python/serving > Creating the app #2": Skipped(
-        "56a70fc4", "mounts the application in FastAPI, over the network"
+    "develop/python/serving > Creating the app #2": Plan(
+        digest="56a70fc4",
+        before=_TWO_SERVICES
+        + """
+    @my_service.handler()
+    async def greet(ctx: Context, name: str) -> str:
+        return f"Hello {name}"
+    """,
+        mounted="/restate/v1",
+        calls=[Call("/MyService/greet", "Ada", "Hello Ada")],
     ),
     "develop/python/serving > Hypercorn development server #1": Plan(
         digest="b363fc5f", depths="0111111"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
+import httpx
 import pydantic
-from plans import Call, Catalogue, Plan, Refused, Skipped, World, callees, fragment, hurry
+from plans import Call, Catalogue, Names, Plan, Refused, World, callees, fragment, hurry
 
 import perdure
 
@@ -57,6 +59,15 @@ def _verified(world: World, workflow: str, step: str) -> dict[str, Any]:
     return {"User": Person, "VerifyEmailRequest": Secret, **mails, step: bring}
 
 
+def _requests(world: World) -> Names:
+    """Stand in for the requests package, with the port that the server got."""
+
+    def post(url: str, **rest: Any) -> httpx.Response:
+        return httpx.post(url.replace("http://127.0.0.1:8080", world.ingress_url), **rest)
+
+    return {"requests": types.SimpleNamespace(post=post)}
+
+
 _ADA = {"name": "Ada", "email": "a@example.org"}
 
 CATALOGUE: Catalogue = {
@@ -67,8 +78,25 @@ CATALOGUE: Catalogue = {
         calls=[Call("/SignupWorkflow/ada/run", _ADA, gives=True)],
         seen=["create_user", "activate_user", "send_welcome_email"],
     ),
-    "tour/workflows > Submitting Workflows #1": Skipped(
-        "8af0ef41", "a client on a fixed port, with the requests package"
+    "tour/workflows > Submitting Workflows #1": Plan(
+        digest="8af0ef41",
+        depths="11111",
+        names=_requests,
+        before="def submit():",
+        after="""
+                return response.json()
+
+            signup = restate.Workflow("SignupWorkflow")
+            @signup.main()
+            async def run(ctx: WorkflowContext, user: dict) -> str:
+                return f"{ctx.key()}: {user['email']}"
+
+            visitor = restate.Service("Visitor")
+            @visitor.handler()
+            async def visit(ctx: Context) -> str:
+                return await ctx.run_typed("submit", submit)
+            """,
+        calls=[Call("/Visitor/visit", None, "user-123: john@mail.com")],
     ),
     "tour/workflows > Durable Execution #1": Plan(
         digest="6bc47ca3",

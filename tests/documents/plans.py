@@ -85,6 +85,8 @@ class Plan:
     names: Names | Callable[[World], Names] = field(default_factory=dict)
     modules: Mapping[str, Names] = field(default_factory=dict)
     calls: Sequence[Call] = ()
+    #: Path under which ``app`` has the services, if it is served on a port of its own.
+    mounted: str | None = None
     seen: Sequence[str] | None = None
 
 

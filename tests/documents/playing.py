@@ -24,6 +24,7 @@ from snippets import Snippet
 
 import perdure
 import perdure.serde
+from perdure.server.doors import Door, bind
 
 #: Imports that the documentation leaves out; whatever a snippet imports itself comes on top.
 IMPORTS: Names = {
@@ -76,7 +77,9 @@ def play(snippet: Snippet, plan: Plan) -> None:
     with official_names(plan.modules) as stand_ins:
         module = load(source_of(snippet, plan), names, snippet.name)
         services = definitions([module, *stand_ins])
-        if services:
+        if plan.mounted is not None:
+            asyncio.run(_serve_elsewhere(module.app, plan.mounted, plan.calls))
+        elif services:
             asyncio.run(_serve(services, plan.calls, world))
     if plan.seen is not None:
         assert world.seen == list(plan.seen)
@@ -152,6 +155,21 @@ async def _serve(services: list[Any], calls: Iterable[Call], world: World) -> No
         for call in calls:
             path = runtime.ingress_url + call.path
             check(call, await client.post(path, json=call.body))
+
+
+async def _serve_elsewhere(app: Any, path: str, calls: Iterable[Call]) -> None:
+    """Serve an ASGI application on a port of its own, for a server that knows it by its address."""
+    door = Door(app, bind("127.0.0.1", 0, "--port"))
+    await door.start()
+    async with (
+        perdure.embedded(perdure.app([])) as runtime,
+        httpx.AsyncClient(timeout=20) as client,
+    ):
+        order = {"uri": f"http://127.0.0.1:{door.port}{path}"}
+        (await client.post(f"{runtime.admin_url}/deployments", json=order)).raise_for_status()
+        for call in calls:
+            check(call, await client.post(runtime.ingress_url + call.path, json=call.body))
+    await door.stop(1)
 
 
 def check(call: Call, response: httpx.Response) -> None:

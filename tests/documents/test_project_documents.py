@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from perdure.core.attempt.attempt import JOURNAL_ENTRIES_LIMIT
+from perdure.core.machine.events import EVENTS_MAX
+from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX
 from perdure.core.model.durations import parse_duration_ms
 from perdure.engine.engine import EngineOptions
-from perdure.ingress.bodies import BODY_BYTES_MAX
+from perdure.engine.partition import FLUSH_BYTES, FLUSH_ROWS
+from perdure.engine.superseded import SUPERSEDED_MAX
+from perdure.engine.timers import WINDOW
+from perdure.ingress.bodies import BODY_BYTES_MAX, HELD_BYTES_MAX
 from perdure.ingress.routes import URI_BYTES_MAX
 from perdure.server.doors import HEAD_BYTES_MAX
+from perdure.server.http2_budget import BUDGET_MAX, EARNED_BY_SECOND
+from perdure.server.http2_sender import STREAMS_MAX
+from perdure.server.open_files import CONNECTIONS_MAX
 from perdure.server.settings import KEYS, Settings
 from perdure.storage.segmented import SEGMENT_BYTES
 
@@ -62,6 +71,27 @@ def test_bounds_are_documented_as_they_are():
         f"| request headers | {HEAD_BYTES_MAX // 2**10} KiB |",
         f"| requests waiting for a result | {limits.waiters:,} |",
         f"| records not yet durable | {limits.records:,} |",
+        f"| the same, in bytes | {limits.record_bytes // 2**20} MiB |",
+        f"| request bodies on their way, together | {HELD_BYTES_MAX // 2**20} MiB |",
+        f"| entries of one journal | {JOURNAL_ENTRIES_LIMIT:,} ",
+        f"| signals to one journal | until it has {SIGNALLED_ENTRIES_MAX:,} entries |",
+        f"| requests on one HTTP/2 connection | {STREAMS_MAX} |",
+        f"| HTTP/2 frames that bring nothing | {BUDGET_MAX:,}, and {EARNED_BY_SECOND} a second |",
+        (
+            f"| connections of one door | three eighths of the files that the process may open, "
+            f"{CONNECTIONS_MAX:,} at most |"
+        ),
+        (
+            f"| changed rows | memory | written to the store after {FLUSH_ROWS:,} rows or "
+            f"{FLUSH_BYTES // 2**20} MiB of records |"
+        ),
+        f"| timers | memory, of a table | the nearest {WINDOW:,};",
+        f"the newest {EVENTS_MAX} |",
+        f"as soon as there are {SUPERSEDED_MAX} that newer ones replaced",
+        (
+            f"after {EngineOptions().checkpoint_records:,} records or "
+            f"{EngineOptions().checkpoint_bytes // 2**30} GiB |"
+        ),
         f"| attempts open at the same time | {EngineOptions().slots:,} ",
         f"| attempts waiting for a slot | {limits.queued_attempts:,} |",
         f"in segments of {SEGMENT_BYTES // 2**20} MiB",

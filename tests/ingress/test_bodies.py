@@ -2,11 +2,12 @@ import asyncio
 
 import pytest
 
-from perdure.ingress.bodies import ClientGoneError, read_body
+from perdure.engine.errors import OverloadedError
+from perdure.ingress.bodies import ClientGoneError, Room, read_body
 from perdure.ingress.errors import TooLargeError
 
 
-def read(events, limit=10, declared_length=None):
+def read(events, limit=10, declared_length=None, room=None):
     """Read a body; give it, or the error, and how many events were taken."""
     remaining = list(events)
 
@@ -14,8 +15,8 @@ def read(events, limit=10, declared_length=None):
         return remaining.pop(0)
 
     try:
-        outcome = asyncio.run(read_body(receive, declared_length, limit))
-    except (TooLargeError, ClientGoneError) as error:
+        outcome = asyncio.run(read_body(receive, declared_length, limit, room or Room()))
+    except (TooLargeError, ClientGoneError, OverloadedError) as error:
         outcome = type(error)
     return outcome, len(events) - len(remaining)
 
@@ -56,3 +57,17 @@ def test_a_declared_length_is_refused_before_anything_is_read():
 @pytest.mark.parametrize("events", [[GONE], [part(b"a"), GONE]])
 def test_a_client_may_go_away_before_the_end(events):
     assert read(events) == (ClientGoneError, len(events))
+
+
+def test_bodies_that_come_in_pieces_share_their_room():
+    room = Room(10)
+    room.take(5)
+    assert read([part(b"123"), part(b"456", more=False)], room=room) == (OverloadedError, 2)
+    room.give_back(5)
+    assert read([part(b"123"), part(b"456", more=False)], room=room) == (b"123456", 2)
+    assert read([part(b"12345"), GONE], room=room) == (ClientGoneError, 2)
+    room.take(10)  # all of it is there again
+
+
+def test_a_body_in_one_piece_needs_no_room():
+    assert read([part(b"123", more=False)], room=Room(0)) == (b"123", 1)

@@ -217,7 +217,8 @@ class ServiceProcess(Process):
         self.port = free_port()
         port = str(self.port)
         commands = {
-            "granian": ["perdure", "serve", target, "--port", port],
+            "serve": ["perdure", "serve", target, "--port", port],
+            "granian": ["granian", "--interface", "asgi", "--no-ws", "--port", port, target],
             "hypercorn": ["hypercorn", "--bind", f"127.0.0.1:{port}", target],
             "uvicorn": ["uvicorn", "--port", port, target],
         }

@@ -31,15 +31,16 @@ class Way:
 
 
 WAYS = [
+    Way("official", "serve"),
+    Way("official", "serve", inactivity_ms=0),
     Way("official", "granian"),
-    Way("official", "granian", inactivity_ms=0),
     Way("official", "hypercorn"),
     Way("official", "uvicorn", http1=True, mounted=True),
-    Way("official_v7", "granian"),
-    Way("official_v7", "granian", http1=True, signed=True),
-    Way("own", "granian"),
+    Way("official_v7", "serve"),
+    Way("official_v7", "serve", http1=True, signed=True),
+    Way("own", "serve"),
     Way("own", "hypercorn", inactivity_ms=0),
-    Way("own", "granian", http1=True, signed=True),
+    Way("own", "serve", http1=True, signed=True),
 ]
 
 

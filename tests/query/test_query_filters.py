@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.query.filters import columns_of, mask_of, read_filter, wanted_of
+from perdure.query.filters import columns_of, mask_of, read_filter, unwanted_of, wanted_of
 
 ROWS = pa.record_batch(
     {
@@ -51,6 +51,29 @@ def test_what_is_not_wanted_would_not_pass(expression):
     passing = ROWS.filter(expression)
     for name, values in wanted_of(read_filter(expression)).items():
         assert set(passing.column(name).to_pylist()) <= values
+
+
+@given(filters)
+def test_what_is_unwanted_does_not_pass(expression):
+    passing = ROWS.filter(expression)
+    for name, values in unwanted_of(read_filter(expression)).items():
+        assert not set(passing.column(name).to_pylist()) & values
+
+
+@pytest.mark.parametrize(
+    ("expression", "unwanted"),
+    [
+        (ident != "a", {"id": {"a"}}),
+        (~ident.isin(["a", "b"]), {"id": {"a", "b"}}),
+        (~(ident == "a"), {"id": {"a"}}),
+        ((ident != "a") & (ident != "b") & (number != 1), {"id": {"a", "b"}, "n": {1}}),
+        ((ident != "a") | (ident != "b"), {"id": set()}),
+        (~(ident != "a"), {}),
+        (ident == "a", {}),
+    ],
+)
+def test_what_is_unwanted(expression, unwanted):
+    assert unwanted_of(read_filter(expression)) == unwanted
 
 
 @given(filters)

@@ -57,7 +57,8 @@ class ClusterHealthDocument(Struct):
 class About:
     """Answers from what is known at the start."""
 
-    def __init__(self, ingress_url: str | None) -> None:
+    def __init__(self, ingress_url: str | None, cluster_name: str) -> None:
+        self._cluster = ClusterHealthDocument(cluster_name, MembersDocument([1]))
         self._version = VersionDocument(
             version=own_version(),
             min_admin_api_version=API_VERSION_MIN,
@@ -76,7 +77,7 @@ class About:
 
     async def cluster_health(self, _request: Request) -> Response:
         """Tell who belongs to the cluster."""
-        return json_response(ClusterHealthDocument("localcluster", MembersDocument([1])))
+        return json_response(self._cluster)
 
 
 def own_version() -> str:

@@ -38,6 +38,7 @@ def create_admin(
     registrar: Registrar | None = None,
     configurator: Configurator | None = None,
     more: Sequence[Operation] = (),
+    cluster_name: str = "localcluster",
 ) -> Starlette:
     """Make the admin API.
 
@@ -47,12 +48,14 @@ def create_admin(
         registrar: what registers deployments; without one, they are only shown.
         configurator: what sets options and keeps subscriptions; without one, there is no changing.
         more: operations of other parts of the server.
+        cluster_name: what clients are told that they talk to.
     """
     parts = Parts(
         requests=requests,
         ingress_url=ingress_url,
         registrar=registrar,
         configurator=configurator,
+        cluster_name=cluster_name,
     )
     routes = _routes([*list_operations(parts, force_by_default=False), *more])
     # The oldest version discovered a known address anew unless told not to.

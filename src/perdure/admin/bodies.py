@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from types import UnionType
 from typing import Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -59,12 +59,17 @@ def refuse(wrong: Iterable[Wrong]) -> None:
     """
     found = list(wrong)
     if found:
-        listed = "; ".join(f"{field}: {reason}" for field, reason in found)
-        raise AdminError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"Failed to deserialize the JSON body into the target type: {listed}",
-            fields=found,
-        )
+        raise unprocessable(found)
+
+
+def unprocessable(wrong: Sequence[Wrong]) -> AdminError:
+    """Give the error about all that is wrong."""
+    listed = "; ".join(f"{field}: {reason}" for field, reason in wrong)
+    return AdminError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"Failed to deserialize the JSON body into the target type: {listed}",
+        fields=wrong,
+    )
 
 
 def read_duration(field: str, text: str | None, wrong: list[Wrong]) -> int | None:

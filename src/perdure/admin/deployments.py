@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from perdure.admin.bodies import read_body
+from perdure.admin.bodies import Wrong, read_body, unprocessable
 from perdure.admin.documents import (
     ServiceDocument,
     show_deployment,
@@ -20,6 +20,7 @@ from perdure.admin.errors import AdminError, bad_field, bad_parameter, missing
 from perdure.admin.responses import json_response
 from perdure.admin.secrets import restore
 from perdure.core.model.deployments import RegistrationError
+from perdure.core.model.lambda_arns import ArnError, check_role_arn, parse_lambda_arn
 from perdure.engine.registrar import Amendment, DiscoveryError, Order, Outcome, Registrar
 from perdure.protocol.ids import DeploymentId, IdentifierError, parse_deployment_id
 
@@ -41,9 +42,11 @@ _STATUS: Final = {
 
 
 class RegisterBody(Struct):
-    """What ``POST /deployments`` takes."""
+    """What ``POST /deployments`` takes: an URI, or the ARN of a Lambda function."""
 
-    uri: str
+    uri: str | None = None
+    arn: str | None = None
+    assume_role_arn: str | None = None
     additional_headers: dict[str, str] | None = None
     use_http_11: bool = False
     metadata: dict[str, str] | None = None
@@ -56,6 +59,8 @@ class AmendBody(Struct):
     """What ``PATCH /deployments/{id}`` takes."""
 
     uri: str | None = None
+    arn: str | None = None
+    assume_role_arn: str | None = None
     additional_headers: dict[str, str] | None = None
     use_http_11: bool = False
     overwrite: bool = False
@@ -82,9 +87,13 @@ class Deployments:
     async def register(self, request: Request) -> Response:
         """Register a deployment: 201 if it is new, 200 if its address is known."""
         body = await read_body(request, RegisterBody)
+        endpoint = check_endpoint(body.uri, body.arn)
+        if endpoint is None:
+            raise unprocessable([Wrong("uri", "missing field; or give the arn of a function")])
         order = Order(
-            endpoint=check_uri(body.uri),
+            endpoint=endpoint,
             use_http_11=body.use_http_11,
+            assume_role_arn=check_role(body.assume_role_arn, endpoint),
             additional_headers=check_headers(body.additional_headers or {}),
             metadata=body.metadata or {},
             force=self._force if body.force is None else body.force,
@@ -104,14 +113,17 @@ class Deployments:
         deployment_id = _deployment_id(request)
         body = await read_body(request, AmendBody)
         headers = self._headers_of(deployment_id, body)
-        amendment = Amendment(
-            endpoint=None if body.uri is None else check_uri(body.uri),
-            additional_headers=headers,
-            use_http_11=body.use_http_11,
-            overwrite=body.overwrite,
-            dry_run=body.dry_run,
-        )
+        endpoint = check_endpoint(body.uri, body.arn)
         try:
+            whose = endpoint or self._registrar.endpoint_of(deployment_id)
+            amendment = Amendment(
+                endpoint=endpoint,
+                additional_headers=headers,
+                assume_role_arn=check_role(body.assume_role_arn, whose),
+                use_http_11=body.use_http_11,
+                overwrite=body.overwrite,
+                dry_run=body.dry_run,
+            )
             outcome = await self._registrar.amend(deployment_id, amendment)
         except LookupError as error:
             raise missing(f"deployment '{deployment_id}'") from error
@@ -146,6 +158,39 @@ class Deployments:
                 f"not found in the schema registry: deployment with id '{deployment_id}'",
             ) from error
         return Response(status_code=HTTPStatus.ACCEPTED)
+
+
+def check_endpoint(uri: str | None, arn: str | None) -> str | None:
+    """Accept either an URI or an ARN, or neither.
+
+    Raises:
+        AdminError: both are given, or it is not what it should be.
+    """
+    if uri is not None and arn is not None:
+        raise bad_field("arn", "a deployment has either an uri or an arn")
+    if arn is None:
+        return None if uri is None else check_uri(uri)
+    try:
+        parse_lambda_arn(arn)
+    except ArnError as error:
+        raise bad_field("arn", error) from error
+    return arn
+
+
+def check_role(role: str | None, endpoint: str) -> str | None:
+    """Accept the role to assume for a Lambda function.
+
+    Raises:
+        AdminError: it is none, or is given for something else.
+    """
+    if role is None:
+        return None
+    if not endpoint.startswith("arn:"):
+        raise bad_field("assume_role_arn", "only Lambda functions, named by arn, take a role")
+    try:
+        return check_role_arn(role)
+    except ArnError as error:
+        raise bad_field("assume_role_arn", error) from error
 
 
 def check_uri(uri: str) -> str:

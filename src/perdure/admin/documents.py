@@ -121,16 +121,19 @@ class RevisionDocument(Struct):
 
 
 class DeploymentHead(Struct, kw_only=True):
-    """A deployment without its services.
+    """A deployment without its services: at an address, or a function on AWS Lambda.
 
-    ``http_version`` is a field that clients require. In process nothing is spoken but messages,
-    with the semantics of one stream of HTTP/2.
+    ``http_version`` is a field that clients require of addresses. In process nothing is spoken but
+    messages, with the semantics of one stream of HTTP/2.
     """
 
     id: str
-    uri: str
-    protocol_type: str
-    http_version: str
+    uri: str | UnsetType = UNSET
+    protocol_type: str | UnsetType = UNSET
+    http_version: str | UnsetType = UNSET
+    arn: str | UnsetType = UNSET
+    assume_role_arn: str | UnsetType = UNSET
+    compression: str | UnsetType = UNSET
     additional_headers: Mapping[str, str] | UnsetType = UNSET
     metadata: Mapping[str, str] | UnsetType = UNSET
     created_at: str
@@ -179,15 +182,28 @@ def _head(deployment: Deployment) -> dict[str, Any]:
     manifest = deployment.manifest
     return {
         "id": deployment.id,
-        "uri": deployment.endpoint,
-        "protocol_type": _PROTOCOL_TYPES[manifest.protocol_mode or ProtocolMode.BIDI_STREAM],
-        "http_version": deployment.http_version,
+        **_whereabouts(deployment),
         "additional_headers": redact(deployment.additional_headers) or UNSET,
         "metadata": deployment.metadata or UNSET,
         "created_at": utc_text(deployment.created_at),
         "min_protocol_version": manifest.min_protocol_version,
         "max_protocol_version": manifest.max_protocol_version,
         "sdk_version": _given(deployment.sdk_version),
+    }
+
+
+def _whereabouts(deployment: Deployment) -> dict[str, Any]:
+    manifest = deployment.manifest
+    if deployment.endpoint.startswith("arn:"):
+        return {
+            "arn": deployment.endpoint,
+            "assume_role_arn": _given(deployment.assume_role_arn),
+            "compression": "Zstd" if manifest.lambda_compression == "zstd" else UNSET,
+        }
+    return {
+        "uri": deployment.endpoint,
+        "protocol_type": _PROTOCOL_TYPES[manifest.protocol_mode or ProtocolMode.BIDI_STREAM],
+        "http_version": deployment.http_version,
     }
 
 

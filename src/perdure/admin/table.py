@@ -57,6 +57,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     ingress_url: str | None = None
     registrar: Registrar | None = None
     configurator: Configurator | None = None
+    cluster_name: str = "localcluster"
 
 
 def list_operations(parts: Parts, *, force_by_default: bool) -> list[Operation]:
@@ -67,7 +68,7 @@ def list_operations(parts: Parts, *, force_by_default: bool) -> list[Operation]:
         force_by_default: whether a known address is discovered anew, unless told not to.
     """
     operations = [
-        *_about(parts.ingress_url),
+        *_about(parts.ingress_url, parts.cluster_name),
         *_catalog(parts.requests, parts.ingress_url),
         *_invocations(Invocations(parts.requests)),
         *_batches(Batches(Invocations(parts.requests))),
@@ -93,8 +94,8 @@ def _get(path: str, endpoint: Any, summary: str, document: Any, *query: Paramete
     )
 
 
-def _about(ingress_url: str | None) -> Iterator[Operation]:
-    about = About(ingress_url)
+def _about(ingress_url: str | None, cluster_name: str) -> Iterator[Operation]:
+    about = About(ingress_url, cluster_name)
     yield _get("/health", about.health, "Tell that the server is up", None)
     yield _get("/version", about.version, "Show versions and features", VersionDocument)
     yield _get("/cluster-health", about.cluster_health, "Show the cluster", ClusterHealthDocument)

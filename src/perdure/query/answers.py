@@ -13,6 +13,8 @@ import pyarrow as pa
 #: Digits of a second that each unit of Arrow tells, and its units a second.
 _DIGITS: Final = {"s": (0, 1), "ms": (3, 10**3), "us": (6, 10**6), "ns": (9, 10**9)}
 _ENCODE: Final = msgspec.json.Encoder(enc_hook=str).encode
+#: Rows that are written at a time, so as not to keep the interpreter for long.
+_ROWS: Final = 256
 
 
 class Form(Protocol):
@@ -42,6 +44,14 @@ class JsonForm:
 
     def rows(self, batch: pa.RecordBatch) -> bytes:
         """Write some rows."""
+        pieces = (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
+        return b"".join(map(self._piece, pieces))
+
+    def end(self) -> bytes:
+        """Give what comes after the rows."""
+        return b"]}"
+
+    def _piece(self, batch: pa.RecordBatch) -> bytes:
         columns = [
             write(column) for write, column in zip(self._writers, batch.columns, strict=True)
         ]
@@ -53,15 +63,9 @@ class JsonForm:
             }
             for values in (zip(*columns, strict=True) if columns else [()] * batch.num_rows)
         ]
-        if not documents:
-            return b""
         separator = b"," if self._any_rows else b""
         self._any_rows = True
         return separator + _ENCODE(documents)[1:-1]
-
-    def end(self) -> bytes:
-        """Give what comes after the rows."""
-        return b"]}"
 
 
 class ArrowForm:

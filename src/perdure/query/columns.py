@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from msgspec import Struct
 
 from perdure.engine.moment import Moment
 
-#: Rows that are decoded at a time: a slice holds up the interpreter for a few milliseconds at most.
-SLICE_ROWS: Final = 512
+#: Rows that are read at a time: few at first, for whoever needs no more, then twice as many each
+#: time. Not one step on the way of a slice into a batch holds up the interpreter for more than a
+#: millisecond.
+SLICE_ROWS: Final = 128
+SLICE_ROWS_MAX: Final = 4096
 
 #: What the filters of a query leave of a column: its name, and the values that can pass.
 Wanted = Mapping[str, frozenset[Any]]
@@ -45,27 +48,86 @@ class Column(Struct, frozen=True):
     kind: Kind
     description: str
     get: Callable[[Any], object]
+    #: Fields of what is stored that ``get`` looks at; None if it may look at all of them.
+    reads: tuple[str, ...] | None = None
+    #: All values that it can have, if these are few.
+    values: frozenset[str] = frozenset()
 
 
-class Table(Struct, frozen=True):
-    """A table; ``rows`` gives its rows in slices, and may leave out what is not wanted."""
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-    rows: Callable[[Moment, Wanted], Iterator[Sequence[Any]]]
-
-    def column(self, name: str) -> Column:
-        """Give a column by its name, which exists."""
-        return next(column for column in self.columns if column.name == name)
+#: Makes rows of what was found, out of which only some columns will be taken.
+Reader = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def always_null(_row: object) -> None:
     """Give nothing, for what exists in the system whose tables these are but not here."""
 
 
-def sliced(rows: Iterable[Any], size: int = SLICE_ROWS) -> Iterator[list[Any]]:
+class Alike(Sequence[Any]):
+    """Rows that say the same, in all columns that are read of them."""
+
+    def __init__(self, row: object, count: int) -> None:
+        self.row = row
+        self._count = count
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Alike: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        """Give one of the rows, or some."""
+        places = range(self._count)[place]
+        return self.row if isinstance(places, int) else Alike(self.row, len(places))
+
+
+def as_it_is(found: Sequence[Any]) -> Sequence[Any]:
+    """Read nothing: what was found are the rows."""
+    return found
+
+
+def as_found(_moment: Moment, _columns: Sequence[Column]) -> Reader:
+    """Give what reads nothing."""
+    return as_it_is
+
+
+class Table(Struct, frozen=True):
+    """A table: what is stored is found first, and then read as far as a query needs it."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    #: Gives what is stored, in slices; may leave out what is not wanted.
+    find: Callable[[Moment, Wanted], Iterator[Sequence[Any]]]
+    #: Gives what reads these columns.
+    reader: Callable[[Moment, Sequence[Column]], Reader] = as_found
+
+    def column(self, name: str) -> Column:
+        """Give a column by its name, which exists."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def fields_of(columns: Iterable[Column]) -> frozenset[str] | None:
+    """Give the fields of what is stored that these columns look at; None if that may be all."""
+    found: set[str] = set()
+    for column in columns:
+        if column.get is always_null:
+            continue
+        if column.reads is None:
+            return None
+        found.update(column.reads)
+    return frozenset(found)
+
+
+def sliced(
+    rows: Iterable[Any], size: int = SLICE_ROWS, size_max: int = SLICE_ROWS_MAX
+) -> Iterator[list[Any]]:
     """Cut rows into slices."""
     left = iter(rows)
     while piece := list(islice(left, size)):
         yield piece
+        size = min(2 * size, size_max)

@@ -1,13 +1,14 @@
-"""A table as the SQL engine sees it: a data set with projection and filters pushed down.
+"""A table as the SQL engine sees it: a data set with projection, filters and order pushed down.
 
-A scan decodes slice by slice: columns that filters look at, and of rows that pass what else the
-query shows. Slices of all scans of all queries are decoded one at a time (``gate``): a
-view has one cursor, and of the interpreter the queries take no more than one thread's share.
+A scan reads slice by slice: columns that filters and order look at, and of rows that pass what else
+the query shows. Slices of all scans of all queries are read one at a time (``gate``): a view has
+one cursor, and of the interpreter the queries take no more than one thread's share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress
 from threading import Lock
 from typing import Any, Final
 
@@ -17,8 +18,16 @@ import pyarrow.dataset as ds
 from msgspec import Struct
 
 from perdure.engine.moment import Moment
-from perdure.query.columns import Column, Kind, Table
-from perdure.query.filters import Node, columns_of, mask_of, read_filter, wanted_of
+from perdure.query.columns import Alike, Column, Kind, Reader, Table, Wanted, as_it_is, sliced
+from perdure.query.filters import (
+    Node,
+    columns_of,
+    mask_of,
+    read_filter,
+    unwanted_of,
+    wanted_of,
+)
+from perdure.query.ranking import Ranking, Top
 
 #: Text is small text inside, of which alone the SQL engine hands down lists; answers widen it.
 _TYPES: Final = {
@@ -39,24 +48,29 @@ _INT64_MAX: Final = 2**63 - 1
 class Source(Struct, frozen=True):
     """What scans of a table read, and how they may."""
 
-    table: Table
     moment: Moment
-    #: Held while rows are decoded.
+    #: Held while rows are read.
     gate: Lock
     #: Hears why a scan failed, before that is raised through the SQL engine.
     refuse: Callable[[Exception], None]
+    #: What comes first, if only that can be shown.
+    top: Top | None = None
 
 
 class TableData(ds.Dataset):  # type: ignore[misc]  # the library has no types
-    """A table at a moment."""
+    """A table, of which each query sees a moment of its own."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        #: What scans read that begin from now on.
+        self.source: Source | None = None
+        self._schema = _schema(table.columns)
+        self._columns = {column.name: column for column in table.columns}
 
     @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns."""
-        return _schema(self._source.table.columns)
+        return self._schema
 
     def get_fragments(self, filter: pc.Expression | None = None) -> list[TableData]:  # noqa: A002, ARG002 - as the library calls it
         """Give the parts that are scanned side by side: one."""
@@ -71,80 +85,141 @@ class TableData(ds.Dataset):  # type: ignore[misc]  # the library has no types
         **_options: Any,
     ) -> Scan:
         """Give a scan of some columns of the rows that pass a filter."""
-        table = self._source.table
-        names = self.schema.names if columns is None else columns
-        return Scan(self._source, tuple(table.column(name) for name in names), filter)
+        source = self.source
+        assert source is not None, "whoever plans a query says first what it shall see"
+        names = self._schema.names if columns is None else columns
+        return Scan(self.table, source, tuple(self._columns[name] for name in names), filter)
+
+
+class Passed(Struct, frozen=True):
+    """What was found and passes the filter."""
+
+    found: Sequence[Any]
+    #: Columns that were read to see that; None if they were not kept.
+    known: Mapping[str, pa.Array] | None
+
+
+class Part:
+    """Columns of a table that are read together."""
+
+    def __init__(self, table: Table, source: Source, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._read: Reader = table.reader(source.moment, columns) if columns else as_it_is
+
+    def arrays(self, found: Sequence[Any]) -> dict[str, pa.Array]:
+        """Read what was found."""
+        rows = self._read(found)
+        return {column.name: _array(column, rows) for column in self._columns}
 
 
 class Scan:
     """One reading of a table."""
 
     def __init__(
-        self, source: Source, shown: tuple[Column, ...], expression: pc.Expression | None
+        self,
+        table: Table,
+        source: Source,
+        shown: tuple[Column, ...],
+        expression: pc.Expression | None,
     ) -> None:
         self.projected_schema = _schema(shown)
+        self._table = table
         self._source = source
-        self._shown = shown
         self._filter: Node | None = None if expression is None else read_filter(expression)
-        tested = set() if self._filter is None else columns_of(self._filter)
-        self._tested = tuple(column for column in source.table.columns if column.name in tested)
+        names = set() if self._filter is None else columns_of(self._filter)
+        if source.top is not None:
+            names.add(source.top.column.name)
+        tested = [column for column in table.columns if column.name in names]
+        self._wanted = {} if self._filter is None else _wanted(self._filter, tested)
+        with source.gate:
+            self._tested = Part(table, source, tested)
+            self._others = Part(table, source, [each for each in shown if each.name not in names])
+            #: For what is kept for its place in the order, and only then shown.
+            self._shown = Part(table, source, () if source.top is None else shown)
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """Give the rows; whoever needs no more of them just stops asking."""
         source = self._source
-        wanted = {} if self._filter is None else wanted_of(self._filter)
         try:
-            slices = source.table.rows(source.moment, wanted)
-            while (batch := self._next(slices)) is not None:
+            passing = self._passing()
+            for passed in passing if source.top is None else _first(passing, source.top):
+                with source.gate:
+                    batch = self._batch(passed)
                 yield batch
         except Exception as error:
             source.refuse(error)
             raise
 
-    def _next(self, slices: Iterator[Sequence[Any]]) -> pa.RecordBatch | None:
-        """Build the next batch with rows that pass; None at the end."""
+    def _passing(self) -> Iterator[Passed]:
+        """Find what passes the filter."""
+        source = self._source
+        slices = self._table.find(source.moment, self._wanted)
         while True:
-            with self._source.gate:
-                rows = next(slices, None)
-                if rows is None:
-                    return None
-                batch = self._batch(rows)
-            if batch.num_rows:
-                return batch
+            with source.gate:
+                found = next(slices, None)
+                if found is None:
+                    return
+                passed = self._passed(found)
+            if passed.found:
+                yield passed
 
-    def _batch(self, rows: Sequence[Any]) -> pa.RecordBatch:
-        """Build a batch of the rows that pass."""
+    def _passed(self, found: Sequence[Any]) -> Passed:
+        known = self._tested.arrays(found)
         if self._filter is None:
-            return _batch(self._shown, rows, {})
-        tested = _batch(self._tested, rows, {})
-        mask = mask_of(self._filter, tested)
-        passing = tested.filter(mask)
-        if passing.num_rows < len(rows):
-            rows = [row for row, passes in zip(rows, mask.to_pylist(), strict=True) if passes]
-        known = {column.name: passing.column(column.name) for column in self._tested}
-        return _batch(self._shown, rows, known)
+            return Passed(found, known)
+        mask = mask_of(self._filter, known)
+        passing = pc.sum(mask).as_py() or 0
+        if passing == len(found):
+            return Passed(found, known)
+        if passing == 0:
+            return Passed((), {})
+        return Passed(
+            list(compress(found, mask.to_pylist())),
+            {name: array.filter(mask) for name, array in known.items()},
+        )
+
+    def _batch(self, passed: Passed) -> pa.RecordBatch:
+        schema, found = self.projected_schema, passed.found
+        if not schema.names:
+            # Rows without columns are still counted.
+            none = pa.Array.from_buffers(pa.struct([]), len(found), [None])
+            return pa.RecordBatch.from_struct_array(none)
+        if passed.known is None:
+            arrays = self._shown.arrays(found)
+        else:
+            arrays = {**passed.known, **self._others.arrays(found)}
+        return pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+
+def _wanted(node: Node, tested: Sequence[Column]) -> Wanted:
+    """Give the columns of which only some values can pass, and these values."""
+    wanted, unwanted = dict(wanted_of(node)), unwanted_of(node)
+    for column in tested:
+        if column.values and column.name not in wanted and column.name in unwanted:
+            wanted[column.name] = column.values - unwanted[column.name]
+    return wanted
+
+
+def _first(passing: Iterator[Passed], top: Top) -> Iterator[Passed]:
+    """Keep what may be among the first, to give it at the end."""
+    ranking = Ranking(top)
+    for passed in passing:
+        assert passed.known is not None, "the column that orders is read with those of the filter"
+        crowded = ranking.add(passed.found, passed.known[top.column.name])
+        yield from (Passed(found, None) for found in sliced(crowded))
+    yield from (Passed(found, None) for found in sliced(ranking.take()))
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[column.kind]) for column in columns])
 
 
-def _batch(
-    columns: Sequence[Column], rows: Sequence[Any], known: dict[str, pa.Array]
-) -> pa.RecordBatch:
-    """Take columns out of rows, unless they are known already."""
-    if not columns:
-        # Rows without columns are still counted.
-        return pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([])))
-    arrays = [
-        known[column.name] if column.name in known else _array(column, rows) for column in columns
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=_schema(columns))
-
-
 def _array(column: Column, rows: Sequence[Any]) -> pa.Array:
-    get = column.get
-    values: list[Any] = [get(row) for row in rows]
-    if column.kind in (Kind.INSTANT, Kind.SPAN):
-        values = [None if value is None else min(value, _INT64_MAX) for value in values]
-    return pa.array(values, _TYPES[column.kind])
+    if isinstance(rows, Alike):
+        return pa.repeat(_array(column, [rows.row])[0], len(rows))
+    values: list[Any] = list(map(column.get, rows))
+    try:
+        return pa.array(values, _TYPES[column.kind])
+    except OverflowError:
+        clipped = [None if value is None else min(value, _INT64_MAX) for value in values]
+        return pa.array(clipped, _TYPES[column.kind])

@@ -11,7 +11,7 @@ Nulls follow SQL: what is compared with null is neither true nor false, and does
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -20,6 +20,8 @@ from msgspec import Struct
 
 from perdure.query.columns import Wanted
 
+#: Functions that ask whether a column has one of some values.
+_ONE_OF: Final = frozenset({"equal", "is_in"})
 _LINE: Final = re.compile(r"^(call|field_ref|literal|options|end): '(.*)'$")
 
 
@@ -88,11 +90,31 @@ def wanted_of(node: Node) -> Wanted:
             return {}
 
 
-def mask_of(node: Node, batch: pa.RecordBatch) -> Any:
+def unwanted_of(node: Node) -> Wanted:
+    """Give the columns of which some values cannot pass, and these values."""
+    match node:
+        case Call("and_kleene", (left, right)):
+            one, other = unwanted_of(left), unwanted_of(right)
+            return {
+                name: one.get(name, frozenset()) | other.get(name, frozenset())
+                for name in one.keys() | other.keys()
+            }
+        case Call("or_kleene", (left, right)):
+            one, other = unwanted_of(left), unwanted_of(right)
+            return {name: one[name] & other[name] for name in one.keys() & other.keys()}
+        case Call("not_equal", (Field(name), Literal(value)) | (Literal(value), Field(name))):
+            return {name: frozenset({value.as_py()})}
+        case Call("invert", (inner,)):
+            return wanted_of(inner) if isinstance(inner, Call) and inner.name in _ONE_OF else {}
+        case _:
+            return {}
+
+
+def mask_of(node: Node, batch: pa.RecordBatch | Mapping[str, pa.Array]) -> Any:
     """Say for each row whether it passes; null counts as no."""
     match node:
         case Field(name):
-            return batch.column(name)
+            return batch[name]
         case Literal(value):
             return value
         case Call("is_in", (argument,), {"value_set": values}):

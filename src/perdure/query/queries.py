@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from importlib import import_module
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from perdure.engine.errors import OverloadedError
 from perdure.engine.moment import Moment
 from perdure.query.columns import QueryError
+
+#: How long a query's thread may keep the interpreter to itself while others want it, in seconds.
+#: The default, 5 ms, comes several times into the way of each request.
+SWITCH_S: Final = 0.000_5
 
 
 class QueryLimits(Struct, frozen=True, kw_only=True):
@@ -42,6 +47,10 @@ class Queries:
         #: Queries that run or wait for one of those to end.
         self.pending = 0
         self._gate = Lock()
+        #: Sessions without a query, at most as many as queries may run.
+        self._idle: list[Any] = []
+        self._running = 0
+        self._usual_switch_s = 0.0
 
     async def answer(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
         """Give the answer in pieces, the first once there is something to show.
@@ -65,19 +74,43 @@ class Queries:
             self.pending -= 1
 
     async def _run(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
-        session_module, answers = await asyncio.to_thread(_load)
+        session, answers = await self._session()
         moment = self._look()
         try:
-            session = session_module.Session(moment, self._gate)
             allowance = _Allowance(self._limits.seconds)
             async with allowance.spend():
-                planned = await asyncio.to_thread(session.plan, sql)
+                planned = await asyncio.to_thread(session.plan, moment, sql)
             form = (answers.JsonForm if as_json else answers.ArrowForm)(planned.schema())
-            async with aclosing(_written(form, session.run(planned), allowance)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            with self._switching_often():
+                async with aclosing(_written(form, session.run(planned), allowance)) as pieces:
+                    async for piece in pieces:
+                        yield piece
         finally:
             moment.view.close()
+        # Only what came to its end has no thread left that may still use the session.
+        session.forget()
+        self._idle.append(session)
+
+    async def _session(self) -> tuple[Any, Any]:
+        """Give a session that has no query, and the forms of answers."""
+        if self._idle:
+            return self._idle.pop(), _load()[1]
+        session_module, answers = await asyncio.to_thread(_load)
+        return await asyncio.to_thread(session_module.Session, self._gate), answers
+
+    @contextmanager
+    def _switching_often(self) -> Iterator[None]:
+        """Let the event loop's thread in at once whenever it has something to do."""
+        if self._running == 0:
+            self._usual_switch_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(SWITCH_S, self._usual_switch_s))
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._running == 0:
+                sys.setswitchinterval(self._usual_switch_s)
 
 
 class _Allowance:

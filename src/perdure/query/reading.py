@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from perdure.core.tables.changes import after_prefix
@@ -16,17 +17,18 @@ from perdure.protocol.ids import (
 )
 from perdure.query.columns import QueryError, Wanted
 
+#: A key, with its table's tag, and the value under it.
+Stored = tuple[bytes, bytes]
+
 #: Partition keys are numbers of so many bytes.
 _PARTITION_KEY_SIZE = 8
 
 
-def scan(view: StoreView, tag: bytes, prefixes: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Give the rows of a table whose keys begin with one of the prefixes; keys without the tag."""
-    skip = len(tag)
-    for prefix in prefixes:
-        start = tag + prefix
-        for key, value in view.scan(start, after_prefix(start)):
-            yield key[skip:], value
+def scan(view: StoreView, tag: bytes, prefixes: Iterable[bytes] = (b"",)) -> Iterator[Stored]:
+    """Give what a table stores under the keys that begin with one of the prefixes."""
+    return chain.from_iterable(
+        view.scan(start, after_prefix(start)) for start in (tag + prefix for prefix in prefixes)
+    )
 
 
 def wanted_ids(wanted: Wanted, column: str = "id") -> list[InvocationId] | None:

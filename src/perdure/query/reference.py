@@ -32,8 +32,10 @@ out of its row; otherwise it is an Arrow IPC stream. Both are sent while the que
 - The dialect is that of [Apache DataFusion](https://datafusion.apache.org/user-guide/sql/), with
   `->` and `->>` for texts that hold JSON: `event_json ->> 'error_message'`.
 - Filters by `id`, by key (`target_service_key`; `service_name` and `service_key`), by
-  `partition_key`, and by the statuses of what has not ended are looked up. All others are applied
-  row by row.
+  `partition_key`, and by the statuses of what waits or runs are looked up. All others are applied
+  row by row, to nothing but the columns that they name; columns that are shown are read of the rows
+  that pass.
+- `ORDER BY` a time with a `LIMIT` reads the rows that are shown, and of all others that time alone.
 
 This page is generated from the declarations of the tables.
 """

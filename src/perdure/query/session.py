@@ -1,4 +1,4 @@
-"""One query: planned over the tables as of a moment, run by the SQL engine, within limits."""
+"""The SQL engine, for one query after the other: each planned over the tables as of a moment."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from datafusion import (
     SessionContext,
     SQLOptions,
 )
+from msgspec import structs
 
 from perdure.engine.moment import Moment
 from perdure.query.columns import QueryError
 from perdure.query.dataset import Source, TableData
 from perdure.query.dialect import translate
 from perdure.query.json_functions import json_functions
+from perdure.query.plans import first_rows
+from perdure.query.ranking import RANKED_KINDS, ROWS_MAX, Top
 from perdure.query.tables.catalog import TABLES
 
 #: What one query may keep in memory while it sorts, groups and joins.
@@ -34,6 +37,8 @@ _READ_ONLY: Final = (
 )
 #: Queries about tables as such, which need all of them.
 _ABOUT_TABLES: Final = re.compile(r"\b(information_schema|show)\b", re.IGNORECASE)
+#: Queries in which order and number of rows can spare the reading of others.
+_ORDERED: Final = re.compile(r"\border\s+by\b.*\blimit\b", re.IGNORECASE | re.DOTALL)
 _REFUSED: Final = ("DDL not supported", "DML not supported", "Statement not supported")
 _HELP: Final = (
     "queries only read: write SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN; what runs is changed "
@@ -43,32 +48,42 @@ _PREFIX: Final = re.compile(r"^(DataFusion error: |External error: |External: )+
 
 
 class Session:
-    """Plans one query and runs it; used once."""
+    """Plans queries and runs them, one at a time; making one costs as much as a small query."""
 
-    def __init__(self, moment: Moment, gate: Lock) -> None:
-        """Take what the query shall see.
+    def __init__(self, gate: Lock) -> None:
+        """Prepare.
 
         Args:
-            moment: the tables; whoever took it closes it.
-            gate: held while rows are decoded; shared by all queries.
+            gate: held while rows are read; shared by all sessions.
         """
-        self._moment = moment
         self._gate = gate
+        self._context = _context()
+        #: Each table costs time to declare: those that a query meant so far.
+        self._tables: dict[str, TableData] = {}
         #: Why a scan failed; the SQL engine only passes on its text.
         self._refusal: Exception | None = None
 
-    def plan(self, sql: str) -> DataFrame:
+    def plan(self, moment: Moment, sql: str) -> DataFrame:
         """Plan a query; blocks for milliseconds, so call it in a thread.
+
+        Args:
+            moment: what the query shall see; whoever took it closes it.
+            sql: the query.
 
         Raises:
             QueryError: it is wrong, or does not only read.
         """
         text = translate(sql)
-        context = self._context(text)
+        source = Source(moment, self._gate, self._refuse)
+        self._declare(text)
+        self._show(source)
         try:
-            return context.sql_with_options(text, _READ_ONLY)
+            planned = self._context.sql_with_options(text, _READ_ONLY)
+            if _ORDERED.search(text):
+                self._show_first(planned, source)
         except Exception as error:
             raise self._told(error) from error
+        return planned
 
     async def run(self, planned: DataFrame) -> AsyncGenerator[pa.RecordBatch]:
         """Give the rows of a planned query; closing the iterator ends the query.
@@ -83,25 +98,35 @@ class Session:
         except Exception as error:
             raise self._told(error) from error
 
-    def _context(self, sql: str) -> SessionContext:
-        settings = {
-            "datafusion.catalog.default_catalog": "restate",
-            "datafusion.catalog.default_schema": "public",
-        }
-        config = SessionConfig(settings).with_information_schema(True)
-        config = config.with_target_partitions(2).with_batch_size(BATCH_ROWS)
-        limits = RuntimeEnvBuilder().with_disk_manager_disabled()
-        limits = limits.with_greedy_memory_pool(MEMORY_BYTES_MAX)
-        context = SessionContext(config, limits)
-        for function in json_functions():
-            context.register_udf(function)
+    def forget(self) -> None:
+        """Let go of what the last query saw, which has ended."""
+        self._show(None)
+        self._refusal = None
+
+    def _declare(self, sql: str) -> None:
+        """Declare the tables that a query can mean."""
         lowered, all_of_them = sql.lower(), _ABOUT_TABLES.search(sql) is not None
-        # Each table costs time to declare: only what the query can mean.
         for name, table in TABLES.items():
-            if all_of_them or name in lowered:
-                source = Source(table, self._moment, self._gate, self._refuse)
-                context.register_dataset(name, TableData(source))
-        return context
+            if name not in self._tables and (all_of_them or name in lowered):
+                self._tables[name] = TableData(table)
+                self._context.register_dataset(name, self._tables[name])
+
+    def _show(self, source: Source | None) -> None:
+        for table in self._tables.values():
+            table.source = source
+
+    def _show_first(self, planned: DataFrame, source: Source) -> None:
+        """Spare a table the reading of rows that an order and a limit leave out."""
+        first = first_rows(planned.optimized_logical_plan())
+        if first is None or first.count > ROWS_MAX:
+            return
+        data = self._tables.get(first.table)
+        if data is None:
+            return
+        column = data.table.column(first.column)
+        if column.kind in RANKED_KINDS:
+            top = Top(column, first.descending, first.nulls_first, first.count)
+            data.source = structs.replace(source, top=top)
 
     def _refuse(self, error: Exception) -> None:
         self._refusal = error
@@ -114,3 +139,19 @@ class Session:
         if any(refused in text for refused in _REFUSED):
             return QueryError(f"Datafusion error: {text}. {_HELP}")
         return QueryError(f"Datafusion error: {text}")
+
+
+def _context() -> SessionContext:
+    settings = {
+        "datafusion.catalog.default_catalog": "restate",
+        "datafusion.catalog.default_schema": "public",
+    }
+    config = SessionConfig(settings).with_information_schema(True)
+    # Rows come from one scan in one thread: what would be shared out is less than the sharing.
+    config = config.with_target_partitions(1).with_batch_size(BATCH_ROWS)
+    limits = RuntimeEnvBuilder().with_disk_manager_disabled()
+    limits = limits.with_greedy_memory_pool(MEMORY_BYTES_MAX)
+    context = SessionContext(config, limits)
+    for function in json_functions():
+        context.register_udf(function)
+    return context

@@ -95,11 +95,13 @@ def schema_of(kind: HandlerKind) -> HandlerSchema:
     return schema
 
 
-def attempt(kind: HandlerKind = HandlerKind.EXCLUSIVE, *, version: int = 7, replay=()) -> Attempt:
+def attempt(
+    kind: HandlerKind = HandlerKind.EXCLUSIVE, *, version: int = 7, replay=(), **options
+) -> Attempt:
     """Open an attempt whose journal holds the input and what ``replay`` adds."""
     chance = Chance(lambda: NOW, lambda count: bytes(range(count)), lambda: CHANCE)
     pin = Pin(DEPLOYMENT, version)
-    opened = Attempt(ME, 3, schema_of(kind), pin=pin, directory=REGISTRY, chance=chance)
+    opened = Attempt(ME, 3, schema_of(kind), pin=pin, directory=REGISTRY, chance=chance, **options)
     opened.opened([start(1 + len(replay)), Input(Value(b"in")), *replay])
     return opened
 

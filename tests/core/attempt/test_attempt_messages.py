@@ -198,6 +198,27 @@ def test_a_future_as_deep_as_can_be_stored_is_taken_and_a_deeper_one_pauses(mess
     assert ending.behavior is ErrorBehavior.PAUSE
 
 
+def test_a_journal_that_would_grow_beyond_its_limit_pauses():
+    opened = attempt(replay=[run(1)], entries_limit=4)
+    assert progress(opened.receive([run(2), run(3)])).ending is None
+    ending = failed(opened.receive([output(), End()]))
+    assert ending.behavior is ErrorBehavior.PAUSE
+    assert "4 entries" in ending.problem.message
+    assert "worker.invoker.journal-entries-limit" in ending.problem.message
+    assert opened.receive([run(4)]) is None
+
+
+def test_what_others_write_into_a_journal_counts():
+    opened = attempt(entries_limit=4)
+    opened.notification(3, has_run(1))
+    assert failed(opened.receive([run(1)])).behavior is ErrorBehavior.PAUSE
+
+
+def test_a_full_journal_lets_its_handler_wait_and_end():
+    opened = attempt(replay=[output()], entries_limit=2)
+    assert progress(opened.receive([End()])).ending == Ended()
+
+
 def test_an_end_without_an_output_is_refused():
     problem = failed(attempt().receive([run(1), End()])).problem
     assert (problem.code, problem.doc_code) == (571, "RT0012")
@@ -249,7 +270,7 @@ def test_an_error_is_recorded_with_all_it_says(version):
 
 @pytest.mark.parametrize(
     ("code", "doc_code"),
-    [(570, "RT0016"), (571, "RT0012"), (415, "RT0015"), (413, "RT0019"), (500, "RT0007")],
+    [(570, "RT0016"), (571, "RT0012"), (415, "RT0007"), (413, "RT0007"), (500, "RT0007")],
 )
 def test_an_error_is_filed_under_its_documented_code(code, doc_code):
     problem = failed(attempt().receive([Error(code, "no")])).problem

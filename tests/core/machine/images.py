@@ -1,6 +1,8 @@
 """The tables of a partition as they would stand in the store after a flush, decoded.
 
 Checkers and laws read this instead of the tables, so that what they see went through the bytes.
+Whoever looks again and again lets one image follow the tables: only rows that differ are read then,
+and ``touched`` names the invocations whose own rows did.
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ from perdure.core.tables.keys import parse_expiry_key, parse_timer_key
 from perdure.core.tables.tables import Lock, Tables
 from perdure.protocol.ids import InvocationId
 
-ROWS = ("invocations", "locks", "lines", "mutations", "timers", "running", "expiries", "facts")
+ROWS = (
+    *("invocations", "locks", "lines", "mutations"),
+    *("timers", "running", "parked", "expiries", "facts"),
+)
 GROUPS = ("journals", "events", "states", "promises")
 
 
 def stored_bytes(tables: Tables, store: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Give what the store would hold after a flush, without flushing."""
-    held = dict(store)
+    held = {**store}
 
     def apply(key, row, encode):
         if row is None:
@@ -50,7 +55,7 @@ class Image:
     """Decoded tables, by their names."""
 
     def __init__(self, held: Mapping[bytes, bytes]) -> None:
-        self.held = dict(held)
+        self.held: dict[bytes, bytes] = {}
         self.invocations: dict[InvocationId, Invocation] = {}
         self.journals: dict[InvocationId, dict[int, JournalEntry]] = defaultdict(dict)
         self.events: dict[InvocationId, dict[int, Event]] = defaultdict(dict)
@@ -61,10 +66,51 @@ class Image:
         self.promises: dict[bytes, dict[bytes, Promise]] = defaultdict(dict)
         self.timers: set[Timer] = set()
         self.running: set[InvocationId] = set()
+        self.parked: set[InvocationId] = set()
         self.expiries: set[tuple[int, InvocationId, bool]] = set()
         self.facts: dict[bytes, int] = {}
-        for key, value in held.items():
-            _READ[key[:1]](self, key[1:], value)
+        #: Invocations whose row, journal or events are new since the last look.
+        self.touched: set[InvocationId] = set()
+        #: Timers of sleeps that wait, by the journals, as far as they were asked for.
+        self.sleeps: dict[InvocationId, set[Timer]] = {}
+        self.follow(held)
+
+    def follow(self, held: Mapping[bytes, bytes]) -> None:
+        """Become the image of other rows."""
+        before, self.held = self.held, dict(held)
+        self.touched = set()
+        for key in sorted({key for key, _ in before.items() ^ self.held.items()}):
+            tag, rest = key[:1], key[1:]
+            if key in before:
+                _DROP[tag](self, rest)
+            if key in self.held:
+                _READ[tag](self, rest, self.held[key])
+            if tag in _OF_INVOCATIONS:
+                self.touched.add(InvocationId(rest[:24]))
+        for invocation_id in self.touched:
+            self.sleeps.pop(invocation_id, None)
+
+    def touched_rows(self) -> list[tuple[InvocationId, Invocation]]:
+        """Give the rows of the touched invocations that are there."""
+        rows = self.invocations
+        return [(who, rows[who]) for who in self.touched if who in rows]
+
+
+def _drop_from(name, split):
+    """Make what takes a row out of a group, and the group out of the table with its last row."""
+
+    def drop(image, key):
+        table = getattr(image, name)
+        group, member = split(key)
+        del table[group][member]
+        if not table[group]:
+            del table[group]
+
+    return drop
+
+
+def _split_numbered(key):
+    return InvocationId(key[:24]), int.from_bytes(key[24:], "big")
 
 
 def _read_invocation(image, key, value):
@@ -115,6 +161,10 @@ def _read_running(image, key, _value):
     image.running.add(InvocationId(key))
 
 
+def _read_parked(image, key, _value):
+    image.parked.add(InvocationId(key))
+
+
 def _read_expiry(image, key, _value):
     image.expiries.add(parse_expiry_key(key))
 
@@ -130,6 +180,22 @@ _PROMISE = msgspec.msgpack.Decoder(Promise).decode
 _LOCK = msgspec.msgpack.Decoder(Lock).decode
 _MUTATION = msgspec.msgpack.Decoder(Mutation).decode
 _NUMBER = msgspec.msgpack.Decoder(int).decode
+_OF_INVOCATIONS = frozenset((b"i", b"j", b"v"))
+_DROP = {
+    b"i": lambda image, key: image.invocations.pop(InvocationId(key)),
+    b"j": _drop_from("journals", _split_numbered),
+    b"v": _drop_from("events", _split_numbered),
+    b"s": _drop_from("states", _split_object_key),
+    b"l": lambda image, key: image.locks.pop(key),
+    b"q": lambda image, key: image.lines.pop(key),
+    b"u": lambda image, key: image.mutations.pop(key),
+    b"p": _drop_from("promises", _split_object_key),
+    b"t": lambda image, key: image.timers.discard(parse_timer_key(key)),
+    b"r": lambda image, key: image.running.discard(InvocationId(key)),
+    b"w": lambda image, key: image.parked.discard(InvocationId(key)),
+    b"e": lambda image, key: image.expiries.discard(parse_expiry_key(key)),
+    b"m": lambda image, key: image.facts.pop(key),
+}
 _READ = {
     b"i": _read_invocation,
     b"j": _read_journal,
@@ -141,6 +207,7 @@ _READ = {
     b"p": _read_promise,
     b"t": _read_timer,
     b"r": _read_running,
+    b"w": _read_parked,
     b"e": _read_expiry,
     b"m": _read_fact,
 }

@@ -1,6 +1,7 @@
 """What must hold of the tables after every record; each function checks one sentence.
 
 They read an :class:`~images.Image` only, so that they can be held against any partition's store.
+A sentence about one invocation alone is checked of those that the image says were touched.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
     whoever_waits_for_a_key_stands_in_line(image)
     whatever_changes_a_state_stands_in_line(image)
     what_runs_is_listed(image)
+    what_is_parked_is_listed(image)
     what_is_due_has_its_timer(image)
     suspended_invocations_lack_what_they_await(image, seen)
     promises_know_who_listens(image)
@@ -100,6 +102,16 @@ def what_runs_is_listed(image: Image) -> None:
     assert running == image.running
 
 
+def what_is_parked_is_listed(image: Image) -> None:
+    """The table of parked invocations names exactly those that are suspended or paused."""
+    parked = {
+        invocation_id
+        for invocation_id, row in image.invocations.items()
+        if isinstance(row.status, Suspended | Paused)
+    }
+    assert parked == image.parked
+
+
 def what_is_due_has_its_timer(image: Image) -> None:
     """I6: delayed starts, retries and sleeps have their timers, and nothing else has one."""
     expected: set[Timer] = set()
@@ -111,7 +123,9 @@ def what_is_due_has_its_timer(image: Image) -> None:
                 expected.add(Timer(retry_at, TimerKind.RETRY, invocation_id))
             case _:
                 pass
-        sleeps = armed_sleeps(image, invocation_id)
+        if invocation_id not in image.sleeps:
+            image.sleeps[invocation_id] = armed_sleeps(image, invocation_id)
+        sleeps = image.sleeps[invocation_id]
         assert row.sleeps == len(sleeps)
         expected |= sleeps
     assert expected == image.timers
@@ -143,7 +157,7 @@ def suspended_invocations_lack_what_they_await(
     image: Image, seen: Mapping[InvocationId, int]
 ) -> None:
     """I6: whoever is suspended has not got what wakes it."""
-    for invocation_id, row in image.invocations.items():
+    for invocation_id, row in image.touched_rows():
         if not isinstance(row.status, Suspended):
             continue
         came = [
@@ -198,7 +212,7 @@ def what_ended_expires(image: Image) -> None:
 
 def journals_are_as_long_as_rows_say(image: Image) -> None:
     """I2: indexes have no gaps, the input comes first, and the row counts entries and commands."""
-    for invocation_id, row in image.invocations.items():
+    for invocation_id, row in image.touched_rows():
         journal = image.journals.get(invocation_id, {})
         if isinstance(row.status, Completed) and row.status.journal_purged:
             assert not journal
@@ -215,7 +229,7 @@ def journals_are_as_long_as_rows_say(image: Image) -> None:
 
 def events_are_as_many_as_rows_say(image: Image) -> None:
     """Events are numbered without gaps up to what the row counted; only the oldest are dropped."""
-    for invocation_id, row in image.invocations.items():
+    for invocation_id, row in image.touched_rows():
         numbers = sorted(image.events.get(invocation_id, {}))
         assert numbers == list(range(max(0, row.events - EVENTS_MAX), row.events))
 
@@ -227,7 +241,7 @@ def nothing_is_left_of_the_forgotten(image: Image) -> None:
     assert image.events.keys() <= alive
     assert {timer.invocation_id for timer in image.timers} <= alive
     assert {invocation_id for _, invocation_id, _ in image.expiries} <= alive
-    assert image.running <= alive
+    assert image.running | image.parked <= alive
     assert set(image.lines.values()) <= alive
     assert {lock.holder for lock in image.locks.values()} <= alive
 

@@ -16,8 +16,14 @@ from machine_values import (
     output,
     waits,
 )
+from msgspec.structs import replace
 
+from perdure.core.machine.cancellation import cancel
+from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX, signal_received
+from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Completed, Paused, Running, Suspended
+from perdure.core.model.journals import JournalSize
+from perdure.core.model.records import Cancel, SignalReceived
 from perdure.core.model.verdicts import Verdict
 from perdure.protocol.ids import awakeable_text, invocation_text
 from perdure.protocol.messages import (
@@ -54,6 +60,17 @@ def test_another_signal_is_kept_and_wakes_nobody(world, signal):
     world.signal(A, signal)
     assert world.status(A) is Suspended
     assert world.journal(A) == [Signal(signal, VOID)]
+
+
+def test_a_journal_that_is_beyond_use_takes_no_signals(world):
+    world.invoke(GREET, A)
+    row = replace(world.tables.invocations.get(A), journal=JournalSize(SIGNALLED_ENTRIES_MAX, 1))
+    world.tables.invocations.put(A, row)
+    step = Step(world.tables, world.now)
+    assert signal_received(step, SignalReceived(A, FIRST, VOID)) is Verdict.NOT_RUNNING
+    assert world.tables.invocations.get(A) == row
+    cancel(step, Cancel(A))  # which does
+    assert world.tables.invocations.get(A).journal.entries == SIGNALLED_ENTRIES_MAX + 1
 
 
 def test_a_signal_may_come_before_anyone_waits(world):

@@ -69,7 +69,7 @@ def test_what_is_set_stays_until_it_is_set_again(registry):
 
 def test_what_is_set_stays_while_the_deployment_is_not_asked_anew(registry):
     changed = reconfigured(registry, "Flow", Overrides(public=False))
-    changed = reheaded(changed, ONE, {"a": "b"})
+    changed = reheaded(changed, ONE, {"a": "b"}, None)
     assert not changed.services["Flow"].public
 
 

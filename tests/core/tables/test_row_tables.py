@@ -200,3 +200,14 @@ def test_after_a_prefix_comes_the_least_key_beyond_it(prefix, after):
     assert after_prefix(prefix) == after
     assert prefix < after
     assert prefix + b"\xff" * 9 < after
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 7, 8])
+def test_a_group_may_be_read_page_by_page(count):
+    store = Store()
+    table = GroupTable(store, b"t", bytes, bytes)
+    for number in range(count):
+        table.put(b"g", b"%d" % number, b"v")
+        if number == 2:
+            store.write(drained(table))
+    assert list(table.paged(b"g", 4)) == table.rows(b"g")

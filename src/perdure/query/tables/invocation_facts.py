@@ -34,6 +34,19 @@ _RAW_STATUS: Final = {
     Paused: "paused",
     Completed: "completed",
 }
+#: Those that operators know by one name; what runs has several.
+_STATUS: Final = {
+    Scheduled: "scheduled",
+    Inboxed: "pending",
+    Suspended: "suspended",
+    Paused: "paused",
+    Completed: "completed",
+}
+
+
+#: All names of statuses, as operators know them and as they are stored.
+STATUSES: Final = frozenset({*_STATUS.values(), "ready", "running", "backing-off"})
+RAW_STATUSES: Final = frozenset(_RAW_STATUS.values())
 
 
 def raw_status(invocation: InvocationRow) -> str:
@@ -44,10 +57,10 @@ def raw_status(invocation: InvocationRow) -> str:
 def status(invocation: InvocationRow) -> str:
     """Name the status as operators know it."""
     current = invocation.row.status
-    if isinstance(current, Inboxed):
-        return "pending"
-    if not isinstance(current, Running):
-        return _RAW_STATUS[type(current)]
+    named = _STATUS.get(type(current))
+    if named is not None:
+        return named
+    assert isinstance(current, Running), "all others have a name of their own"
     if invocation.live is not None:
         return "running"
     return "ready" if current.retry_at is None else "backing-off"

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from perdure.core.model.invocations import Invocation, Running
+from perdure.core.model.invocations import Completed, Invocation, Retention, Running
+from perdure.core.model.journals import JournalSize
+from perdure.core.model.targets import HandlerKind, Target
 from perdure.core.model.timers import TimerKind
 from perdure.core.tables.keys import parse_timer_key
 from perdure.engine.moment import LiveAttempt, Moment
 from perdure.protocol.ids import InvocationId
-from perdure.query.columns import Wanted, sliced
-from perdure.query.reading import scan, wanted_ids, wanted_partitions
+from perdure.protocol.messages import Value
+from perdure.query.columns import Alike, Column, Reader, Wanted, fields_of, sliced
+from perdure.query.partial import decoder
+from perdure.query.reading import Stored, scan, wanted_ids, wanted_partitions
 
-_DECODE: Final = msgspec.msgpack.Decoder(Invocation).decode
+#: What columns read that look at nothing but an invocation's id, or at the name of its status.
+ID: Final = "id"
+STATUS_NAME: Final = "status name"
 
-#: Statuses whose invocations are listed in a small table; by all names that columns give them.
+#: Invocations that are looked up one by one; if there are more, reading all is faster.
+LOOKUPS_MAX: Final = 20_000
+
+#: Statuses whose invocations are listed in a table; by all names that columns give them.
 _RUNNING: Final = frozenset({"invoked", "running", "backing-off", "ready"})
 _INBOXED: Final = frozenset({"inboxed", "pending"})
 _SCHEDULED: Final = frozenset({"scheduled"})
+_PARKED: Final = frozenset({"suspended", "paused"})
+_OPEN: Final = _RUNNING | _INBOXED | _SCHEDULED | _PARKED
 
 
 class InvocationRow(Struct, frozen=True, gc=False):
@@ -32,16 +43,53 @@ class InvocationRow(Struct, frozen=True, gc=False):
     live: LiveAttempt | None
 
 
-def invocations(moment: Moment, wanted: Wanted) -> Iterator[list[InvocationRow]]:
-    """Give invocations."""
-    return sliced(_read(moment, wanted))
+#: Stands for whatever has ended, where nothing else is told of it.
+_ENDED: Final = InvocationRow(
+    InvocationId(b""),
+    Invocation(
+        Target("", "", HandlerKind.SERVICE),
+        Completed(0, Value(b"")),
+        *(0, 0),
+        Retention(0, 0),
+        JournalSize(),
+    ),
+    None,
+)
 
 
-def held(moment: Moment, wanted: Wanted) -> Iterator[list[InvocationRow]]:
+def find_invocations(moment: Moment, wanted: Wanted) -> Iterator[list[Stored]]:
+    """Give what is stored of invocations, in slices."""
+    ids = wanted_ids(wanted)
+    if ids is None:
+        ids = _with_status(moment, wanted.get("status"))
+    if ids is not None:
+        return sliced(_lookups(moment, ids))
+    return sliced(scan(moment.view, b"i", wanted_partitions(wanted, "target_service_key")))
+
+
+def invocation_reader(moment: Moment, columns: Sequence[Column]) -> Reader:
+    """Give what reads as much of invocations as these columns look at."""
+    fields = fields_of(columns)
+    if fields is None:
+        return _reader(moment, fields)
+    if fields == {STATUS_NAME}:
+        open_ids = _at_most(_open_ids(moment, _OPEN))
+        if open_ids is not None:
+            return _status_reader(moment, open_ids)
+    stored = fields - {ID, STATUS_NAME}
+    if stored == fields:
+        # Nothing is asked of the id, nor of the attempt that it leads to.
+        decode = decoder(Invocation, stored)
+        return lambda found: [decode(value) for _, value in found]
+    return _reader(moment, stored | {"status"} if STATUS_NAME in fields else stored)
+
+
+def find_held(moment: Moment, wanted: Wanted) -> Iterator[list[InvocationRow]]:
     """Give the invocations that run or back off: those that the invoker holds."""
     ids = wanted_ids(wanted)
-    found = _rows(moment, _running(moment) if ids is None else ids)
-    return sliced(row for row in found if is_held(row))
+    read = _reader(moment, None)
+    slices = sliced(_lookups(moment, _open_ids(moment, _RUNNING) if ids is None else ids))
+    return ([row for row in read(found) if is_held(row)] for found in slices)
 
 
 def is_held(invocation: InvocationRow) -> bool:
@@ -52,42 +100,66 @@ def is_held(invocation: InvocationRow) -> bool:
     return invocation.live is not None or status.retry_at is not None
 
 
-def _read(moment: Moment, wanted: Wanted) -> Iterator[InvocationRow]:
-    ids = wanted_ids(wanted)
-    if ids is None:
-        ids = _with_status(moment, wanted.get("status"))
-    if ids is not None:
-        return _rows(moment, ids)
-    prefixes = wanted_partitions(wanted, "target_service_key")
-    attempt = moment.attempts.get
-    return (
-        InvocationRow(found := InvocationId(key), _DECODE(value), attempt(found))
-        for key, value in scan(moment.view, b"i", prefixes)
-    )
+def _reader(moment: Moment, fields: frozenset[str] | None) -> Reader:
+    decode, attempt = decoder(Invocation, fields), moment.attempts.get
+
+    def read(found: Sequence[Stored]) -> list[InvocationRow]:
+        return [
+            InvocationRow(key := InvocationId(stored_key[1:]), decode(value), attempt(key))
+            for stored_key, value in found
+        ]
+
+    return read
 
 
-def _rows(moment: Moment, ids: Iterable[InvocationId]) -> Iterator[InvocationRow]:
-    get, attempt = moment.view.get, moment.attempts.get
+def _status_reader(moment: Moment, open_ids: Iterable[InvocationId]) -> Reader:
+    """Read the status of what is open; all others have ended, whatever else is stored of them."""
+    read_open = _reader(moment, frozenset({"status"}))
+    open_keys = frozenset(b"i" + invocation_id for invocation_id in open_ids)
+
+    def read(found: Sequence[Stored]) -> Sequence[InvocationRow]:
+        if open_keys.isdisjoint([key for key, _ in found]):
+            return Alike(_ENDED, len(found))
+        return [
+            _ENDED if stored[0] not in open_keys else read_open((stored,))[0] for stored in found
+        ]
+
+    return read
+
+
+def _lookups(moment: Moment, ids: Iterable[InvocationId]) -> Iterator[Stored]:
+    get = moment.view.get
     for invocation_id in ids:
-        value = get(b"i" + invocation_id)
+        value = get(key := b"i" + invocation_id)
         if value is not None:
-            yield InvocationRow(invocation_id, _DECODE(value), attempt(invocation_id))
+            yield key, value
 
 
 def _with_status(moment: Moment, statuses: frozenset[str] | None) -> list[InvocationId] | None:
-    """Give the invocations of some statuses if there are tables that list them, else None."""
-    if statuses is None or not statuses <= _RUNNING | _INBOXED | _SCHEDULED:
+    """Give the invocations of some statuses if few enough are listed in tables, else None."""
+    if statuses is None or not statuses <= _OPEN:
         return None
-    ids: set[InvocationId] = set()
+    ids = _at_most(_open_ids(moment, statuses))
+    return None if ids is None else sorted(ids)
+
+
+def _open_ids(moment: Moment, statuses: frozenset[str]) -> Iterator[InvocationId]:
+    """Give the invocations of some statuses from the tables that list them."""
+    view = moment.view
+    listings: list[Iterator[bytes]] = []
     if statuses & _RUNNING:
-        ids.update(_running(moment))
+        listings.append(key[1:] for key, _ in scan(view, b"r"))
     if statuses & _INBOXED:
-        ids.update(InvocationId(value) for _, value in scan(moment.view, b"q", [b""]))
+        listings.append(value for _, value in scan(view, b"q"))
+    if statuses & _PARKED:
+        listings.append(key[1:] for key, _ in scan(view, b"w"))
     if statuses & _SCHEDULED:
-        timers = (parse_timer_key(key) for key, _ in scan(moment.view, b"t", [b""]))
-        ids.update(timer.invocation_id for timer in timers if timer.kind is TimerKind.START)
-    return sorted(ids)
+        timers = (parse_timer_key(key[1:]) for key, _ in scan(view, b"t"))
+        listings.append(timer.invocation_id for timer in timers if timer.kind is TimerKind.START)
+    return map(InvocationId, chain.from_iterable(listings))
 
 
-def _running(moment: Moment) -> Iterator[InvocationId]:
-    return (InvocationId(key) for key, _ in scan(moment.view, b"r", [b""]))
+def _at_most(ids: Iterator[InvocationId]) -> list[InvocationId] | None:
+    """Give invocations unless there are too many to look them up one by one."""
+    found = list(islice(ids, LOOKUPS_MAX + 1))
+    return None if len(found) > LOOKUPS_MAX else found

@@ -7,13 +7,25 @@ from typing import Final
 from perdure.protocol.ids import invocation_text
 from perdure.query.columns import Column, Kind, Table, always_null
 from perdure.query.tables import invocation_facts as facts
-from perdure.query.tables.invocation_rows import held, invocations
+from perdure.query.tables.invocation_rows import (
+    ID,
+    STATUS_NAME,
+    find_held,
+    find_invocations,
+    invocation_reader,
+)
 from perdure.query.texts import SERVICE_TYPES
 
 _PARTITION: Final = Column(
-    "partition_key", Kind.UINT64, "The shard that the invocation belongs to", facts.partition_key
+    "partition_key",
+    Kind.UINT64,
+    "The shard that the invocation belongs to",
+    facts.partition_key,
+    (ID,),
 )
-_ID: Final = Column("id", Kind.TEXT, "The invocation's id", lambda one: invocation_text(one.id))
+_ID: Final = Column(
+    "id", Kind.TEXT, "The invocation's id", lambda one: invocation_text(one.id), (ID,)
+)
 _VQUEUE: Final = Column(
     "vqueue_id", Kind.TEXT, "Its virtual queue; there are none here", always_null
 )
@@ -24,20 +36,35 @@ _TARGET: Final = (
         Kind.TEXT,
         "`Service/handler`, or `Service/key/handler` where there is a key",
         lambda one: str(one.row.target),
+        ("target",),
     ),
-    Column("target_service_name", Kind.TEXT, "The service", lambda one: one.row.target.service),
+    Column(
+        "target_service_name",
+        Kind.TEXT,
+        "The service",
+        lambda one: one.row.target.service,
+        ("target",),
+    ),
     Column(
         "target_service_key",
         Kind.TEXT,
         "Key of the object or workflow; null for plain services",
         lambda one: facts.object_key_of(one.row),
+        ("target",),
     ),
-    Column("target_handler_name", Kind.TEXT, "The handler", lambda one: one.row.target.handler),
+    Column(
+        "target_handler_name",
+        Kind.TEXT,
+        "The handler",
+        lambda one: one.row.target.handler,
+        ("target",),
+    ),
     Column(
         "target_service_ty",
         Kind.TEXT,
         "`service`, `virtual_object` or `workflow`",
         lambda one: SERVICE_TYPES[one.row.target.kind],
+        ("target",),
     ),
     Column("scope", Kind.TEXT, "Scope of flow control; there is none here", always_null),
     Column("limit_key", Kind.TEXT, "Limit key of flow control; there is none here", always_null),
@@ -46,13 +73,26 @@ _TARGET: Final = (
         Kind.TEXT,
         "The caller's idempotency key",
         lambda one: one.row.idempotency_key,
+        ("idempotency_key",),
     ),
-    Column("invoked_by", Kind.TEXT, "`ingress`, `service` or `restart_as_new`", facts.invoked_by),
+    Column(
+        "invoked_by",
+        Kind.TEXT,
+        "`ingress`, `service` or `restart_as_new`",
+        facts.invoked_by,
+        ("origin",),
+    ),
 )
 _BY_SERVICE: Final = Column(
-    "invoked_by_service_name", Kind.TEXT, "The service that called", facts.calling_service
+    "invoked_by_service_name",
+    Kind.TEXT,
+    "The service that called",
+    facts.calling_service,
+    ("origin",),
 )
-_BY_ID: Final = Column("invoked_by_id", Kind.TEXT, "The invocation that called", facts.parent)
+_BY_ID: Final = Column(
+    "invoked_by_id", Kind.TEXT, "The invocation that called", facts.parent, ("origin",)
+)
 _BY_SUBSCRIPTION: Final = Column(
     "invoked_by_subscription_id", Kind.TEXT, "The subscription it came from", always_null
 )
@@ -63,21 +103,28 @@ _PROGRESS: Final = (
         Kind.TEXT,
         "Target of the invocation that called",
         lambda one: one.row.origin.parent_target,
+        ("origin",),
     ),
     Column(
-        "restarted_from", Kind.TEXT, "The invocation that this one restarts", facts.restarted_from
+        "restarted_from",
+        Kind.TEXT,
+        "The invocation that this one restarts",
+        facts.restarted_from,
+        ("origin",),
     ),
     Column(
         "pinned_deployment_id",
         Kind.TEXT,
         "The deployment it goes on with; null until an attempt has progressed",
         lambda one: None if one.row.pin is None else one.row.pin.deployment_id,
+        ("pin",),
     ),
     Column(
         "pinned_service_protocol_version",
         Kind.UINT32,
         "The protocol version it goes on with",
         lambda one: None if one.row.pin is None else one.row.pin.protocol_version,
+        ("pin",),
     ),
     Column("trace_id", Kind.TEXT, "Id of its trace; nothing is traced here", always_null),
     Column(
@@ -85,14 +132,22 @@ _PROGRESS: Final = (
         Kind.UINT32,
         "Entries of its journal: commands and notifications",
         lambda one: one.row.journal.entries,
+        ("journal",),
     ),
     Column(
         "journal_commands_size",
         Kind.UINT32,
         "Commands in its journal",
         lambda one: one.row.journal.commands,
+        ("journal",),
     ),
-    Column("created_at", Kind.INSTANT, "When it was accepted", lambda one: one.row.created_at),
+    Column(
+        "created_at",
+        Kind.INSTANT,
+        "When it was accepted",
+        lambda one: one.row.created_at,
+        ("created_at",),
+    ),
     Column(
         "created_using_restate_version",
         Kind.TEXT,
@@ -104,58 +159,71 @@ _PROGRESS: Final = (
         Kind.INSTANT,
         "When its status changed last, or its handler progressed",
         lambda one: one.row.modified_at,
+        ("modified_at",),
     ),
     Column(
         "inboxed_at",
         Kind.INSTANT,
         "When it was put in line for its key",
         lambda one: one.row.inboxed_at,
+        ("inboxed_at",),
     ),
     Column(
-        "scheduled_at", Kind.INSTANT, "When it was scheduled, if it was delayed", facts.scheduled_at
+        "scheduled_at",
+        Kind.INSTANT,
+        "When it was scheduled, if it was delayed",
+        facts.scheduled_at,
+        ("execution_time", "created_at"),
     ),
     Column(
         "scheduled_start_at",
         Kind.INSTANT,
         "Not before when it was to start",
         lambda one: one.row.execution_time,
+        ("execution_time",),
     ),
     Column(
         "running_at",
         Kind.INSTANT,
         "When its first attempt began",
         lambda one: one.row.running_at,
+        ("running_at",),
     ),
-    Column("completed_at", Kind.INSTANT, "When it ended", facts.completed_at),
+    Column("completed_at", Kind.INSTANT, "When it ended", facts.completed_at, ("status",)),
     Column(
         "completion_retention",
         Kind.SPAN,
         "How long its result is kept after the end",
         lambda one: one.row.retention.completion_ms,
+        ("retention",),
     ),
     Column(
         "journal_retention",
         Kind.SPAN,
         "How long its journal is kept after the end",
         lambda one: one.row.retention.journal_ms,
+        ("retention",),
     ),
     Column(
         "suspended_waiting_for_completions",
         Kind.NUMBERS,
         "Ids of the completions it is suspended on",
         facts.awaited_completions,
+        ("status",),
     ),
     Column(
         "suspended_waiting_for_signals",
         Kind.NUMBERS,
         "Indexes of the signals it is suspended on: 1 cancels, 17 and more are awakeables",
         facts.awaited_signals,
+        ("status",),
     ),
     Column(
         "suspended_waiting_future_json",
         Kind.TEXT,
         "What it is suspended on, as a tree",
         facts.awaited_future,
+        ("status",),
     ),
 )
 
@@ -164,24 +232,37 @@ _RETRY_COUNT: Final = Column(
     Kind.UINT64,
     "Attempts since it last started, was resumed or woken; null while the invoker does not hold it",
     facts.retry_count,
+    (ID, "status"),
 )
 _LAST_START: Final = Column(
-    "last_start_at", Kind.INSTANT, "When the open attempt began", facts.last_start_at
+    "last_start_at", Kind.INSTANT, "When the open attempt began", facts.last_start_at, (ID,)
 )
 _NEXT_RETRY: Final = Column(
-    "next_retry_at", Kind.INSTANT, "When the next attempt begins", facts.next_retry_at
+    "next_retry_at", Kind.INSTANT, "When the next attempt begins", facts.next_retry_at, ("status",)
 )
 _LAST_DEPLOYMENT: Final = Column(
-    "last_attempt_deployment_id", Kind.TEXT, "Deployment of the last attempt", facts.last_deployment
+    "last_attempt_deployment_id",
+    Kind.TEXT,
+    "Deployment of the last attempt",
+    facts.last_deployment,
+    (ID, "pin", "status"),
 )
 _LAST_SERVER: Final = Column(
-    "last_attempt_server", Kind.TEXT, "What the open attempt's SDK calls itself", facts.sdk
+    "last_attempt_server", Kind.TEXT, "What the open attempt's SDK calls itself", facts.sdk, (ID,)
 )
 _LAST_FAILURE: Final = Column(
-    "last_failure", Kind.TEXT, "Why the last attempt failed: `[code] message`", facts.last_failure
+    "last_failure",
+    Kind.TEXT,
+    "Why the last attempt failed: `[code] message`",
+    facts.last_failure,
+    (ID, "status"),
 )
 _ERROR_CODE: Final = Column(
-    "last_failure_error_code", Kind.TEXT, "Documented code of that failure", facts.error_code
+    "last_failure_error_code",
+    Kind.TEXT,
+    "Documented code of that failure",
+    facts.error_code,
+    (ID, "status"),
 )
 
 
@@ -190,11 +271,21 @@ def _related(what: str) -> tuple[Column, ...]:
     prefix = f"last_failure_related_{what}"
     return (
         Column(
-            f"{prefix}_index", Kind.UINT64, "Index of the command it blames", facts.related_index
+            f"{prefix}_index",
+            Kind.UINT64,
+            "Index of the command it blames",
+            facts.related_index,
+            (ID, "status"),
         ),
-        Column(f"{prefix}_name", Kind.TEXT, "Name of that command", facts.related_name),
         Column(
-            f"{prefix}_type", Kind.TEXT, "Type of that command, such as `Run`", facts.related_type
+            f"{prefix}_name", Kind.TEXT, "Name of that command", facts.related_name, (ID, "status")
+        ),
+        Column(
+            f"{prefix}_type",
+            Kind.TEXT,
+            "Type of that command, such as `Run`",
+            facts.related_type,
+            (ID, "status"),
         ),
     )
 
@@ -206,12 +297,19 @@ _LAST_AWAITED: Final = Column(
     always_null,
 )
 _RESULT: Final = (
-    Column("completion_result", Kind.TEXT, "`success` or `failure`", facts.completion_result),
+    Column(
+        "completion_result",
+        Kind.TEXT,
+        "`success` or `failure`",
+        facts.completion_result,
+        ("status",),
+    ),
     Column(
         "completion_failure",
         Kind.TEXT,
         "The failure it ended with: `[code] message`",
         facts.completion_failure,
+        ("status",),
     ),
 )
 
@@ -242,10 +340,13 @@ INVOCATION: Final = Table(
             "`pending`, `scheduled`, `ready`, `running`, `backing-off`, `suspended`, `paused` or "
             "`completed`",
             facts.status,
+            (STATUS_NAME,),
+            facts.STATUSES,
         ),
         *_RESULT,
     ),
-    invocations,
+    find_invocations,
+    invocation_reader,
 )
 
 INVOCATION_STATUS: Final = Table(
@@ -260,6 +361,8 @@ INVOCATION_STATUS: Final = Table(
             Kind.TEXT,
             "`scheduled`, `inboxed`, `invoked`, `suspended`, `paused` or `completed`",
             facts.raw_status,
+            (STATUS_NAME,),
+            facts.RAW_STATUSES,
         ),
         *_RESULT,
         *_TARGET,
@@ -268,7 +371,8 @@ INVOCATION_STATUS: Final = Table(
         _BY_SERVICE,
         *_PROGRESS,
     ),
-    invocations,
+    find_invocations,
+    invocation_reader,
 )
 
 INVOCATION_STATE: Final = Table(
@@ -278,7 +382,13 @@ INVOCATION_STATE: Final = Table(
     (
         _PARTITION,
         _ID,
-        Column("in_flight", Kind.BOOLEAN, "Whether an attempt is open", lambda one: bool(one.live)),
+        Column(
+            "in_flight",
+            Kind.BOOLEAN,
+            "Whether an attempt is open",
+            lambda one: bool(one.live),
+            (ID,),
+        ),
         _RETRY_COUNT,
         _LAST_START,
         _LAST_DEPLOYMENT,
@@ -290,5 +400,5 @@ INVOCATION_STATE: Final = Table(
         *_related("entry"),
         _LAST_AWAITED,
     ),
-    held,
+    find_held,
 )

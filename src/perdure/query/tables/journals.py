@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from perdure.core.model.deployments import Registry
@@ -15,13 +14,25 @@ from perdure.engine.moment import Moment
 from perdure.protocol import messages, wire
 from perdure.protocol.ids import INVOCATION_ID_SIZE, InvocationId, invocation_text
 from perdure.protocol.versions import PROTOCOL_VERSION_MAX
-from perdure.query.columns import Column, Kind, Table, Wanted, always_null, sliced
+from perdure.query.columns import (
+    Column,
+    Kind,
+    Reader,
+    Table,
+    Wanted,
+    always_null,
+    fields_of,
+    sliced,
+)
 from perdure.query.entries import entry_document, entry_name, entry_type, lite_document
-from perdure.query.reading import scan, wanted_ids, wanted_partitions
+from perdure.query.partial import decoder
+from perdure.query.reading import Stored, scan, wanted_ids, wanted_partitions
 from perdure.query.texts import json_text, problem_document
 
-_ENTRY: Final = msgspec.msgpack.Decoder(JournalEntry).decode
-_EVENT: Final = msgspec.msgpack.Decoder(Event).decode
+#: Entries that are read at a time: one may be large.
+_SLICE_ENTRIES: Final = 64
+#: Where the invocation's id ends in a key, behind the table's tag.
+_ID_END: Final = 1 + INVOCATION_ID_SIZE
 #: Version of the journal's format, as clients know it: commands and notifications.
 _JOURNAL_VERSION: Final = 2
 
@@ -47,27 +58,36 @@ def _prefixes(wanted: Wanted) -> Iterable[bytes]:
     return wanted_partitions(wanted, "") if ids is None else ids
 
 
-def _entries(moment: Moment, wanted: Wanted) -> Iterator[list[EntryRow]]:
-    # Entries may be large: fewer at a time.
-    return sliced(
-        (
+def _find_entries(moment: Moment, wanted: Wanted) -> Iterator[list[Stored]]:
+    return sliced(scan(moment.view, b"j", _prefixes(wanted)), _SLICE_ENTRIES, _SLICE_ENTRIES)
+
+
+def _entry_reader(moment: Moment, columns: Sequence[Column]) -> Reader:
+    decode, registry = decoder(JournalEntry, fields_of(columns)), moment.registry
+
+    def read(found: Sequence[Stored]) -> list[EntryRow]:
+        return [
             EntryRow(
-                InvocationId(key[:INVOCATION_ID_SIZE]),
-                int.from_bytes(key[INVOCATION_ID_SIZE:], "big"),
-                _ENTRY(value),
-                moment.registry,
+                InvocationId(key[1:_ID_END]),
+                int.from_bytes(key[_ID_END:], "big"),
+                decode(value),
+                registry,
             )
-            for key, value in scan(moment.view, b"j", _prefixes(wanted))
-        ),
-        64,
-    )
+            for key, value in found
+        ]
+
+    return read
 
 
-def _events(moment: Moment, wanted: Wanted) -> Iterator[list[EventRow]]:
-    return sliced(
-        EventRow(InvocationId(key[:INVOCATION_ID_SIZE]), _EVENT(value))
-        for key, value in scan(moment.view, b"v", _prefixes(wanted))
-    )
+def _find_events(moment: Moment, wanted: Wanted) -> Iterator[list[Stored]]:
+    return sliced(scan(moment.view, b"v", _prefixes(wanted)))
+
+
+def _event_reader(_moment: Moment, columns: Sequence[Column]) -> Reader:
+    decode = decoder(Event, fields_of(columns))
+    return lambda found: [
+        EventRow(InvocationId(key[1:_ID_END]), decode(value)) for key, value in found
+    ]
 
 
 def _partition_key(row: EntryRow | EventRow) -> int:
@@ -120,9 +140,9 @@ def _event_document(row: EventRow) -> dict[str, Any]:
 
 
 _PARTITION: Final = Column(
-    "partition_key", Kind.UINT64, "The shard that the invocation belongs to", _partition_key
+    "partition_key", Kind.UINT64, "The shard that the invocation belongs to", _partition_key, ()
 )
-_ID: Final = Column("id", Kind.TEXT, "The invocation's id", lambda row: invocation_text(row.id))
+_ID: Final = Column("id", Kind.TEXT, "The invocation's id", lambda row: invocation_text(row.id), ())
 
 JOURNAL: Final = Table(
     "sys_journal",
@@ -130,18 +150,20 @@ JOURNAL: Final = Table(
     (
         _PARTITION,
         _ID,
-        Column("index", Kind.UINT32, "Its place in the journal", lambda row: row.index),
+        Column("index", Kind.UINT32, "Its place in the journal", lambda row: row.index, ()),
         Column(
             "entry_type",
             Kind.TEXT,
             "`Command: …` or `Notification: …`",
             lambda row: entry_type(row.entry),
+            ("message",),
         ),
         Column(
             "name",
             Kind.TEXT,
             "The name that the handler gave a command",
             lambda row: entry_name(row.entry),
+            ("message",),
         ),
         Column("completed", Kind.BOOLEAN, "Of an older journal format", always_null),
         Column("invoked_id", Kind.TEXT, "The invocation that a call made", _invoked_id),
@@ -169,10 +191,15 @@ JOURNAL: Final = Table(
             lambda row: json_text(lite_document(row.entry, row.registry)),
         ),
         Column(
-            "appended_at", Kind.INSTANT, "When it was written", lambda row: row.entry.appended_at
+            "appended_at",
+            Kind.INSTANT,
+            "When it was written",
+            lambda row: row.entry.appended_at,
+            ("appended_at",),
         ),
     ),
-    _entries,
+    _find_entries,
+    _entry_reader,
 )
 
 JOURNAL_EVENTS: Final = Table(
@@ -201,5 +228,6 @@ JOURNAL_EVENTS: Final = Table(
             lambda row: json_text(_event_document(row)),
         ),
     ),
-    _events,
+    _find_events,
+    _event_reader,
 )

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import merge
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from perdure.core.model.invocations import Invocation
+from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise, Settled
 from perdure.core.tables.keys import parse_object_key
 from perdure.core.tables.tables import Lock
 from perdure.engine.moment import Moment
-from perdure.protocol.ids import InvocationId, invocation_text
+from perdure.protocol.ids import InvocationId, invocation_text, mutation_text
 from perdure.protocol.messages import Failure, Value
 from perdure.query.columns import Column, Kind, Table, Wanted, always_null, sliced
-from perdure.query.reading import scan, text, wanted_objects
+from perdure.query.partial import decoder
+from perdure.query.reading import Stored, scan, text, wanted_objects
 from perdure.query.texts import failure_text
 
 _LOCK: Final = msgspec.msgpack.Decoder(Lock).decode
 _PROMISE: Final = msgspec.msgpack.Decoder(Promise).decode
-_INVOCATION: Final = msgspec.msgpack.Decoder(Invocation).decode
+_MUTATION: Final = msgspec.msgpack.Decoder(Mutation).decode
+_CREATED: Final = decoder(Invocation, frozenset({"created_at"}))
 
 
 class ObjectRow(Struct, frozen=True, gc=False):
@@ -35,16 +39,20 @@ class ObjectRow(Struct, frozen=True, gc=False):
 
 
 class Waiting(Struct, frozen=True, gc=False):
-    """Who stands in line; the view knows since when."""
+    """Who stands in line, and since when."""
 
-    id: InvocationId
-    moment: Moment
+    id: str
+    created_at: int | None
 
 
 def _read(moment: Moment, tag: bytes, wanted: Wanted) -> Iterator[ObjectRow]:
-    for key, value in scan(moment.view, tag, wanted_objects(wanted)):
-        partition_key, service, name, rest = parse_object_key(key)
-        yield ObjectRow(partition_key, service, name, rest, value)
+    return map(_row, scan(moment.view, tag, wanted_objects(wanted)))
+
+
+def _row(stored: Stored) -> ObjectRow:
+    key, value = stored
+    partition_key, service, name, rest = parse_object_key(key[1:])
+    return ObjectRow(partition_key, service, name, rest, value)
 
 
 def _states(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
@@ -58,9 +66,26 @@ def _locks(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
 
 
 def _lines(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
+    """Give who stands in line: invocations, and among them changes of state from outside."""
+    view, objects = moment.view, wanted_objects(wanted)
+    standing = merge(scan(view, b"q", objects), scan(view, b"u", objects), key=_without_tag)
     return sliced(
-        msgspec.structs.replace(row, value=Waiting(InvocationId(row.value), moment))
-        for row in _read(moment, b"q", wanted)
+        msgspec.structs.replace(_row(stored), value=_waiting(moment, stored)) for stored in standing
+    )
+
+
+def _without_tag(stored: Stored) -> bytes:
+    return stored[0][1:]
+
+
+def _waiting(moment: Moment, stored: Stored) -> Waiting:
+    key, value = stored
+    if key.startswith(b"u"):
+        mutation = _MUTATION(value)
+        return Waiting(mutation_text(mutation.mutation_id), mutation.created_at)
+    row = moment.view.get(b"i" + value)
+    return Waiting(
+        invocation_text(InvocationId(value)), None if row is None else _CREATED(row).created_at
     )
 
 
@@ -69,12 +94,6 @@ def _promises(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
         msgspec.structs.replace(row, value=_PROMISE(row.value))
         for row in _read(moment, b"p", wanted)
     )
-
-
-def _created_at(row: ObjectRow) -> int | None:
-    waiting: Waiting = row.value
-    stored = waiting.moment.view.get(b"i" + waiting.id)
-    return None if stored is None else _INVOCATION(stored).created_at
 
 
 def _success(row: ObjectRow) -> bytes | None:
@@ -127,18 +146,25 @@ STATE: Final = Table(
 
 INBOX: Final = Table(
     "sys_inbox",
-    "Invocations that stand in line for a key.",
+    "What stands in line for a key: invocations, and changes of state from outside.",
     (
         _PARTITION,
         *_OBJECT,
-        Column("id", Kind.TEXT, "The invocation's id", lambda row: invocation_text(row.value.id)),
+        Column(
+            "id",
+            Kind.TEXT,
+            "The invocation's id, or the change's: `mut_…`",
+            lambda row: row.value.id,
+        ),
         Column(
             "sequence_number",
             Kind.UINT64,
             "Its place in line",
             lambda row: int.from_bytes(row.rest, "big"),
         ),
-        Column("created_at", Kind.INSTANT, "When it was accepted", _created_at),
+        Column(
+            "created_at", Kind.INSTANT, "When it was accepted", lambda row: row.value.created_at
+        ),
     ),
     _lines,
 )

@@ -1,0 +1,75 @@
+"""What is read of what is stored: as little as columns look at, and all that they look at."""
+
+from __future__ import annotations
+
+import pytest
+from query_world import QueryWorld
+
+from perdure.core.model.invocations import Invocation, Running
+from perdure.query.columns import Alike, sliced
+from perdure.query.partial import decoder
+from perdure.query.tables import invocation_rows
+from perdure.query.tables.catalog import TABLES
+
+
+async def moment():
+    world = await (await QueryWorld().start()).populate()
+    return world.engine.look()
+
+
+@pytest.mark.parametrize("name", TABLES)
+async def test_each_column_is_the_same_alone_and_with_all_others(name):
+    table, seen = TABLES[name], await moment()
+    found = [each for piece in table.find(seen, {}) for each in piece]
+    whole = table.reader(seen, table.columns)(found)
+    for column in table.columns:
+        alone = table.reader(seen, [column])(found)
+        assert list(map(column.get, alone)) == list(map(column.get, whole)), column.name
+
+
+@pytest.mark.parametrize("name", ["sys_invocation", "sys_invocation_status"])
+async def test_statuses_are_those_that_are_declared(name):
+    table, seen = TABLES[name], await moment()
+    [column] = [column for column in table.columns if column.name == "status"]
+    for piece in table.find(seen, {}):
+        assert set(map(column.get, table.reader(seen, [column])(piece))) <= column.values
+
+
+async def test_what_is_in_no_list_of_what_is_open_has_ended(monkeypatch):
+    seen = await moment()
+    table = TABLES["sys_invocation"]
+    [column] = [column for column in table.columns if column.name == "status"]
+    found = [each for piece in table.find(seen, {}) for each in piece]
+    listed = list(map(column.get, table.reader(seen, [column])(found)))
+    monkeypatch.setattr(invocation_rows, "LOOKUPS_MAX", 0)
+    assert list(map(column.get, table.reader(seen, [column])(found))) == listed
+
+
+@pytest.mark.parametrize("limit", [0, 20_000])
+@pytest.mark.parametrize(
+    "statuses", [{"suspended"}, {"paused", "running"}, {"pending", "scheduled", "backing-off"}]
+)
+async def test_what_is_open_is_found_by_its_status(monkeypatch, limit, statuses):
+    monkeypatch.setattr(invocation_rows, "LOOKUPS_MAX", limit)
+    world = await (await QueryWorld().start()).populate()
+    listed = ", ".join(f"'{status}'" for status in statuses)
+    rows = await world.rows(f"SELECT status FROM sys_invocation WHERE status IN ({listed})")  # noqa: S608 - names of ours
+    assert {row["status"] for row in rows} == statuses
+
+
+def test_a_partial_row_has_its_fields_and_stands_for_itself():
+    world_row = Invocation.__struct_fields__
+    assert world_row[:3] == ("target", "status", "created_at")
+    encoded = b"\x97\xc0\x91\x02\x07\x08\x92\x01\x02\x92\x00\x00\xa5never"
+    row = decoder(Invocation, frozenset({"status", "created_at"}))(encoded)
+    assert (row.status, row.created_at, row.row) == (Running(), 7, row)
+    assert decoder(Invocation, frozenset())(b"not even msgpack") is None
+
+
+def test_slices_grow():
+    assert [len(piece) for piece in sliced(range(20), 2, 8)] == [2, 4, 8, 6]
+
+
+def test_rows_that_say_the_same_are_one():
+    rows = Alike("x", 5)
+    assert (len(rows), rows[0], list(rows), list(rows[1:3])) == (5, "x", ["x"] * 5, ["x"] * 2)
