@@ -1,26 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from peer_languages import LANGUAGES, LIGHT, Language, MissingError
+from peer_languages import LANGUAGES, LIGHT, BuildError, Language, MissingError
 from peer_processes import running
 
 #: Over which version of HTTP, and how soon the server asks for suspension.
 WAYS = ["http2", "impatient", "http1"]
-
-
-def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "interop: needs a tool chain of another language; runs in `make interop`"
-    )
-
-
-def pytest_collection_modifyitems(config, items):
-    """Leave out what needs a tool chain, unless marks were asked for."""
-    if config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("interop") is not None]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item.get_closest_marker("interop") is None]
 
 
 def params(*ways: str) -> list:
@@ -39,19 +24,27 @@ def params(*ways: str) -> list:
 
 @pytest.fixture(scope="session")
 def built():
-    """Give what makes sure that a language's programs are there, once."""
-    done: dict[str, str | None] = {}
+    """Give what makes sure that a language's programs are there; each is built once."""
+    outcomes: dict[str, Exception | None] = {}
 
     def build(language: Language) -> None:
-        if language.name not in done:
-            try:
-                done[language.name] = language.build()
-            except MissingError as missing:
-                done[language.name] = str(missing)
-        if done[language.name] is not None:
-            pytest.skip(f"{language.name}: {done[language.name]}")
+        if language.name not in outcomes:
+            outcomes[language.name] = failure_to_build(language)
+        match outcomes[language.name]:
+            case MissingError() as missing:
+                pytest.skip(f"{language.name}: {missing}")
+            case BuildError() as failure:
+                raise failure
 
     return build
+
+
+def failure_to_build(language: Language) -> Exception | None:
+    try:
+        language.build()
+    except (MissingError, BuildError) as failure:
+        return failure
+    return None
 
 
 @pytest.fixture(scope="session", params=params(*WAYS))

@@ -19,6 +19,9 @@ PEERS = HERE / ".peers"
 TYPESCRIPT, GO, RUST, JAVA = (HERE / name for name in ("typescript", "go", "rust", "java"))
 #: The SDK needs a newer Node.js than many systems have; npm brings one.
 NODE = TYPESCRIPT / "node_modules" / ".bin" / "node"
+#: The last version of the Python SDK that speaks no newer version of the protocol than 5.
+OLDER_PYTHON_VERSION = "0.14.2"
+OLDER_PYTHON = PEERS / f"python-{OLDER_PYTHON_VERSION}"
 #: A build on a machine that has nothing of it yet, and one core.
 BUILD_S = 1800
 
@@ -99,12 +102,29 @@ def python_visit(url: str, key: str) -> list[str]:
     return [sys.executable, "python_visit.py", url, key]
 
 
+def build_older_python() -> None:
+    build_python()
+    if not OLDER_PYTHON.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        wanted = f"restate-sdk=={OLDER_PYTHON_VERSION}"
+        run([*pip, "--target", str(OLDER_PYTHON), wanted], HERE)
+
+
+def with_older_python(command: Sequence[str]) -> list[str]:
+    return ["env", f"PYTHONPATH={OLDER_PYTHON}", *command]
+
+
 def build_typescript() -> None:
     wanted = (TYPESCRIPT / "package.json").read_bytes()
     installed = TYPESCRIPT / "node_modules" / "installed.json"
-    if not installed.exists() or installed.read_bytes() != wanted:
+    if installed.exists() and installed.read_bytes() == wanted:
+        return
+    try:
         run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], TYPESCRIPT)
-        installed.write_bytes(wanted)
+    except BuildError as failure:
+        # Nothing is built here: what fails is the way to the registry.
+        raise MissingError(str(failure)) from failure
+    installed.write_bytes(wanted)
 
 
 def build_go() -> None:
@@ -149,6 +169,13 @@ JAVA_CLASSES = f"{PEERS / 'java' / 'target' / 'classes'}:{PEERS / 'java' / 'targ
 
 LANGUAGES = [
     Language("python", build_python, python_serve, python_visit),
+    Language(
+        "older_python",
+        build_older_python,
+        lambda port, app, http1: with_older_python(python_serve(port, app, http1)),
+        lambda url, key: with_older_python(python_visit(url, key)),
+        signals=False,
+    ),
     compiled("typescript", build_typescript, NODE, "main.mjs", folder=TYPESCRIPT),
     compiled("go", build_go, PEERS / "go" / "services", capitals=True),
     compiled("rust", build_rust, PEERS / "rust" / "target" / "debug" / "services", http1=False),

@@ -22,6 +22,8 @@ from perdure.protocol.identity import Signer
 START_S = 60
 ANSWER_S = 60
 END_S = 10
+#: Makes a connection for each request: what it talks to is killed and started again.
+HTTP = httpx.Client(timeout=ANSWER_S, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class Answer(NamedTuple):
@@ -40,12 +42,12 @@ def post(
     if value is not None:
         headers["content-type"] = content_type
     data = value if isinstance(value, bytes | None) else json.dumps(value).encode()
-    response = httpx.post(url, content=data, headers=headers, timeout=ANSWER_S)
+    response = HTTP.post(url, content=data, headers=headers)
     return Answer(response.status_code, response.content)
 
 
 def get(url: str) -> Answer:
-    response = httpx.get(url, timeout=ANSWER_S)
+    response = HTTP.get(url)
     return Answer(response.status_code, response.content)
 
 
@@ -152,8 +154,8 @@ class Server(Process):
 
     def ready(self) -> bool:
         try:
-            healthy = httpx.get(f"{self.admin}/health").status_code == 200
-            return healthy and httpx.get(f"{self.ingress}/restate/health").status_code == 200
+            healthy = HTTP.get(f"{self.admin}/health").status_code == 200
+            return healthy and HTTP.get(f"{self.ingress}/restate/health").status_code == 200
         except httpx.TransportError:
             return False
 
@@ -192,7 +194,7 @@ class World(NamedTuple):
 
     def patch(self, invocation_id: str, change: str) -> int:
         """Cancel or kill an invocation."""
-        return httpx.patch(f"{self.admin}/invocations/{invocation_id}/{change}").status_code
+        return HTTP.patch(f"{self.admin}/invocations/{invocation_id}/{change}").status_code
 
 
 @contextlib.contextmanager
