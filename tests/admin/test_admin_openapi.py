@@ -51,12 +51,16 @@ def test_every_version_serves_the_same(document, prefix):
 
 
 def test_every_path_of_the_reference_is_there(document):
-    """But for flow control, which is not there at all, and SQL, which another part brings."""
+    """But for SQL, which another part brings."""
     expected = {
         "/cluster-health": {"get"},
         "/deployments": {"get", "post"},
         "/deployments/{deployment}": {"get", "delete", "patch", "put"},
         "/health": {"get"},
+        "/limits/rules": {"put"},
+        "/limits/rules/bulk-delete": {"post"},
+        "/vqueues/{vqueue_id}/pause": {"post"},
+        "/vqueues/{vqueue_id}/resume": {"post"},
         "/invocations/{invocation_id}": {"get", "delete"},
         "/invocations/{invocation_id}/cancel": {"patch"},
         "/invocations/{invocation_id}/kill": {"patch"},

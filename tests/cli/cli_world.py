@@ -130,7 +130,11 @@ class User:
 
     def runs(self, *words: str) -> Ran:
         """Run a command line."""
-        surroundings = Surroundings(
+        return run_with(self.surroundings(), words)
+
+    def surroundings(self) -> Surroundings:
+        """Give the world as this user has it."""
+        return Surroundings(
             environment=self.environment,
             home=self.home,
             transport=httpx.MockTransport(self.admin),
@@ -140,7 +144,6 @@ class User:
             has_terminal=lambda: self.terminal,
             ask=lambda _question: self.answers,
         )
-        return run_with(surroundings, words)
 
 
 def run_with(surroundings: Surroundings, words: Sequence[str]) -> Ran:

@@ -91,11 +91,18 @@ def test_a_module_that_does_not_compile_shows_where(folder):
 
 def test_a_name_that_is_not_in_the_module(folder):
     write(folder, "nameless.py", "application = None")
-    assert refusal("nameless:app") == "module nameless has no 'app'"
+    told = refusal("nameless:app")
+    assert "module nameless has no 'app'; make one there with app = perdure.app(" in told
+
+
+def test_another_application_of_the_module_is_offered(folder):
+    write(folder, "named.py", "import perdure\nshop = perdure.app([])\nnumber = 5")
+    assert refusal("named:app") == "module named has no 'app'; write named:shop"
+    assert refusal("named:number").endswith("of type int; write named:shop")
 
 
 def test_what_is_no_application(folder):
     write(folder, "services.py", "import perdure\napp = perdure.Service('S')")
     told = refusal("services:app")
-    assert "is a Service, not an application" in told
+    assert "is no application but of type Service" in told
     assert "app = perdure.app([...services...])" in told

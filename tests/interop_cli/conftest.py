@@ -19,6 +19,10 @@ def server(installed):
 
 
 @pytest.fixture(scope="module")
-def cli(server, tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def cli(server, home):
     return original_cli.OriginalCli(server.admin, server.ingress, home)

@@ -56,14 +56,20 @@ class OriginalCli:
             "DO_NOT_TRACK": "1",
         }
 
-    def __call__(self, *words: str, edit: tuple[str, str] | None = None) -> str:
+    def __call__(
+        self, *words: str, edit: tuple[str, str] | None = None, without: tuple[str, ...] = ()
+    ) -> str:
         """Run a command; give what it writes to stdout.
 
         Args:
             words: the command.
-            edit: text to be replaced, and by which, in the file that is opened in an editor.
+            edit: text to be replaced, and by which, in the file that is opened in an editor; an
+                empty text is the end of the file.
+            without: variables of the environment that are not set.
         """
-        environment = dict(self._environment)
+        environment = {
+            name: value for name, value in self._environment.items() if name not in without
+        }
         if edit is not None:
             environment["RESTATE_EDITOR"] = str(self._editor(*edit))
         done = subprocess.run(
@@ -80,6 +86,7 @@ class OriginalCli:
 
     def _editor(self, old: str, new: str) -> Path:
         script = self._home / "editor"
-        script.write_text(f"#!/bin/sh\nexec sed -i 's/{old}/{new}/' \"$1\"\n")
+        change = f"sed -i 's|{old}|{new}|'" if old else f"printf '{new}' >>"
+        script.write_text(f'#!/bin/sh\nexec {change} "$1"\n')
         script.chmod(0o755)
         return script

@@ -1,6 +1,7 @@
-"""The original command line drives our admin API: every command but those of its cloud.
+"""The original command line drives our admin API: every command that can.
 
-Left out are ``rules`` and ``vqueues`` that change something: there is no flow control here.
+Left out are those of its cloud, ``example``, which downloads, and ``dev``, which starts its own
+server.
 """
 
 from __future__ import annotations
@@ -37,6 +38,28 @@ def test_whoami(cli, server):
     assert server.ingress in said
 
 
+# Its configuration, of which only the address of the server is ours to answer
+
+
+def test_environments(cli, server):
+    assert "local" in cli("config", "list-environments")
+    added = f'[ours]\\nadmin_base_url = "{server.admin}"\\n'
+    cli("config", "edit", edit=("", added))
+    assert server.admin in cli("config", "view")
+    cli("config", "use-environment", "ours")
+    assert server.admin in cli("config", "list-environments")
+    assert "is healthy" in cli("whoami", without=("RESTATE_ADMIN_URL",))
+    cli("config", "use-environment", "local")
+    said = cli("-e", "ours", "services", "list", without=("RESTATE_ADMIN_URL",))
+    assert "Greeter" in said
+
+
+def test_completions(cli, home):
+    assert "invocations" in cli("completions", "generate", "bash")
+    assert "installed" in cli("completions", "install", "bash")
+    assert any(path.name == "restate" for path in home.rglob("completions/*"))
+
+
 # Services
 
 
@@ -44,6 +67,7 @@ def test_services_list(cli):
     said = cli("services", "list", "--extra")
     assert said.index("Counter") < said.index("Greeter") < said.index("Signup")
     assert "virtual object" in said
+    assert "Greeter" in cli("services", "list", "--public-only")
 
 
 def test_services_describe(cli):
@@ -139,8 +163,40 @@ def test_kafka_clusters(cli):
     changes = ("--set", "bootstrap.servers=127.0.0.1:2", "--set", "sasl.password=other")
     cli("kafka-clusters", "patch", "kc1", *changes)
     assert "127.0.0.1:2" in cli("kafka-clusters", "list")
+    cli("kafka-clusters", "edit", "kc1", edit=("127.0.0.1:2", "127.0.0.1:3"))
+    said = cli("kafka-clusters", "describe", "kc1")
+    assert "127.0.0.1:3" in said
+    assert "***" in said, "the secret, which the editor did not show, is still there"
+    cli("kafka-clusters", "patch", "kc1", "--unset", "sasl.password", "--set", "a=b")
+    assert "sasl.password" not in cli("kafka-clusters", "describe", "kc1")
     cli("kafka-clusters", "delete", "kc1")
     assert "kc1" not in cli("kafka-clusters", "list")
+
+
+def test_kafka_clusters_and_subscriptions_from_files(cli, server, home):
+    properties, subscription = home / "cluster", home / "subscription"
+    properties.write_text("bootstrap.servers=127.0.0.1:1\n")
+    cli("kafka-clusters", "create", "kc3", "--from-file", str(properties))
+    assert "127.0.0.1:1" in cli("kafka-clusters", "describe", "kc3")
+    subscription.write_text("source=kafka://kc3/t\nsink=service://Counter/add\na=b\n")
+    cli("subscriptions", "create", "--from-file", str(subscription))
+    assert "kafka://kc3/t" in cli("subscriptions", "list", "--sink", "service://Counter/add")
+    with pytest.raises(RefusedError, match="orphan"):
+        cli("kafka-clusters", "delete", "kc3")
+    cli("kafka-clusters", "delete", "kc3", "--force")
+    (orphan,) = server.ask("GET", "/subscriptions?source=kafka://kc3/t").json()["subscriptions"]
+    cli("subscriptions", "delete", orphan["id"])
+
+
+def test_kafka_clusters_and_subscriptions_from_an_editor(cli, server):
+    written = "bootstrap.servers=127.0.0.1:1\\n"
+    cli("kafka-clusters", "create", "kc4", "--edit", edit=("", written))
+    written = "source=kafka://kc4/t\\nsink=service://Counter/add\\n"
+    cli("subscriptions", "create", "--edit", edit=("", written))
+    assert "kafka://kc4/t" in cli("subscriptions", "list")
+    (created,) = server.ask("GET", "/subscriptions?source=kafka://kc4/t").json()["subscriptions"]
+    cli("subscriptions", "delete", created["id"])
+    cli("kafka-clusters", "delete", "kc4")
 
 
 def test_subscriptions(cli, server):
@@ -171,17 +227,41 @@ def test_invocations_list_and_describe(cli, server):
     assert "Command: Output" in described
 
 
+def test_invocations_are_listed_by_what_they_are(cli, server):
+    held = server.send("/Counter/listed/hold/send")
+    queued = server.send("/Counter/listed/add/send", 1)
+    failed = server.call("/Greeter/fail", "x", idempotency_key=f"cli{next(NUMBERS)}")
+    failed_id = failed.headers["x-restate-id"]
+    of_key = cli("invocations", "list", "--key", "listed", "--virtual-objects-only")
+    assert of_key.index(queued) < of_key.index(held)
+    oldest_first = cli("invocations", "list", "--key", "listed", "--oldest-first")
+    assert oldest_first.index(held) < oldest_first.index(queued)
+    assert held not in cli("invocations", "list", "--key", "listed", "--status", "pending")
+    said = cli("invocations", "list", "--completion-result", "failure")
+    assert failed_id in said
+    assert held not in said
+    (deployment,) = server.ask("GET", "/deployments").json()["deployments"]
+    pinned = ("--deployment", deployment["id"], "--handler", "hold", "--service", "Counter")
+    assert held in cli("invocations", "list", *pinned)
+    assert held not in cli("invocations", "list", "--zombie")
+    status = cli("services", "status", "Counter")
+    assert f"{held} (running)" in status
+    assert "Killed 2" in cli("invocations", "kill", "Counter/listed", "--limit", "5")
+
+
 def test_invocations_are_paused_and_resumed(cli, server):
     invocation_id = waiting(server)
     assert "Paused 1" in cli("invocations", "pause", invocation_id)
     assert server.status(invocation_id) == "paused"
-    assert "Resumed 1" in cli("invocations", "resume", invocation_id)
+    resume = ("invocations", "resume", invocation_id, "--deployment", "latest")
+    assert "Resumed 1" in cli(*resume)
     assert server.status(invocation_id) == "running"
 
 
 def test_invocations_are_cancelled_and_killed(cli, server):
     first, second = waiting(server), waiting(server)
     assert "Cancelled 1" in cli("invocations", "cancel", first)
+    assert "Killed 1" in cli("invocations", "cancel", "--kill", waiting(server))
     assert second in cli("invocations", "kill", "Greeter/wait")
     assert server.status(second) == "completed"
     with pytest.raises(RefusedError, match="No invocations found"):
@@ -206,7 +286,12 @@ def test_state(cli, server):
     assert server.call("/Counter/s/add", 1).json() == 9
     cli("state", "edit", "Counter", "s", edit=("9", "20"))
     assert server.call("/Counter/s/add", 1).json() == 21
+    held = server.send("/Counter/s/hold/send")
     cli("state", "clear", "Counter/s")
+    query = "SELECT id FROM sys_inbox WHERE service_key = 's'"
+    (queued,) = json.loads(cli("sql", query, "--json"))
+    assert queued["id"].startswith("mut_1")
+    cli("invocations", "kill", held)
     assert server.call("/Counter/s/add", 1).json() == 1
 
 
@@ -216,6 +301,9 @@ def test_sql(cli, server):
     rows = json.loads(cli("sql", query, "--json"))
     assert {"id": invocation_id, "target": "Greeter/wait"} in rows
     assert invocation_id in cli("sql", query)
+    assert {"id": invocation_id, "target": "Greeter/wait"} in [
+        json.loads(line) for line in cli("sql", query, "--jsonl").splitlines()
+    ]
     with pytest.raises(RefusedError):
         cli("sql", "DROP TABLE sys_invocation")
 
@@ -226,3 +314,10 @@ def test_sql(cli, server):
 def test_there_is_no_flow_control(cli):
     assert "No rules" in cli("rules", "list")
     assert "No virtual queues" in cli("vqueues", "list")
+    with pytest.raises(RefusedError, match="no flow control"):
+        cli("rules", "set", "tenant", "--concurrency", "5")
+    for change in ("enable", "disable", "delete"):
+        with pytest.raises(RefusedError, match="No rule found"):
+            cli("rules", change, "tenant")
+    with pytest.raises(RefusedError):
+        cli("vqueues", "describe", "vq_1aYbSpkPe1Gz6fy8TmrR6WBMRhl9ZQWy3L")

@@ -6,7 +6,7 @@ import pytest
 from query_world import QueryWorld
 
 from perdure.core.model.invocations import Invocation, Running
-from perdure.query.columns import Alike, sliced
+from perdure.query.columns import Alike
 from perdure.query.partial import decoder
 from perdure.query.tables import invocation_rows
 from perdure.query.tables.catalog import TABLES
@@ -64,10 +64,6 @@ def test_a_partial_row_has_its_fields_and_stands_for_itself():
     row = decoder(Invocation, frozenset({"status", "created_at"}))(encoded)
     assert (row.status, row.created_at, row.row) == (Running(), 7, row)
     assert decoder(Invocation, frozenset())(b"not even msgpack") is None
-
-
-def test_slices_grow():
-    assert [len(piece) for piece in sliced(range(20), 2, 8)] == [2, 4, 8, 6]
 
 
 def test_rows_that_say_the_same_are_one():

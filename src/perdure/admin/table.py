@@ -28,6 +28,7 @@ from perdure.admin.event_sources import (
     SubscriptionList,
     Subscriptions,
 )
+from perdure.admin.flow_control import flow_control_operations
 from perdure.admin.invocation_documents import InvocationDocument
 from perdure.admin.invocations import InvocationEndpoints, Invocations, RestartedDocument
 from perdure.admin.journal_documents import EntryDocument, JournalDocument
@@ -72,6 +73,7 @@ def list_operations(parts: Parts, *, force_by_default: bool) -> list[Operation]:
         *_catalog(parts.requests, parts.ingress_url),
         *_invocations(Invocations(parts.requests)),
         *_batches(Batches(Invocations(parts.requests))),
+        *flow_control_operations(),
     ]
     if parts.registrar is not None:
         deployments = Deployments(parts.registrar, force_by_default=force_by_default)

@@ -6,6 +6,7 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from perdure.cli.errors import EXIT_USAGE, CommandError
@@ -23,12 +24,7 @@ def load_application(target: str) -> Application:
     Raises:
         CommandError: there is no such module or application, or the module fails on import.
     """
-    module_name, separator, attribute = target.partition(":")
-    if not separator or not module_name or not attribute:
-        raise CommandError(
-            f"{target!r} names no application; write module:app, such as shop.main:app",
-            EXIT_USAGE,
-        )
+    module_name, attribute = split_target(target)
     if (folder := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, folder)
     try:
@@ -45,15 +41,44 @@ def load_application(target: str) -> Application:
         raise _failed(module_name, error) from error
     application = getattr(module, attribute, None)
     if application is None:
-        raise CommandError(f"module {module_name} has no {attribute!r}", EXIT_USAGE)
-    if not callable(getattr(application, "host", None)):
         raise CommandError(
-            f"{target} is a {type(application).__name__}, not an application; write "
-            f"{attribute} = perdure.app([...services...])",
+            f"module {module_name} has no {attribute!r}; {_offer(module_name, module)}", EXIT_USAGE
+        )
+    if not _is_application(application):
+        raise CommandError(
+            f"{target} is no application but of type {type(application).__name__}; "
+            f"{_offer(module_name, module)}",
             EXIT_USAGE,
         )
     loaded: Application = application
     return loaded
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Give the module and the attribute that ``module:app`` names.
+
+    Raises:
+        CommandError: it names none.
+    """
+    module_name, separator, attribute = target.partition(":")
+    if not separator or not module_name or not attribute:
+        raise CommandError(
+            f"{target!r} names no application; write module:app, such as shop.main:app",
+            EXIT_USAGE,
+        )
+    return module_name, attribute
+
+
+def _is_application(found: object) -> bool:
+    return not isinstance(found, type) and callable(getattr(found, "host", None))
+
+
+def _offer(module_name: str, module: ModuleType) -> str:
+    """Say what to write: an application that is there, or how to make one."""
+    for name, found in vars(module).items():
+        if _is_application(found):
+            return f"write {module_name}:{name}"
+    return "make one there with app = perdure.app([...services...])"
 
 
 def _failed(module_name: str, error: Exception) -> CommandError:

@@ -23,6 +23,7 @@ from watchfiles import PythonFilter, awatch
 
 from perdure.cli import serving
 from perdure.cli.errors import EXIT_SERVER, CommandError
+from perdure.cli.loading import split_target
 from perdure.cli.loops import STUCK_S, run
 from perdure.server.settings import Settings
 
@@ -30,6 +31,8 @@ from perdure.server.settings import Settings
 CHILD_VARIABLE: Final = "_PERDURE_DEV_CHILD"
 #: Beyond the graceful stop's own bound: how long the child may take to leave.
 LEAVE_S: Final = STUCK_S + 5.0
+#: How a child ends whose stop hung.
+_STUCK: Final = (EXIT_SERVER, -signal.SIGKILL)
 
 
 def supervise(options: serving.DevOptions, settings: Settings) -> None:
@@ -42,6 +45,7 @@ def supervise(options: serving.DevOptions, settings: Settings) -> None:
     if inherited is not None:
         _serve_as_child(options, settings, inherited)
         return
+    split_target(options.target)  # no change of the source would mend it
     asyncio.run(Supervisor(settings).run())
 
 
@@ -92,6 +96,8 @@ class Supervisor:
                 await self._end(child)
             if not self._stopping.is_set():
                 click.echo("source changed; starting again", err=True)
+        if self._child is not None and self._child.returncode in _STUCK:
+            raise CommandError("the server did not stop as it should; see above", EXIT_SERVER)
 
     async def _until_change(
         self, child: asyncio.subprocess.Process, changed: asyncio.Task[Any]
@@ -148,8 +154,6 @@ class Supervisor:
             # What it acknowledged is durable; the next one goes on from there.
             child.kill()
             await child.wait()
-        if self._stopping.is_set() and child.returncode != 0:
-            raise CommandError("the server did not stop as it should; see above", EXIT_SERVER)
 
 
 def _child_environment(environment: Mapping[str, str], descriptors: list[int]) -> dict[str, str]:

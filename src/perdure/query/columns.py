@@ -11,11 +11,9 @@ from msgspec import Struct
 
 from perdure.engine.moment import Moment
 
-#: Rows that are read at a time: few at first, for whoever needs no more, then twice as many each
-#: time. Not one step on the way of a slice into a batch holds up the interpreter for more than a
-#: millisecond.
-SLICE_ROWS: Final = 128
-SLICE_ROWS_MAX: Final = 4096
+#: Rows that are read at a time, where the store does not say. No step on the way of a slice into a
+#: batch holds up the interpreter for more than a millisecond.
+SLICE_ROWS: Final = 512
 
 #: What the filters of a query leave of a column: its name, and the values that can pass.
 Wanted = Mapping[str, frozenset[Any]]
@@ -123,11 +121,8 @@ def fields_of(columns: Iterable[Column]) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def sliced(
-    rows: Iterable[Any], size: int = SLICE_ROWS, size_max: int = SLICE_ROWS_MAX
-) -> Iterator[list[Any]]:
+def sliced(rows: Iterable[Any], size: int = SLICE_ROWS) -> Iterator[list[Any]]:
     """Cut rows into slices."""
     left = iter(rows)
     while piece := list(islice(left, size)):
         yield piece
-        size = min(2 * size, size_max)

@@ -79,10 +79,10 @@ class Queries:
         try:
             allowance = _Allowance(self._limits.seconds)
             async with allowance.spend():
-                planned = await asyncio.to_thread(session.plan, moment, sql)
-            form = (answers.JsonForm if as_json else answers.ArrowForm)(planned.schema())
+                started = await asyncio.to_thread(session.start, moment, sql)
+            form = (answers.JsonForm if as_json else answers.ArrowForm)(started.schema)
             with self._switching_often():
-                async with aclosing(_written(form, session.run(planned), allowance)) as pieces:
+                async with aclosing(_written(form, session.run(started), allowance)) as pieces:
                     async for piece in pieces:
                         yield piece
         finally:

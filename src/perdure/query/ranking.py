@@ -18,8 +18,8 @@ from perdure.query.columns import Column, Kind
 
 #: Kinds of columns whose order is that of numbers.
 RANKED_KINDS: Final = frozenset({Kind.INSTANT, Kind.UINT32})
-#: More rows than this are not kept: whoever asks for so many gets all there are.
-ROWS_MAX: Final = 10_000
+#: More rows than this are not ranked: whoever asks for so many gets all there are.
+ROWS_MAX: Final = 5_000
 
 #: Rows that are kept beside four times those that are wanted, before some are dropped.
 _SPARE: Final = 4096

@@ -24,11 +24,18 @@ Stored = tuple[bytes, bytes]
 _PARTITION_KEY_SIZE = 8
 
 
-def scan(view: StoreView, tag: bytes, prefixes: Iterable[bytes] = (b"",)) -> Iterator[Stored]:
+def pages(
+    view: StoreView, tag: bytes, prefixes: Iterable[bytes] = (b"",)
+) -> Iterator[list[Stored]]:
     """Give what a table stores under the keys that begin with one of the prefixes."""
     return chain.from_iterable(
-        view.scan(start, after_prefix(start)) for start in (tag + prefix for prefix in prefixes)
+        view.pages(start, after_prefix(start)) for start in (tag + prefix for prefix in prefixes)
     )
+
+
+def scan(view: StoreView, tag: bytes, prefixes: Iterable[bytes] = (b"",)) -> Iterator[Stored]:
+    """Give the same, row by row."""
+    return chain.from_iterable(pages(view, tag, prefixes))
 
 
 def wanted_ids(wanted: Wanted, column: str = "id") -> list[InvocationId] | None:

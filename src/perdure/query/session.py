@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator
 from threading import Lock
@@ -11,12 +10,13 @@ from typing import Final
 import pyarrow as pa
 from datafusion import (
     DataFrame,
+    RecordBatchStream,
     RuntimeEnvBuilder,
     SessionConfig,
     SessionContext,
     SQLOptions,
 )
-from msgspec import structs
+from msgspec import Struct, structs
 
 from perdure.engine.moment import Moment
 from perdure.query.columns import QueryError
@@ -38,13 +38,20 @@ _READ_ONLY: Final = (
 #: Queries about tables as such, which need all of them.
 _ABOUT_TABLES: Final = re.compile(r"\b(information_schema|show)\b", re.IGNORECASE)
 #: Queries in which order and number of rows can spare the reading of others.
-_ORDERED: Final = re.compile(r"\border\s+by\b.*\blimit\b", re.IGNORECASE | re.DOTALL)
+_ORDERED: Final = re.compile(r"\border\s+by\b.*\blimit\s+(\d+)", re.IGNORECASE | re.DOTALL)
 _REFUSED: Final = ("DDL not supported", "DML not supported", "Statement not supported")
 _HELP: Final = (
     "queries only read: write SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN; what runs is changed "
     "through the admin API"
 )
 _PREFIX: Final = re.compile(r"^(DataFusion error: |External error: |External: )+")
+
+
+class Started(Struct, frozen=True):
+    """A query that was begun."""
+
+    schema: pa.Schema
+    stream: RecordBatchStream
 
 
 class Session:
@@ -63,8 +70,8 @@ class Session:
         #: Why a scan failed; the SQL engine only passes on its text.
         self._refusal: Exception | None = None
 
-    def plan(self, moment: Moment, sql: str) -> DataFrame:
-        """Plan a query; blocks for milliseconds, so call it in a thread.
+    def start(self, moment: Moment, sql: str) -> Started:
+        """Plan a query and begin; blocks for milliseconds, so call it in a thread.
 
         Args:
             moment: what the query shall see; whoever took it closes it.
@@ -79,21 +86,21 @@ class Session:
         self._show(source)
         try:
             planned = self._context.sql_with_options(text, _READ_ONLY)
-            if _ORDERED.search(text):
+            ordered = _ORDERED.search(text)
+            if ordered is not None and int(ordered[1]) <= ROWS_MAX:
                 self._show_first(planned, source)
+            return Started(planned.schema(), planned.execute_stream())
         except Exception as error:
             raise self._told(error) from error
-        return planned
 
-    async def run(self, planned: DataFrame) -> AsyncGenerator[pa.RecordBatch]:
-        """Give the rows of a planned query; closing the iterator ends the query.
+    async def run(self, started: Started) -> AsyncGenerator[pa.RecordBatch]:
+        """Give the rows of a query; closing the iterator ends it.
 
         Raises:
             QueryError: it cannot be answered, such as for lack of memory.
         """
         try:
-            stream = await asyncio.to_thread(planned.execute_stream)
-            async for batch in stream:
+            async for batch in started.stream:
                 yield batch.to_pyarrow()
         except Exception as error:
             raise self._told(error) from error

@@ -29,7 +29,10 @@ completions = CommandGroup("completions", help="Complete commands in the shell w
 @output_option
 @with_session
 def generate(session: Session, shell: str | None, *, as_json: bool) -> None:
-    """Print what makes a shell complete commands; without SHELL, for the one in use."""
+    """Print what makes a shell complete commands, names and ids; without SHELL, for the one in use.
+
+    Names and ids are asked of the server; one that does not answer within a second completes none.
+    """
     shell = _shell(session, shell)
     if as_json:
         session.output.json({"shell": shell, "source": _source(shell)})

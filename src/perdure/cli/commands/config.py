@@ -7,6 +7,7 @@ from typing import Final
 import click
 from rich.console import RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row
 from perdure.cli.editing import edit_file
 from perdure.cli.environments import (
@@ -64,7 +65,7 @@ def list_environments(session: Session, *, view: View) -> None:
 
 
 @config.command("use-environment")
-@click.argument("environment_name")
+@click.argument("environment_name", shell_complete=completing.environments)
 @output_option
 @with_session
 def use_environment(session: Session, environment_name: str, *, as_json: bool) -> None:

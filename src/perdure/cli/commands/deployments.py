@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 from rich.console import Group, RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import AdminApi, Row, path
 from perdure.cli.commands.registering import register
 from perdure.cli.errors import RefusedError
@@ -62,7 +63,7 @@ def list_deployments(session: Session, *, view: View) -> None:
 
 
 @deployments.command("describe")
-@click.argument("deployment_id")
+@click.argument("deployment_id", shell_complete=completing.deployments)
 @viewed
 @with_session
 def describe(session: Session, deployment_id: str, *, view: View) -> None:
@@ -86,7 +87,7 @@ def describe(session: Session, deployment_id: str, *, view: View) -> None:
 
 
 @deployments.command("remove")
-@click.argument("deployment_id")
+@click.argument("deployment_id", shell_complete=completing.deployments)
 @click.option("--force", is_flag=True, help="Even if it is active, or has open invocations.")
 @output_option
 @with_session

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from perdure.cli import completing
 from perdure.cli.bulk import Action, Order, carry_out
 from perdure.cli.groups import AdminCommand
 from perdure.cli.session import Session, with_session
@@ -33,10 +34,13 @@ RESUME: Final = Action(
 )
 
 
-def _bulk(command: Command) -> Command:
+def _bulk(action: Action) -> Callable[[Command], Command]:
     """Give a command the arguments and options of all bulk actions."""
+    meant = completing.queries(action.eligible)
     decorators: tuple[Callable[[Command], Command], ...] = (
-        click.argument("queries", metavar="QUERY...", nargs=-1, required=True),
+        click.argument(
+            "queries", metavar="QUERY...", nargs=-1, required=True, shell_complete=meant
+        ),
         click.option(
             "--limit",
             type=click.IntRange(1),
@@ -48,14 +52,18 @@ def _bulk(command: Command) -> Command:
         output_option,
         with_session,
     )
-    for decorator in reversed(decorators):
-        command = decorator(command)
-    return command
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
 
 
 @click.command(cls=AdminCommand)
 @click.option("--kill", "as_kill", is_flag=True, help="Kill instead.")
-@_bulk
+@_bulk(CANCEL)
 def cancel(
     session: Session,
     queries: tuple[str, ...],
@@ -74,7 +82,7 @@ def cancel(
 
 
 @click.command(cls=AdminCommand)
-@_bulk
+@_bulk(KILL)
 def kill(
     session: Session, queries: tuple[str, ...], limit: int, *, dry_run: bool, as_json: bool
 ) -> None:
@@ -87,7 +95,7 @@ def kill(
 
 
 @click.command(cls=AdminCommand)
-@_bulk
+@_bulk(PAUSE)
 def pause(
     session: Session, queries: tuple[str, ...], limit: int, *, dry_run: bool, as_json: bool
 ) -> None:
@@ -99,8 +107,13 @@ def pause(
 
 
 @click.command(cls=AdminCommand)
-@click.option("--deployment", metavar="ID", help="Go on there: latest, keep or an id.")
-@_bulk
+@click.option(
+    "--deployment",
+    metavar="ID",
+    shell_complete=completing.deployments,
+    help="Go on there: latest, keep or an id.",
+)
+@_bulk(RESUME)
 def resume(
     session: Session,
     queries: tuple[str, ...],
@@ -119,7 +132,12 @@ def resume(
 
 
 @click.command("restart-as-new", cls=AdminCommand)
-@click.option("--deployment", metavar="ID", help="Run there: latest, keep or an id.")
+@click.option(
+    "--deployment",
+    metavar="ID",
+    shell_complete=completing.deployments,
+    help="Run there: latest, keep or an id.",
+)
 @click.option(
     "--from",
     "upto_index",
@@ -127,7 +145,7 @@ def resume(
     metavar="INDEX",
     help="Keep the journal up to this entry, included [0, the input].",
 )
-@_bulk
+@_bulk(RESTART)
 def restart_as_new(
     session: Session,
     queries: tuple[str, ...],
@@ -151,7 +169,7 @@ def restart_as_new(
 
 @click.command(cls=AdminCommand)
 @click.option("--journal-only", is_flag=True, help="Forget the journal, and keep the result.")
-@_bulk
+@_bulk(PURGE)
 def purge(
     session: Session,
     queries: tuple[str, ...],

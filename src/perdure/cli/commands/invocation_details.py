@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row
 from perdure.cli.groups import AdminCommand
 from perdure.cli.invocation_rows import (
@@ -25,9 +26,12 @@ from perdure.cli.timeline import Step, make_timeline
 from perdure.cli.times import parse_time, span
 from perdure.cli.views import View, viewed
 
+#: Those that are open first: they are what one looks at.
+_ANY: Final = completing.invocations(completing.OPEN, completing.ENDED)
+
 
 @click.command(cls=AdminCommand)
-@click.argument("invocation_id")
+@click.argument("invocation_id", shell_complete=_ANY)
 @viewed
 @with_session
 def describe(session: Session, invocation_id: str, *, view: View) -> None:
@@ -41,7 +45,7 @@ def describe(session: Session, invocation_id: str, *, view: View) -> None:
 
 
 @click.command(cls=AdminCommand)
-@click.argument("invocation_id")
+@click.argument("invocation_id", shell_complete=_ANY)
 @viewed
 @with_session
 def journal(session: Session, invocation_id: str, *, view: View) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 from rich.console import RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row
 from perdure.cli.groups import AdminCommand
 from perdure.cli.invocation_rows import COLUMNS, outcome_text
@@ -22,7 +23,13 @@ STATUSES: Final = (
 
 
 @click.command("list", cls=AdminCommand)
-@click.option("--service", multiple=True, metavar="NAME", help="Of this service; repeatable.")
+@click.option(
+    "--service",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completing.services,
+    help="Of this service; repeatable.",
+)
 @click.option("--handler", multiple=True, metavar="NAME", help="Of this handler; repeatable.")
 @click.option("--key", multiple=True, metavar="KEY", help="Of this key; repeatable.")
 @click.option("--status", multiple=True, type=click.Choice(STATUSES), help="With this status.")
@@ -30,7 +37,13 @@ STATUSES: Final = (
 @click.option(
     "--completion-result", type=click.Choice(["success", "failure"]), help="Completed like this."
 )
-@click.option("--deployment", multiple=True, metavar="ID", help="On this deployment; repeatable.")
+@click.option(
+    "--deployment",
+    multiple=True,
+    metavar="ID",
+    shell_complete=completing.deployments,
+    help="On this deployment; repeatable.",
+)
 @click.option("--virtual-objects-only", is_flag=True, help="Of virtual objects.")
 @click.option("--zombie", is_flag=True, help="Bound to deployments that were removed.")
 @click.option("--oldest-first", is_flag=True, help="The oldest first, not the newest.")

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row
 from perdure.cli.groups import AdminCommand
 from perdure.cli.invocation_rows import (
@@ -30,7 +31,12 @@ INTERVAL_S: Final = 1.0
 
 
 @click.command(cls=AdminCommand)
-@click.argument("queries", metavar="[QUERY]...", nargs=-1)
+@click.argument(
+    "queries",
+    metavar="[QUERY]...",
+    nargs=-1,
+    shell_complete=completing.queries(completing.OPEN),
+)
 @click.option(
     "--lines", type=click.IntRange(0), default=10, show_default=True, help="Changes before now."
 )

@@ -8,6 +8,7 @@ from typing import Final
 import click
 from rich.console import Group, RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
 from perdure.cli.editing import edit
 from perdure.cli.errors import UsageError
@@ -54,7 +55,7 @@ def list_clusters(session: Session, *, view: View) -> None:
 
 
 @kafka_clusters.command("describe")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.clusters)
 @viewed
 @with_session
 def describe(session: Session, name: str, *, view: View) -> None:
@@ -102,7 +103,7 @@ def create(
 
 
 @kafka_clusters.command("edit")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.clusters)
 @output_option
 @with_session
 def edit_cluster(session: Session, name: str, *, as_json: bool) -> None:
@@ -114,7 +115,7 @@ def edit_cluster(session: Session, name: str, *, as_json: bool) -> None:
 
 
 @kafka_clusters.command("patch")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.clusters)
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set; repeatable.")
 @click.option("--unset", "removals", metavar="KEY", multiple=True, help="Remove; repeatable.")
 @click.option("-f", "--from-file", type=_FILE, help="Properties to set, one a line.")
@@ -141,7 +142,7 @@ def patch(
 
 
 @kafka_clusters.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.clusters)
 @click.option("--force", is_flag=True, help="Even if subscriptions name it.")
 @output_option
 @with_session

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
 from perdure.cli.editing import edit
 from perdure.cli.errors import UsageError
@@ -28,7 +29,7 @@ config = CommandGroup("config", help="Show and change the settings of a service.
 
 
 @config.command("view")
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @viewed
 @with_session
 def view_config(session: Session, service: str, *, view: View) -> None:
@@ -45,7 +46,7 @@ def view_config(session: Session, service: str, *, view: View) -> None:
 
 
 @config.command("edit")
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @output_option
 @with_session
 def edit_config(session: Session, service: str, *, as_json: bool) -> None:
@@ -63,7 +64,7 @@ def edit_config(session: Session, service: str, *, as_json: bool) -> None:
 
 
 @config.command("patch")
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @click.option("--public", type=bool, help=SETTINGS["public"])
 @click.option("--idempotency-retention", metavar="DURATION", help=SETTINGS["idempotency_retention"])
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.console import Group, RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
 from perdure.cli.commands.invocation_list import STATUSES
 from perdure.cli.groups import AdminCommand
@@ -19,7 +20,7 @@ from perdure.cli.views import View, viewed
 
 
 @click.command(cls=AdminCommand)
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completing.services)
 @click.option(
     "--locked-keys-limit",
     type=click.IntRange(0),

@@ -7,6 +7,7 @@ from typing import Final
 import click
 from rich.console import Group, RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
 from perdure.cli.commands.service_config import config
 from perdure.cli.commands.service_status import status
@@ -46,7 +47,7 @@ def list_services(session: Session, *, public_only: bool, view: View) -> None:
 
 
 @services.command("describe")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.services)
 @viewed
 @with_session
 def describe(session: Session, name: str, *, view: View) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
 from perdure.cli.editing import edit
 from perdure.cli.errors import RefusedError, UsageError
@@ -27,8 +28,8 @@ state = CommandGroup("state", help="Show and change the state of objects and wor
 
 
 @state.command("get")
-@click.argument("service")
-@click.argument("key")
+@click.argument("service", shell_complete=completing.objects)
+@click.argument("key", shell_complete=completing.keys)
 @click.option("--binary", is_flag=True, help="Values as base64.")
 @click.option("-p", "--plain", is_flag=True, help="JSON in one line, and nothing else.")
 @viewed
@@ -51,8 +52,8 @@ def get(session: Session, service: str, key: str, *, binary: bool, plain: bool, 
 
 
 @state.command("edit")
-@click.argument("service")
-@click.argument("key")
+@click.argument("service", shell_complete=completing.objects)
+@click.argument("key", shell_complete=completing.keys)
 @click.option("--binary", is_flag=True, help="Values as base64.")
 @click.option("-f", "--force", is_flag=True, help="Even if the state has changed meanwhile.")
 @output_option
@@ -70,8 +71,8 @@ def edit_state(
 
 
 @state.command("patch")
-@click.argument("service")
-@click.argument("key")
+@click.argument("service", shell_complete=completing.objects)
+@click.argument("key", shell_complete=completing.keys)
 @click.option("--binary", is_flag=True, help="Values as base64.")
 @click.option("-f", "--force", is_flag=True, help="Even if the state has changed meanwhile.")
 @click.option("-p", "--patch", required=True, metavar="JSON", help="Operations (RFC 6902).")
@@ -99,7 +100,7 @@ def patch_state(
 
 
 @state.command("clear")
-@click.argument("query")
+@click.argument("query", shell_complete=completing.objects)
 @click.option("-f", "--force", is_flag=True, help="Even if the state has changed meanwhile.")
 @output_option
 @with_session

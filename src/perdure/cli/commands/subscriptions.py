@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from rich.console import RenderableType
 
+from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
 from perdure.cli.groups import CommandGroup
 from perdure.cli.properties import pairs
@@ -41,7 +42,7 @@ def list_subscriptions(
 
 
 @subscriptions.command("describe")
-@click.argument("subscription_id", metavar="ID")
+@click.argument("subscription_id", metavar="ID", shell_complete=completing.subscriptions)
 @viewed
 @with_session
 def describe(session: Session, subscription_id: str, *, view: View) -> None:
@@ -79,7 +80,7 @@ def create(
 
 
 @subscriptions.command("delete")
-@click.argument("subscription_id", metavar="ID")
+@click.argument("subscription_id", metavar="ID", shell_complete=completing.subscriptions)
 @output_option
 @with_session
 def delete(session: Session, subscription_id: str, *, as_json: bool) -> None:

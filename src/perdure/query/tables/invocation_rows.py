@@ -18,7 +18,7 @@ from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Value
 from perdure.query.columns import Alike, Column, Reader, Wanted, fields_of, sliced
 from perdure.query.partial import decoder
-from perdure.query.reading import Stored, scan, wanted_ids, wanted_partitions
+from perdure.query.reading import Stored, pages, scan, wanted_ids, wanted_partitions
 
 #: What columns read that look at nothing but an invocation's id, or at the name of its status.
 ID: Final = "id"
@@ -64,7 +64,7 @@ def find_invocations(moment: Moment, wanted: Wanted) -> Iterator[list[Stored]]:
         ids = _with_status(moment, wanted.get("status"))
     if ids is not None:
         return sliced(_lookups(moment, ids))
-    return sliced(scan(moment.view, b"i", wanted_partitions(wanted, "target_service_key")))
+    return pages(moment.view, b"i", wanted_partitions(wanted, "target_service_key"))
 
 
 def invocation_reader(moment: Moment, columns: Sequence[Column]) -> Reader:

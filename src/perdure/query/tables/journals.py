@@ -22,15 +22,12 @@ from perdure.query.columns import (
     Wanted,
     always_null,
     fields_of,
-    sliced,
 )
 from perdure.query.entries import entry_document, entry_name, entry_type, lite_document
 from perdure.query.partial import decoder
-from perdure.query.reading import Stored, scan, wanted_ids, wanted_partitions
+from perdure.query.reading import Stored, pages, wanted_ids, wanted_partitions
 from perdure.query.texts import json_text, problem_document
 
-#: Entries that are read at a time: one may be large.
-_SLICE_ENTRIES: Final = 64
 #: Where the invocation's id ends in a key, behind the table's tag.
 _ID_END: Final = 1 + INVOCATION_ID_SIZE
 #: Version of the journal's format, as clients know it: commands and notifications.
@@ -59,7 +56,7 @@ def _prefixes(wanted: Wanted) -> Iterable[bytes]:
 
 
 def _find_entries(moment: Moment, wanted: Wanted) -> Iterator[list[Stored]]:
-    return sliced(scan(moment.view, b"j", _prefixes(wanted)), _SLICE_ENTRIES, _SLICE_ENTRIES)
+    return pages(moment.view, b"j", _prefixes(wanted))
 
 
 def _entry_reader(moment: Moment, columns: Sequence[Column]) -> Reader:
@@ -80,7 +77,7 @@ def _entry_reader(moment: Moment, columns: Sequence[Column]) -> Reader:
 
 
 def _find_events(moment: Moment, wanted: Wanted) -> Iterator[list[Stored]]:
-    return sliced(scan(moment.view, b"v", _prefixes(wanted)))
+    return pages(moment.view, b"v", _prefixes(wanted))
 
 
 def _event_reader(_moment: Moment, columns: Sequence[Column]) -> Reader:

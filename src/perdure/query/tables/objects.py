@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from typing import Any, Final
 
@@ -17,9 +17,9 @@ from perdure.core.tables.tables import Lock
 from perdure.engine.moment import Moment
 from perdure.protocol.ids import InvocationId, invocation_text, mutation_text
 from perdure.protocol.messages import Failure, Value
-from perdure.query.columns import Column, Kind, Table, Wanted, always_null, sliced
+from perdure.query.columns import Column, Kind, Reader, Table, Wanted, always_null, sliced
 from perdure.query.partial import decoder
-from perdure.query.reading import Stored, scan, text, wanted_objects
+from perdure.query.reading import Stored, pages, scan, text, wanted_objects
 from perdure.query.texts import failure_text
 
 _LOCK: Final = msgspec.msgpack.Decoder(Lock).decode
@@ -45,33 +45,31 @@ class Waiting(Struct, frozen=True, gc=False):
     created_at: int | None
 
 
-def _read(moment: Moment, tag: bytes, wanted: Wanted) -> Iterator[ObjectRow]:
-    return map(_row, scan(moment.view, tag, wanted_objects(wanted)))
-
-
-def _row(stored: Stored) -> ObjectRow:
-    key, value = stored
+def _row(keyed: tuple[bytes, Any]) -> ObjectRow:
+    key, value = keyed
     partition_key, service, name, rest = parse_object_key(key[1:])
     return ObjectRow(partition_key, service, name, rest, value)
 
 
-def _states(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
-    return sliced(_read(moment, b"s", wanted))
+def _found_in(tag: bytes) -> Callable[[Moment, Wanted], Iterator[list[Stored]]]:
+    """Make what finds the rows of a table."""
+    return lambda moment, wanted: pages(moment.view, tag, wanted_objects(wanted))
 
 
-def _locks(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
-    return sliced(
-        msgspec.structs.replace(row, value=_LOCK(row.value)) for row in _read(moment, b"l", wanted)
-    )
+def _decoded_by(decode: Callable[[bytes], Any]) -> Callable[[Moment, Sequence[Column]], Reader]:
+    """Make what reads the rows of a table."""
+
+    def read(found: Sequence[Stored]) -> list[ObjectRow]:
+        return [_row((key, decode(value))) for key, value in found]
+
+    return lambda _moment, _columns: read
 
 
 def _lines(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
     """Give who stands in line: invocations, and among them changes of state from outside."""
     view, objects = moment.view, wanted_objects(wanted)
     standing = merge(scan(view, b"q", objects), scan(view, b"u", objects), key=_without_tag)
-    return sliced(
-        msgspec.structs.replace(_row(stored), value=_waiting(moment, stored)) for stored in standing
-    )
+    return sliced(_row((stored[0], _waiting(moment, stored))) for stored in standing)
 
 
 def _without_tag(stored: Stored) -> bytes:
@@ -86,13 +84,6 @@ def _waiting(moment: Moment, stored: Stored) -> Waiting:
     row = moment.view.get(b"i" + value)
     return Waiting(
         invocation_text(InvocationId(value)), None if row is None else _CREATED(row).created_at
-    )
-
-
-def _promises(moment: Moment, wanted: Wanted) -> Iterator[list[ObjectRow]]:
-    return sliced(
-        msgspec.structs.replace(row, value=_PROMISE(row.value))
-        for row in _read(moment, b"p", wanted)
     )
 
 
@@ -141,7 +132,8 @@ STATE: Final = Table(
         Column("value", Kind.BYTES, "The value", lambda row: row.value),
         Column("value_length", Kind.UINT64, "Length of that, in bytes", lambda row: len(row.value)),
     ),
-    _states,
+    _found_in(b"s"),
+    _decoded_by(bytes),
 )
 
 INBOX: Final = Table(
@@ -182,7 +174,8 @@ KEYED_SERVICE_STATUS: Final = Table(
             lambda row: invocation_text(row.value.holder),
         ),
     ),
-    _locks,
+    _found_in(b"l"),
+    _decoded_by(_LOCK),
 )
 
 PROMISE: Final = Table(
@@ -213,5 +206,6 @@ PROMISE: Final = Table(
             _failure,
         ),
     ),
-    _promises,
+    _found_in(b"p"),
+    _decoded_by(_PROMISE),
 )
