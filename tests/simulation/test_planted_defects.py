@@ -30,6 +30,14 @@ QUICKLY = (
     "purge nothing",
     "reuse a completion id",
     "run again what is known",
+    "cut what is damaged",
+    "believe what is damaged",
+    "take a refusal for a success",
+    "edit what is held",
+    "edit any version",
+    "forget half a message",
+    "announce a shorter journal",
+    "run on the newest",
 )
 SEEDS_MAX = 40
 
@@ -42,4 +50,4 @@ def test_a_planted_defect_is_found(name):
 
 def test_there_are_enough_defects_and_no_two_of_a_name():
     names = [defect.name for defect in DEFECTS]
-    assert len(set(names)) == len(names) >= 25
+    assert len(set(names)) == len(names) >= 60

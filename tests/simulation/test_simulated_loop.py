@@ -64,6 +64,19 @@ def test_nothing_of_a_dead_loop_goes_on():
     task.get_coro().close()
 
 
+def test_a_frozen_loop_goes_on_later_in_the_same_order():
+    bench = Bench()
+    other = bench.new_loop()
+    for number in range(3):
+        bench.loop.call_later(1 + number, bench.came.append, number)
+    bench.loop.call_later(1.5, bench.came.append, "never").cancel()
+    other.call_later(3.5, lambda: bench.came.append(bench.scheduler.now_s))
+    other.call_later(0.5, bench.loop.freeze, 2.0)
+    other.call_later(2.5, bench.loop.thaw)
+    bench.run()
+    assert bench.came == [0, 1, 2, 3.5]
+
+
 def test_what_a_dead_loop_had_not_begun_is_closed():
     bench = Bench()
 

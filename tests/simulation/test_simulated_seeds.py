@@ -58,27 +58,43 @@ def test_the_same_seed_gives_the_same_trace(simulator):
 
 def test_the_trace_does_not_depend_on_the_order_of_sets():
     """Hashes of texts differ from process to process; nothing may follow from them."""
-    traces = {trace_of(seed=9, hash_seed=hash_seed) for hash_seed in ("1", "2")}
-    assert len(traces) == 1
+    assert len({traces_of(sys.executable, hash_seed) for hash_seed in ("1", "2")}) == 1
 
 
-def trace_of(seed: int, hash_seed: str) -> str:
-    """Give the trace of a seed, from a process of its own."""
+def test_the_trace_does_not_depend_on_the_version_of_python():
+    """Of other interpreters, as many as the variable names: ``PERDURE_PYTHONS=path:path``."""
+    others = [path for path in os.environ.get("PERDURE_PYTHONS", "").split(os.pathsep) if path]
+    if not others:
+        pytest.skip("PERDURE_PYTHONS names no other interpreters with Perdure's dependencies")
+    assert len({traces_of(python, "0") for python in (sys.executable, *others)}) == 1
+
+
+def traces_of(python: str, hash_seed: str) -> str:
+    """Give the traces of some seeds, in one line, from a process of its own."""
     folders = [TESTS.parent / "src", HERE, TESTS / "core" / "machine", TESTS / "storage"]
     environment = {
         **os.environ,
         "PYTHONHASHSEED": hash_seed,
         "PYTHONPATH": os.pathsep.join(map(str, folders)),
     }
-    command = [sys.executable, "-m", "simworld", "--seed", str(seed), "--steps", str(STEPS)]
+    command = [python, "-m", "simworld", "--seeds", "8", "--steps", str(STEPS)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return done.stdout
+    return done.stdout.splitlines()[-1]
 
 
 def test_faults_do_strike():
     """A run without crashes, losses and repetitions would prove little."""
     simulator, kinds = Simulator(), set()
-    for seed in range(12):
+    for seed in range(20):
         outcome = simulator.run(draw(seed, STEPS), every=50)
         kinds |= {details[0] for _, what, *details in outcome.history.events if what == "gone"}
-    assert kinds == {"kill", "power", "exit"}
+    assert kinds == {"kill", "power", "exit", "refused"}
+
+
+def test_all_sizes_of_the_world_are_met():
+    """Services here and elsewhere, in every version of the protocol, with and without the door."""
+    sizes = [draw(seed, 1).sizes for seed in range(100)]
+    assert {size.reach for size in sizes} == {"here", "elsewhere", "both"}
+    assert {size.protocol_version for size in sizes} == {5, 6, 7}
+    assert {size.door for size in sizes} == {True, False}
+    assert {size.one_way_at_a_time for size in sizes} == {True, False}

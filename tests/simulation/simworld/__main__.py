@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 def run_all(simulator: Simulator, options: argparse.Namespace) -> int:
     """Run seed after seed until one fails."""
     began = time.process_time()
+    traces = hashlib.sha256()
     totals = {"invocations": 0, "records": 0, "looks": 0, "boots": 0}
     for seed in range(options.first, options.first + options.seeds):
         outcome = simulator.run(draw(seed, options.steps), options.every)
@@ -40,12 +42,14 @@ def run_all(simulator: Simulator, options: argparse.Namespace) -> int:
         totals["records"] += outcome.applied
         totals["looks"] += outcome.looked
         totals["boots"] += outcome.boots
+        traces.update(digest(outcome).encode())
         if outcome.violation is not None:
             return tell(simulator, simulator.run(outcome.plan), options.steps)
     cpu_s = time.process_time() - began
     counts = ", ".join(f"{count:,} {name}" for name, count in totals.items())
     rate = totals["invocations"] / cpu_s
     say(f"{options.seeds:,} seeds: {counts}; {rate:,.0f} invocations a second of CPU")
+    say(f"trace {traces.hexdigest()}")
     return 0
 
 

@@ -97,7 +97,9 @@ class Clients:
         value = f"{name}!{len(self._history.sent[name])}"
         self._history.sent[name].add(value)
         content = Value(json.dumps(value).encode())
-        await self._network.insist(lambda requests: requests.signal(invocation_id, index, content))
+        await self._network.insist(
+            lambda requests: requests.signal(invocation_id, index, content), leader=True
+        )
 
     # -- Scenarios
 

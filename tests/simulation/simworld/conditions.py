@@ -7,13 +7,15 @@ import gc
 import logging
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 from perdure.engine import engine as engine_module
-from perdure.engine import janitor, partition, timers
+from perdure.engine import janitor, partition, superseded, timers
 from perdure.sdk import eager, host, running
 from simworld.loop import Scheduler
 from simworld.plan import Plan
+
+#: Whose name gets which value.
+Change = tuple[Any, str, Any]
 
 
 class PlainTraceback:
@@ -27,27 +29,27 @@ class PlainTraceback:
 @contextlib.contextmanager
 def portable(scheduler: Scheduler) -> Iterator[None]:
     """Let the same happen on every machine and version of Python."""
-    with (
-        mock.patch.object(host, "traceback", PlainTraceback),
-        mock.patch.object(running, "traceback", PlainTraceback),
-        mock.patch.object(running, "monotonic", return_value=0.0),
-        _eager_tasks_alike(scheduler),
+    with changed(
+        (host, "traceback", PlainTraceback),
+        (running, "traceback", PlainTraceback),
+        (running, "monotonic", lambda: 0.0),
+        *_eager_tasks_alike(scheduler),
     ):
         yield
 
 
-def _eager_tasks_alike(scheduler: Scheduler) -> contextlib.AbstractContextManager[object]:
+def _eager_tasks_alike(scheduler: Scheduler) -> list[Change]:
     """Before Python 3.12 a task that began at once takes one callback more: let it not count."""
     begun = getattr(eager, "_Begun", None)
     if begun is None:
-        return contextlib.nullcontext()
+        return []
     send = begun.send
 
     def counted(self: Any, value: Any) -> Any:
         scheduler.uncounted = self._waited is not None or self._outcome is not None
         return send(self, value)
 
-    return mock.patch.object(begun, "send", counted)
+    return [(begun, "send", counted)]
 
 
 @contextlib.contextmanager
@@ -69,8 +71,11 @@ def quiet() -> Iterator[None]:
 def sized(plan: Plan) -> Iterator[None]:
     """Make the engine's bounds as small as the plan says."""
     sizes = plan.sizes
-    bounds: list[tuple[Any, str, Any]] = [
+    bounds: list[Change] = [
         (partition, "FLUSH_ROWS", sizes.flush_rows),
+        (partition, "FLUSH_BYTES", sizes.flush_bytes),
+        (partition, "LONG_BATCH_BYTES", sizes.long_batch_bytes),
+        (superseded, "SUPERSEDED_MAX", 0),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
         (timers, "BURST", sizes.timer_burst),
         (engine_module, "CHECKPOINT_CHECK_S", sizes.checkpoint_check_s),
@@ -84,7 +89,18 @@ def sized(plan: Plan) -> Iterator[None]:
         arm(self, tables, clock, fire, sizes.timer_window)
 
     bounds.append((timers.Timers, "__init__", small))
-    with contextlib.ExitStack() as stack:
-        for owner, name, value in bounds:
-            stack.enter_context(mock.patch.object(owner, name, value))
+    with changed(*bounds):
         yield
+
+
+@contextlib.contextmanager
+def changed(*changes: Change) -> Iterator[None]:
+    """Have other values in the places of some names for a while."""
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
+    try:
+        for owner, name, value in changes:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in reversed(before):
+            setattr(owner, name, value)

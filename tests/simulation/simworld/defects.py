@@ -103,5 +103,6 @@ DEFECTS: tuple[Defect, ...] = tuple(
         (streams.end_with_the_stream, "finish"),
         (streams.run_on_the_newest, "one deployment"),
         (streams.forget_where_it_runs, "one deployment"),
+        (streams.drop_what_is_pinned, "one deployment"),
     )
 )

@@ -17,6 +17,8 @@ from simworld.storage import decode_record
 #: By how much a clock jumps, in milliseconds.
 JUMPS_MS = (50, 3_000, 300_000)
 GRACES_S = (0.0, 0.05, 2.0)
+#: For how long a process may stand still.
+FROZEN_S = (0.05, 0.7, 8.0)
 #: For how long a leader may take itself for one although it is none.
 IGNORANCE_S = (0.05, 0.5, 3.0)
 
@@ -119,6 +121,10 @@ def _echo(world: Victim, number: int) -> None:
             node.engine.partition.propose(body)
 
 
+def _freeze(world: Victim, number: int) -> None:
+    world.processes.freeze(FROZEN_S[number % len(FROZEN_S)])
+
+
 def _release(world: Victim, _number: int) -> None:
     """Put a new release into service, while the older one is at work."""
     world.app.release()
@@ -143,6 +149,7 @@ _FAULTS: dict[str, Callable[[Victim, int], None]] = {
     "clock back": _clock_back,
     "stop": _stop,
     "stale leader": _stale_leader,
+    "freeze": _freeze,
     "second leader": _second_leader,
     "bit flip": _bit_flip,
     "echo": _echo,

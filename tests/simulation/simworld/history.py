@@ -115,13 +115,6 @@ class History:
         if due is not None and self.latest_ms < due:
             self.accuse("never early", f"{what} is {due - self.latest_ms} ms early")
 
-    def forget(self, who: str) -> None:
-        """Learn that an invocation was purged: its id may begin anew."""
-        self.deployments.pop(who, None)
-        for book in (self.executions, self.encounters, self.sights):
-            for key in [key for key in book if key[0] == who]:
-                del book[key]  # type: ignore[attr-defined]
-
     # -- Judged in the end
 
     def judge_ledger(self, ledger: str, lines: list[str]) -> None:

@@ -107,12 +107,18 @@ class Scheduler:
         self._ready.clear()
         self._timed.clear()
 
+    def _put_off(self, handle: asyncio.Handle, loop: SimLoop) -> None:
+        """Keep what cannot run now, if it ever can: its process is frozen."""
+        if loop.alive and not (handle._cancelled or loop.runs):
+            self.at(loop.thaws_at_s, handle)
+
     def _run_ready(self) -> None:
         ready, after, running = self._ready, self.after, None
         while ready:
             handle = ready.popleft()
             loop = handle._loop
-            if handle._cancelled or not loop.alive:
+            if handle._cancelled or not loop.runs:
+                self._put_off(handle, loop)
                 continue
             self._left -= 1
             if not self._left:
@@ -139,6 +145,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self, scheduler: Scheduler, random: Random, complain: Callable[[str, Any], None]
     ) -> None:
         self.alive = True
+        #: Whether callbacks are run: those of a frozen process wait.
+        self.runs = True
+        self.thaws_at_s = 0.0
         self.scheduler = scheduler
         #: Called when the power is cut while a callback runs.
         self.on_power_cut: Callable[[], None] | None = None
@@ -153,12 +162,21 @@ class SimLoop(asyncio.AbstractEventLoop):
             if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()
 
+    def freeze(self, seconds: float) -> None:
+        """Let nothing of this process happen until it thaws, which is after so many seconds."""
+        self.runs = False
+        self.thaws_at_s = self.scheduler.now_s + seconds
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        self.runs = self.alive
+
     def kill(self) -> None:
         """Let nothing of this process happen any more."""
-        self.alive = False
+        self.alive = self.runs = False
 
     def killed(self) -> None:
-        self.alive = False
+        self.kill()
         if self.on_power_cut is not None:
             self.on_power_cut()
 

@@ -20,7 +20,7 @@ from perdure.transport.http import HttpOptions, HttpTransport
 from perdure.transport.in_process import SCHEME, InProcessTransport, endpoint_of
 from simworld.hardware import Fuse, Hardware, NodeClock
 from simworld.places import Place
-from simworld.releases import RELEASES_MAX, Releases
+from simworld.releases import RELEASES_MAX, Releases, name_of
 from simworld.remote import Fleet, Lines
 from simworld.shop import Shop
 from simworld.storage import Disk, SimLog
@@ -140,20 +140,24 @@ class Node:
         transports = Transports({SCHEME: self._apps(), "http": elsewhere})
         world = EngineWorld(log, self.store, self.clock, self._keeper, transports)
         sizes = self._hardware.plan.sizes
-        options = EngineOptions(slots=sizes.slots, checkpoint_records=sizes.checkpoint_records)
+        options = EngineOptions(
+            slots=sizes.slots,
+            checkpoint_records=sizes.checkpoint_records,
+            checkpoint_bytes=sizes.checkpoint_bytes,
+        )
         return Engine(world, options, self._failed)
 
     def release(self) -> None:
         """Register the newest release, unless that was done before."""
         if self._keeper is not None:
-            self._keeper.register(self._app.endpoint(self._app.newest), self._app.manifest)
+            self._keeper.register(self._app.endpoint(), self._app.manifest())
 
     def _apps(self) -> InProcessTransport:
         """Serve what can run in this process: every release, whichever is registered."""
         transport = InProcessTransport()
-        host = Host(self._shop.services, self._app.manifest, now_ms=self.clock.now_ms)
+        host = Host(self._shop.services, self._app.manifest(), now_ms=self.clock.now_ms)
         for number in range(RELEASES_MAX):
-            name = self._app.name(number)
+            name = name_of(number)
             watched: Any = WatchedHost(
                 host,
                 self._hardware.history.accuse,

@@ -7,7 +7,7 @@ streams of their own: leaving out a fault leaves the rest much as it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from simworld.programs import KINDS, LEDGERS, Grower, Program
@@ -55,6 +55,7 @@ FAULTS = (
     "stop",
     "stale leader",
     "echo",
+    "freeze",
     "second leader",
     "bit flip",
     "release",
@@ -101,6 +102,8 @@ class Sizes:
 
     slots: int = 1000
     flush_rows: int = 1024
+    flush_bytes: int = 16 << 20
+    long_batch_bytes: int = 1 << 20
     batch_records: int = 512
     timer_window: int = 16_384
     timer_burst: int = 512
@@ -108,11 +111,14 @@ class Sizes:
     sweep_limit: int = 256
     segment_bytes: int = 64 << 20
     checkpoint_records: int = 200_000
+    checkpoint_bytes: int = 1 << 30
     checkpoint_check_s: float = 5.0
     #: Where the application runs: "here" in the server's process, "elsewhere", or "both", the
     #: releases in turn.
     reach: str = "here"
     protocol_version: int = 7
+    #: Whether releases here take the place of each other, as in development.
+    reloading: bool = False
     #: Whether each attempt sends its request before it hears an answer.
     one_way_at_a_time: bool = False
     #: Whether some requests come through the ingress.
@@ -131,12 +137,6 @@ class Plan:
     #: How often messages between clients and server are lost, by what is lost.
     rates: tuple[tuple[str, float], ...]
     sizes: Sizes
-
-    def rate(self, name: str) -> float:
-        return dict(self.rates).get(name, 0.0)
-
-    def without_rates(self) -> Plan:
-        return replace(self, rates=())
 
 
 def draw(seed: int, steps: int) -> Plan:
@@ -183,7 +183,7 @@ def _faults(random: Random) -> tuple[Fault, ...]:
         return ()
     faults = [
         Fault(random.choice(kinds), round(random.uniform(0, SPAN_S), 6), random.randrange(1 << 16))
-        for _ in range(random.choice((1, 3, 8)))
+        for _ in range(random.choice((1, 4, 12)))
     ]
     return tuple(sorted(faults, key=lambda fault: fault.at_s))
 
@@ -195,17 +195,21 @@ def _sizes(random: Random) -> Sizes:
     return Sizes(
         slots=random.choice((2, 5, 1000)) if version == 7 else 1000,
         flush_rows=random.choice((1, 20, 1024)),
+        flush_bytes=random.choice((1, 3_000, 16 << 20)),
+        long_batch_bytes=random.choice((300, 1 << 20)),
         batch_records=random.choice((1, 3, 512)),
         timer_window=random.choice((2, 8, 16_384)),
         timer_burst=random.choice((1, 512)),
         recovery_page=random.choice((1, 3, 4096)),
-        sweep_limit=random.choice((1, 256)),
+        sweep_limit=random.choice((1, 5, 256)),
         segment_bytes=random.choice((2_000, 20_000)),
         checkpoint_records=random.choice((5, 50, 200_000)),
+        checkpoint_bytes=random.choice((2_000, 1 << 30)),
         checkpoint_check_s=random.choice((0.5, 5.0)),
         restart_at_night=random.random() < 0.5,
         door=random.random() < 0.5,
         reach=random.choice(("here", "here", "elsewhere", "both")),
+        reloading=random.random() < 0.5,
         protocol_version=version,
         one_way_at_a_time=random.random() < 0.15,
     )

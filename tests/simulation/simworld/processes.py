@@ -50,6 +50,12 @@ class Processes:
         self._hardware.history.note("boot", self.boots)
         self.node.boot()
 
+    def freeze(self, seconds: float) -> None:
+        """Stop the process that leads, as on SIGSTOP, and let it go on later."""
+        if self.node is not None and self.node.loop.runs:
+            self._loop.call_later(seconds, self.node.loop.thaw)
+            self.node.loop.freeze(seconds)
+
     def usurp(self, ignorance_s: float) -> None:
         """Start another process although one serves, which learns of it too late."""
         old = self.node

@@ -59,7 +59,7 @@ class World:
         self._tasks: list[asyncio.Task[Any]] = []
         manifest = app(shop.services).manifest()
         self.app = Releases(manifest, plan.sizes)
-        self.fleet = Fleet(self.hardware, shop, self.app.manifest)
+        self.fleet = Fleet(self.hardware, shop, self.app.manifest())
         outside = shop.outside
         outside.history = self.history
         outside.now_ms = self.hardware.now_ms
@@ -175,7 +175,7 @@ class World:
     # -- What happens besides
 
     def _after_callback(self, loop: SimLoop) -> None:
-        node = self.node
+        node = self.processes.node
         if node is None or loop is not node.loop:
             return
         if node.serving and node.engine is not None and self._chance.random() < WAKERS_CHECKED:

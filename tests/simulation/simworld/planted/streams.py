@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from perdure.engine import superseded
 from perdure.engine.invoker import Invoker
 from perdure.protocol.framing import FrameDecoder
 from perdure.protocol.messages import Start
@@ -117,3 +118,8 @@ def forget_where_it_runs() -> list[Change]:
         return lambda step, body: real(step, replace(body, pin=None))
 
     return handler("Progress", make)
+
+
+def drop_what_is_pinned() -> list[Change]:
+    """A deployment goes with its successor, whoever still runs on it."""
+    return [(superseded, "pinned", lambda _tables: set())]
