@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from benchmarks.asking import ask
 from benchmarks.load import Call, Load, LoadError, run_load
-from benchmarks.processes import ProgramError, end_tidily
+from benchmarks.processes import ProgramError, cpu_seconds, end_tidily
 from benchmarks.remote import Part, Remote, nothing
 from benchmarks.report import number, table
 from benchmarks.system import OURS, System, scratch_folder
@@ -105,7 +105,8 @@ def main() -> None:
                 row = experiment(system, folder, QUICK if options.quick else FULL)
             except (LoadError, ProgramError) as error:
                 sys.exit(f"{name} failed: {error}")
-        print(f"{title}\n{table([list(row), [number(each) for each in row.values()]])}\n", flush=True)
+        drawn = table([list(row), [number(each) for each in row.values()]])
+        print(f"{title}\n{drawn}\n", flush=True)
 
 
 def open_streams(system: type[System], folder: Path, plan: Plan) -> Row:
@@ -144,6 +145,7 @@ def sleep_together(running: System, invocations: int, sleep_s: float) -> Row:
     left_s = at_s - time.time()
     if left_s < 1:
         raise LoadError(f"starting {invocations} invocations took too long for {sleep_s} s")
+    used_s = server_cpu_s(running)
     time.sleep(left_s + 0.2)
     with probing(running) as delays:
         awake = wait_awake(running, invocations, at_s)
@@ -152,8 +154,14 @@ def sleep_together(running: System, invocations: int, sleep_s: float) -> Row:
         "invocations": float(invocations),
         "half awake s": late[len(late) // 2],
         "all awake s": late[-1],
+        "server CPU ms each": 1000 * (server_cpu_s(running) - used_s) / invocations,
         "others wait ms": 1000 * max(delays, default=0.0),
     }
+
+
+def server_cpu_s(running: System) -> float:
+    """Give the processor time that the server has used so far."""
+    return cpu_seconds(running.server_sessions)
 
 
 def wait_awake(running: System, invocations: int, since_s: float) -> list[float]:

@@ -7,7 +7,7 @@ from benchmarks.latencies import Histogram, rounded
 from benchmarks.load import LoadResult
 from benchmarks.report import LOAD_COLUMNS, comparison, number, table
 from benchmarks.syncs import parse_counts
-from benchmarks.systems import Dbos, Perdure, Restate
+from benchmarks.systems import EVERYTHING, SYSTEMS, Dbos, Perdure, Restate
 
 
 def sample(*, requests=1000, seconds=2.0, cpu_s=0.5, syncs=0.25, latencies=None, start_s=1.0):
@@ -174,3 +174,11 @@ def test_counts_of_syncs_are_added():
 )
 def test_a_missing_count_makes_no_sum(text):
     assert parse_counts(text) is None
+
+
+def test_every_server_is_measured_with_every_service():
+    assert set(SYSTEMS) - set(EVERYTHING) == {
+        f"{server}+{service}"
+        for server in ("perdure-server", "restate-server")
+        for service in ("typescript", "hypercorn", "perdure-serve")
+    }

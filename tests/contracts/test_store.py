@@ -126,6 +126,19 @@ def test_scans_and_lookups_of_one_view_may_take_turns(kind):
 
 
 @every_kind
+def test_the_pages_of_a_view_are_its_rows(kind):
+    with opened(kind) as store:
+        rows = [(b"%05d" % number, b"x" * (number % 7)) for number in range(3_000)]
+        store.write(rows, 1)
+        view = store.view()
+        pages = list(view.pages(b"00010", b"02990"))
+        assert all(pages)
+        assert [row for page in pages for row in page] == list(view.scan(b"00010", b"02990"))
+        assert list(view.pages(b"a", b"b")) == []
+        view.close()
+
+
+@every_kind
 def test_a_checkpoint_makes_what_was_written_durable(kind):
     with opened(kind) as store:
         store.write([(b"a", b"1")], 4)

@@ -34,8 +34,6 @@ SKIPPED = {name: entry for name, entry in CATALOGUE.items() if isinstance(entry,
 
 #: How many snippets are skipped, by reason: one more is a decision, not an accident.
 SKIPPED_BY_REASON = {
-    "needs the openai package": 1,
-    "needs the openai-agents package": 13,
     "starts the test harness, with a server in a container": 1,
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.core.attempt.attempt import JOURNAL_ENTRIES_LIMIT
+from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX
 from perdure.core.model.durations import parse_duration_ms
@@ -73,7 +73,8 @@ def test_bounds_are_documented_as_they_are():
         f"| records not yet durable | {limits.records:,} |",
         f"| the same, in bytes | {limits.record_bytes // 2**20} MiB |",
         f"| request bodies on their way, together | {HELD_BYTES_MAX // 2**20} MiB |",
-        f"| entries of one journal | {JOURNAL_ENTRIES_LIMIT:,} ",
+        f"| entries of one journal | {JournalLimits().entries:,} ",
+        f"| size of one journal | {JournalLimits().bytes // 2**20} MiB ",
         f"| signals to one journal | until it has {SIGNALLED_ENTRIES_MAX:,} entries |",
         f"| requests on one HTTP/2 connection | {STREAMS_MAX} |",
         f"| HTTP/2 frames that bring nothing | {BUDGET_MAX:,}, and {EARNED_BY_SECOND} a second |",

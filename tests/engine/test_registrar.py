@@ -8,7 +8,15 @@ import pytest
 
 from perdure.core.model.deployments import Defaults, RegistrationError
 from perdure.engine.clock import SystemClock
-from perdure.engine.registrar import Amendment, Discovered, Order, Registrar
+from perdure.engine.registrar import (
+    Amendment,
+    Discovered,
+    Discoverers,
+    DiscoveryError,
+    Location,
+    Order,
+    Registrar,
+)
 from perdure.engine.registry import RegistryKeeper
 from perdure.protocol.manifest import (
     HandlerManifest,
@@ -158,3 +166,37 @@ def test_a_removed_deployment_takes_its_services_along():
     assert world.revisions() == {}
     with pytest.raises(LookupError):
         world.registrar.remove(deployment.id)
+
+
+def test_by_force_it_must_be_clear_which_deployment_is_meant():
+    world = World()
+    world.register()
+    moved = world.register("http://other/").deployment
+    world.amend(moved.id, endpoint=HERE)
+    with pytest.raises(RegistrationError, match="several deployments") as refused:
+        world.register(force=True)
+    assert refused.value.code == "META0017"
+    assert not world.register().created
+
+
+def test_functions_are_told_apart_by_their_names():
+    world = World()
+    one, two = (f"arn:aws:lambda:eu-central-1:123456789012:function:{name}:1" for name in "ab")
+    first = world.register(one, assume_role_arn="arn:aws:iam::123456789012:role/r").deployment
+    assert world.register(two).created
+    assert world.register(one).deployment == first
+    assert first.assume_role_arn == "arn:aws:iam::123456789012:role/r"
+    again = RegistryKeeper(world.document, SystemClock(), Defaults())
+    assert again.registry.deployments[first.id] == first
+
+
+def test_each_endpoint_is_asked_by_whoever_reaches_it():
+    http, functions = World(), World()
+    asking = Discoverers({"http": http, "arn": functions})
+    asyncio.run(asking.discover(Location(endpoint=HERE)))
+    asyncio.run(asking.discover(Location(endpoint="arn:aws:lambda:x")))
+    assert [each[0] for each in http.asked] == [HERE]
+    assert [each[0] for each in functions.asked] == ["arn:aws:lambda:x"]
+    with pytest.raises(DiscoveryError, match=r"ftp://host/.*http, arn") as refused:
+        asyncio.run(asking.discover(Location(endpoint="ftp://host/")))
+    assert refused.value.code == "META0003"

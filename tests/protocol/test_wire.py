@@ -10,11 +10,13 @@ from perdure.protocol import messages as m
 from perdure.protocol.framing import FrameDecoder, WireError
 from perdure.protocol.messages import VOID, Combinator, CompletionKind, Failure, Future, Value
 from perdure.protocol.wire import (
+    LONG_BYTES,
     MalformedMessageError,
     UnencodableMessageError,
     UnknownMessageError,
     decode,
     encode,
+    encode_pieces,
 )
 
 uint32, uint64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
@@ -238,3 +240,31 @@ def test_errors_are_told_whatever_they_say():
 def test_what_cannot_travel(message: m.Message):
     with pytest.raises(UnencodableMessageError, match="cannot be sent"):
         encode(message, 7)
+
+
+LONG = Value(bytes(range(256)) * (LONG_BYTES // 256))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Input(LONG, (("a", "b"),), "name"),
+        m.Output(LONG, "name"),
+        m.Completion(CompletionKind.RUN, 7, LONG),
+        m.Output(Value(b"short")),
+        m.Output(Failure(500, "x" * LONG_BYTES)),
+        m.SetState(b"key", LONG),
+        m.End(),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+@pytest.mark.parametrize("version", [5, 6, 7])
+def test_pieces_are_the_frame_of_a_message(message, version):
+    pieces = encode_pieces(message, version)
+    ((kind, flags, payload),) = FrameDecoder().receive_data(b"".join(pieces))
+    assert decode(kind, flags, payload, version) == message
+
+
+def test_a_long_value_is_not_copied():
+    *_, last = encode_pieces(m.Output(LONG), 7)
+    assert last is LONG.content

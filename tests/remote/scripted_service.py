@@ -49,8 +49,9 @@ def said(*messages: Message) -> bytes:
 class Stream:
     """One attempt, as the service sees it."""
 
-    def __init__(self, connection: _Http2, stream_id: int) -> None:
+    def __init__(self, connection: _Http2, stream_id: int, headers: dict[str, str]) -> None:
         self.connection = connection
+        self.headers = headers
         self.id = stream_id
         self.heard: list[Message] = []
         self.ended = asyncio.Event()
@@ -183,11 +184,11 @@ class _Http2:
     def _take(self, event: object) -> None:
         match event:
             case RequestReceived():
-                path = dict(event.headers)[":path"]
-                if path.endswith("/discover"):
+                headers = dict(event.headers)
+                if headers[":path"].endswith("/discover"):
                     self._answer_discovery(event.stream_id)
                     return
-                stream = self.streams[event.stream_id] = Stream(self, event.stream_id)
+                stream = self.streams[event.stream_id] = Stream(self, event.stream_id, headers)
                 self.service.streams.append(stream)
                 self.service.spawn(self._behave(stream))
             case DataReceived():

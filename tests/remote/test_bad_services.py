@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import struct
 
 import pytest
@@ -344,6 +345,35 @@ def test_many_bad_attempts_leave_others_alone():
             assert {answer.json() for answer in answers} == {"good"}
             service.behaviour = good
             assert [(await world.result(each)).json() for each in stuck] == ["good"] * 5
+
+    play(scenario())
+
+
+def test_bytes_thrown_at_a_connection():
+    """Frames and bytes by chance, dozens of attempts long; then the service comes to its senses."""
+    chance = random.Random(7)
+
+    async def throws(stream):
+        for _ in range(chance.randrange(1, 8)):
+            payload = chance.randbytes(chance.choice([0, 4, 8, 40, 3000]))
+            kind = chance.choice(list(FrameType))
+            where = chance.choice([0, stream.id, stream.id, stream.id + 2])
+            thrown = http2_frame(kind, chance.randrange(256), where, payload)
+            stream.raw(thrown if chance.random() < 0.9 else payload)
+        await asyncio.sleep(0.02)
+        stream.vanish()
+
+    async def scenario():
+        async with serving() as world, scripted(throws) as service:
+            await world.registered(service.url)
+            ids = [await world.send("/S/h", "x") for _ in range(10)]
+
+            async def attempts():
+                return len(service.streams)
+
+            await eventually(attempts, lambda count: count >= 60)
+            service.behaviour = good
+            assert [(await world.result(each)).json() for each in ids] == ["good"] * 10
 
     play(scenario())
 

@@ -111,7 +111,7 @@ def test_a_value_without_a_form_is_refused(value: Any):
 
 
 def test_the_refusal_says_what_to_do():
-    with pytest.raises(SerdeError, match="a object has no form in JSON: use a dataclass"):
+    with pytest.raises(SerdeError, match="of type object has no form in JSON: use a dataclass"):
         json_values.encode([object()])
 
 

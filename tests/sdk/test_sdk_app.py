@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+import perdure
 from perdure.protocol.manifest import ProtocolMode
 from perdure.sdk.app import app
 from perdure.sdk.errors import DefinitionError
@@ -83,3 +84,39 @@ def test_wrong_services(services: Any, message: str):
 def test_a_wrong_protocol():
     with pytest.raises(DefinitionError, match="'bidi' or 'request_response', not 'http'"):
         app([], protocol="http")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("definition", "hint", "said"),
+    [
+        (perdure.Service, perdure.ObjectContext, "its context is a Context, not a ObjectContext"),
+        (perdure.VirtualObject, perdure.WorkflowContext, "its context is a ObjectContext"),
+    ],
+)
+def test_a_handler_that_expects_another_context_is_refused(definition, hint, said):
+    service = definition("S")
+
+    @service.handler()
+    async def handle(ctx: hint) -> None: ...
+
+    with pytest.raises(DefinitionError, match=said):
+        perdure.app([service]).host()
+
+
+def test_a_context_that_comes_second_is_refused():
+    service = perdure.Service("S")
+
+    @service.handler()
+    async def handle(name: str, ctx: perdure.Context) -> None: ...
+
+    with pytest.raises(DefinitionError, match=r"the context comes first: write \(ctx: Context"):
+        perdure.app([service]).host()
+
+
+def test_a_narrower_hint_than_the_context_is_fine():
+    counter = perdure.VirtualObject("S")
+
+    @counter.handler()
+    async def handle(ctx: perdure.Context) -> None: ...
+
+    perdure.app([counter]).host()

@@ -961,3 +961,31 @@ async def test_a_lock_in_actions_is_shared_by_all_invocations():
     servers = [Server(service(run)).run() for _ in range(3)]
     await until(lambda: all(server.said_of(ProposeRunCompletion) for server in servers))
     assert order == ["in", "out"] * 3
+
+
+# -- What is given wrongly
+
+
+@pytest.mark.parametrize(
+    ("misuse", "said"),
+    [
+        (lambda ctx: ctx.sleep(5), "a duration is a timedelta, not 5"),
+        (lambda ctx: ctx.run_typed(5, str), "A run has a name, not 5"),
+        (lambda ctx: ctx.set("a", 1), "only exclusive handlers"),
+        (lambda ctx: ctx.get("a"), "only virtual objects and workflows"),
+        (lambda ctx: ctx.promise("a"), "only workflows have durable promises"),
+        (lambda ctx: ctx.nothing, "'Context' object has no attribute 'nothing'"),
+    ],
+)
+async def test_misuse_of_a_context_says_what_to_write(misuse, said):
+    async def run(ctx: Context) -> None:
+        await misuse(ctx)
+
+    assert said in Server(service(run)).run().error.message
+
+
+async def test_the_name_of_a_state_entry_is_text():
+    async def run(ctx: ObjectContext) -> None:
+        ctx.set(5, "value")
+
+    assert "is a string, not int" in Server(virtual_object(run)).run().error.message

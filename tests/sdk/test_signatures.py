@@ -189,3 +189,10 @@ def test_a_handler_may_close_over_a_name_that_is_bound_later():
     signature = read_signature("handler 'f'", handler)
     later = "!"
     assert signature.takes_input
+
+
+def test_a_hint_that_is_a_value_is_refused():
+    async def handle(ctx, number: 5): ...
+
+    with pytest.raises(DefinitionError, match=r"hint of 'number', 5, is a value: write.*int"):
+        read_signature("handler 'h'", handle)

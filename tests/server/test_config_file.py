@@ -40,6 +40,8 @@ def test_keys_stand_in_tables_or_with_dots(tmp_path):
         ("cluster_name = 'c'", "cluster-name"),
         ("worker.cleanup-interval = 'soon'", "not understood"),
         ("worker.invoker.disable-eager-state = 1", "true or false"),
+        ("base-dir = 5", 'put it in quotes, as in "5"'),
+        ("cluster-name = true", "put it in quotes"),
         ("a = ", "cannot be read"),
     ],
 )

@@ -73,6 +73,21 @@ def test_an_application_is_served_over_http():
     play(scenario())
 
 
+def test_both_ports_speak_http2_to_clients_that_know():
+    async def scenario():
+        async with (
+            perdure.embedded(greeter_app()) as runtime,
+            httpx.AsyncClient(http1=False, http2=True, timeout=DEADLINE_S) as client,
+        ):
+            answer = await client.post(f"{runtime.ingress_url}/Greeter/greet", json="Ada")
+            assert (answer.http_version, answer.json()) == ("HTTP/2", "Hello Ada")
+            assert "x-restate-id" in answer.headers
+            told = await client.get(f"{runtime.admin_url}/services")
+            assert (told.http_version, told.status_code) == ("HTTP/2", 200)
+
+    play(scenario())
+
+
 def test_what_is_durable_outlives_the_server(tmp_path):
     async def scenario():
         for expected in (5, 10, 15):
@@ -368,5 +383,23 @@ def test_an_error_with_text_that_cannot_be_stored_is_retried():
             async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
                 response = await client.post(f"{runtime.ingress_url}/Odd/read")
             assert response.json() == 2
+
+    play(scenario())
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "error", "said"),
+    [
+        (perdure.Service("S"), {}, TypeError, "perdure.app"),
+        (perdure.app, {}, TypeError, "perdure.app"),
+        (greeter_app(), {"ingress_port": 65_536}, DoorError, "from 0 to 65535"),
+        (greeter_app(), {"admin_port": "9070"}, DoorError, "admin_port: '9070' is no port"),
+    ],
+)
+def test_what_is_given_wrongly_is_told(app, options, error, said):
+    async def scenario():
+        with pytest.raises(error, match=said):
+            async with perdure.embedded(app, **options):
+                pass
 
     play(scenario())

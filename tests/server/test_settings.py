@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from perdure.core.model.deployments import Defaults
 from perdure.core.model.retries import OnExhausted, RetryPolicy
-from perdure.server.embedded import parse_settings
+from perdure.server.config_file import parse_keys
 from perdure.server.settings import (
     KEYS,
     Address,
@@ -167,6 +167,11 @@ EVERY_KEY = {
         "500",
         {"journal_entries_limit": 500},
     ),
+    "worker.invoker.journal-size-limit": (
+        "PERDURE_WORKER__INVOKER__JOURNAL_SIZE_LIMIT",
+        "1 MiB",
+        {"journal_bytes_limit": 2**20},
+    ),
     "worker.invoker.inactivity-timeout": (
         "PERDURE_WORKER__INVOKER__INACTIVITY_TIMEOUT",
         "30s",
@@ -189,7 +194,7 @@ def test_every_key_is_read_from_the_environment_and_by_its_name(key):
     variable, text, expected = EVERY_KEY[key]
     assert environment_name(key) == variable
     assert read_environment({variable: text}) == expected
-    assert parse_settings({key: text}) == expected
+    assert parse_keys({key: text}, "settings") == expected
     assert replace(Settings(), **expected) != Settings(), "it makes a difference"
 
 
@@ -258,14 +263,14 @@ def test_a_value_that_is_not_understood_names_the_setting_and_what_to_write(key,
     for expected in (environment_name(key), repr(text), instead):
         assert expected in str(refusal.value)
     with pytest.raises(SettingsError) as refusal:
-        parse_settings({key: text})
+        parse_keys({key: text}, "settings")
     for expected in (key, repr(text), instead):
         assert expected in str(refusal.value)
 
 
 def test_a_setting_that_is_none_is_refused_with_those_there_are():
     with pytest.raises(SettingsError, match=r"'worker\.speed' is no setting.*base-dir"):
-        parse_settings({"worker.speed": "fast"})
+        parse_keys({"worker.speed": "fast"}, "settings")
 
 
 def test_attempts_may_be_unlimited():

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from perdure.storage.rocks_store import RocksStore, StoreFailedError
+from perdure.storage.rocks_store import CACHE_BYTES, RocksStore, StoreFailedError
 
 WRITER = """
 import sys, threading
@@ -111,6 +111,23 @@ def test_damage_is_an_error_and_not_the_end_of_the_rows(tmp_path):
         with pytest.raises(StoreFailedError, match=r"could not be read: Corruption.*same backup"):
             read()
     store.close()
+
+
+def test_a_page_of_large_rows_is_short(tmp_path):
+    store = RocksStore.open(tmp_path)
+    store.write([(b"%02d" % number, b"x" * 300_000) for number in range(20)], 1)
+    view = store.view()
+    assert [len(page) for page in view.pages(b"0", b"9")] == [4] * 5
+    view.close()
+    store.close()
+
+
+def test_a_store_that_is_opened_again_has_its_cache(tmp_path):
+    """The library would forget what it was told about an existing database."""
+    for _ in range(2):
+        store = RocksStore.open(tmp_path)
+        assert store._db.property_value("rocksdb.block-cache-capacity") == str(CACHE_BYTES)
+        store.close()
 
 
 def test_a_store_is_opened_once_at_a_time(tmp_path):

@@ -26,6 +26,13 @@ def answer(status=200, headers=V4, **changes) -> Answer:
     return Answer(status, headers, json.dumps(manifest).encode())
 
 
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_every_version_of_the_manifest_is_read(version):
+    content_type = f"application/vnd.restate.endpointmanifest.v{version}+json; charset=utf-8"
+    given = answer(headers={"content-type": content_type})
+    assert read_answer("http://h/", given).max_protocol_version == 7
+
+
 def test_a_manifest():
     manifest = read_answer("http://h/", answer(unknown=1))
     assert manifest.protocol_mode is ProtocolMode.BIDI_STREAM
@@ -39,6 +46,8 @@ def test_a_manifest():
         (answer(404), "META0003", "the path where the services are mounted"),
         (answer(headers={}), "META0013", "content type"),
         (answer(headers={"content-type": "application/json"}), "META0013", "content type"),
+        (answer(headers={"content-type": V4["content-type"].replace("4", "5")}), "META0013", "v5"),
+        (answer(maxProtocolVersion=2**80), "META0013", "no range"),
         (answer(protocolMode=None), "META0013", "protocolMode"),
         (answer(protocolMode="BOTH"), "META0013", "BOTH"),
         (answer(minProtocolVersion=8), "META0013", "no range"),

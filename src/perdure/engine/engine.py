@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from perdure.core.attempt.attempt import JOURNAL_ENTRIES_LIMIT
+from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.machine.actions import (
     Action,
     ArmTimer,
@@ -50,8 +50,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
 
     #: Attempts open at the same time.
     slots: int = 1000
-    #: Entries beyond which a journal does not grow.
-    journal_entries_limit: int = JOURNAL_ENTRIES_LIMIT
+    journals: JournalLimits = JournalLimits()
     cleanup_interval_ms: int = 1_000
     #: Log growth after which the store is made durable and the log trimmed.
     checkpoint_records: int = 200_000
@@ -90,7 +89,7 @@ class Engine:
             world.clock,
             world.registry.registry,
             options.slots,
-            options.journal_entries_limit,
+            options.journals,
         )
         self._timers = Timers(
             tables, world.clock, lambda timer: self.partition.propose(TimerFired(timer))

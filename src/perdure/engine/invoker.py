@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from perdure.core.attempt.attempt import Attempt, Chance
+from perdure.core.attempt.attempt import Attempt, Chance, JournalLimits
 from perdure.core.attempt.opening import opening
 from perdure.core.model.deployments import Deployment, HandlerSchema, Registry, ServiceSchema
 from perdure.core.model.invocations import Invocation, Pin, Problem, Running
@@ -59,7 +59,7 @@ class Invoker:
         clock: Clock,
         registry: Registry,
         slots: int,
-        entries_limit: int,
+        limits: JournalLimits,
     ) -> None:
         self._partition = partition
         self._tables: Tables = partition.tables
@@ -69,7 +69,7 @@ class Invoker:
         #: What can be called now; replaced when a deployment is registered.
         self.registry = registry
         self._slots = slots
-        self._entries_limit = entries_limit
+        self._limits = limits
         self._open: dict[InvocationId, OpenAttempt] = {}
         self._queue: deque[tuple[InvocationId, int]] = deque()
         self._loop = asyncio.get_running_loop()
@@ -179,7 +179,7 @@ class Invoker:
             pin=pin,
             directory=self,
             chance=self._chance,
-            entries_limit=self._entries_limit,
+            limits=self._limits,
         )
         shell = OpenAttempt(attempt, self._propose, self._ended, self._loop.time)
         self._open_session(shell, row, deployment, pin)

@@ -12,6 +12,7 @@ would break a promise.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -31,6 +32,8 @@ from perdure.engine.ports import Clock, Log, LogFailedError, StorageError, Store
 FLUSH_ROWS: Final = 1024
 #: Records, in bytes, whose rows are written at the latest: until then they are held in memory.
 FLUSH_BYTES: Final = 16 * 1024 * 1024
+#: A batch of so many bytes takes long enough to apply: others may have their turn before its flush.
+LONG_BATCH_BYTES: Final = 1024 * 1024
 #: Records in one batch at the most, so that applying one does not hold up the loop for long.
 BATCH_RECORDS_MAX: Final = 512
 
@@ -221,6 +224,7 @@ class Partition:
         applied = self._applied_lsn
         try:
             self._apply(batch)
+            self._flush_after(size)
         except Exception as failure:  # whatever it is, going on would corrupt the fold
             logger.exception("a durable record could not be applied; the partition stops")
             self.fail(failure, batch[self._applied_lsn - applied :])
@@ -243,7 +247,17 @@ class Partition:
                 proposal.on_reply(reply)
             for action in actions:
                 perform(action)
-        self._flush_if_much()
+
+    def _flush_after(self, batch_bytes: int) -> None:
+        if batch_bytes < LONG_BATCH_BYTES or self._loop is None:
+            self._flush_if_much()
+        else:
+            self._loop.call_soon(self._flush_later)
+
+    def _flush_later(self) -> None:
+        if self.failure is None:
+            with contextlib.suppress(StorageError):  # whoever needs to know of it was told
+                self._flush_if_much()
 
 
 def _unavailable(error: BaseException) -> UnavailableError:

@@ -63,6 +63,9 @@ class StoreView(Protocol):
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give keys and values from ``start`` on, up to but excluding ``end``, in order."""
 
+    def pages(self, start: bytes, end: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Give the same, as many at a time as are well read together: few at first."""
+
     def close(self) -> None:
         """Release what the view holds."""
 

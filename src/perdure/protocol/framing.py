@@ -56,11 +56,13 @@ class FrameDecoder:
         payload_bytes_limit: Payloads as long as this, or longer, are refused before they come.
     """
 
-    __slots__ = ("_limit", "_missing", "_pending")
+    __slots__ = ("_limit", "_missing", "_pending", "_pending_bytes")
 
     def __init__(self, payload_bytes_limit: int = PAYLOAD_BYTES_LIMIT) -> None:
         self._limit = payload_bytes_limit
-        self._pending = bytearray()
+        #: Chunks of a message that is not whole yet; they are put together once, when it is.
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
         #: Bytes that must be pending before looking at them again is of use.
         self._missing = _HEADER_BYTES
 
@@ -71,17 +73,18 @@ class FrameDecoder:
             MessageTooLargeError: a header announces more than is accepted.
         """
         pending = self._pending
-        if not pending:
-            # The usual chunk holds whole frames: they are cut out of it without another copy.
-            frames, used = self._cut(data)
-            if used < len(data):
-                pending += memoryview(data)[used:]
-            return frames
-        pending += data
-        if len(pending) < self._missing:
-            return []
-        frames, used = self._cut(bytes(pending))
-        del pending[:used]
+        if pending:
+            pending.append(data)
+            self._pending_bytes += len(data)
+            if self._pending_bytes < self._missing:
+                return []
+            data = b"".join(pending)
+            pending.clear()
+        # The usual chunk holds whole frames: they are cut out of it without another copy.
+        frames, used = self._cut(data)
+        if used < len(data):
+            pending.append(data[used:])
+            self._pending_bytes = len(data) - used
         return frames
 
     def receive_eof(self) -> None:
@@ -92,7 +95,7 @@ class FrameDecoder:
         """
         if self._pending:
             raise TruncatedStreamError(
-                f"the stream ended within a message: {len(self._pending)} bytes of "
+                f"the stream ended within a message: {self._pending_bytes} bytes of "
                 f"{self._missing} had come"
             )
 
@@ -121,3 +124,8 @@ class FrameDecoder:
 def frame(kind: int, flags: int, payload: bytes) -> bytes:
     """Put a header before a payload."""
     return _HEADER.pack(kind, flags, len(payload)) + payload
+
+
+def frame_header(kind: int, flags: int, payload_bytes: int) -> bytes:
+    """Give the header of a payload that follows by itself."""
+    return _HEADER.pack(kind, flags, payload_bytes)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from perdure.protocol import messages
-from perdure.protocol.framing import FLAG_ACK, WireError, frame
+from perdure.protocol.framing import FLAG_ACK, WireError, frame, frame_header
 from perdure.protocol.messages import Completion, CompletionKind, Message
 from perdure.protocol.schema import message_classes
 from perdure.protocol.versions import VERSION_FUTURE_TREES
@@ -25,12 +25,14 @@ from perdure.protocol.wire_messages import (
     write_completion,
     write_signal_notification,
 )
-from perdure.protocol.wire_values import MissingPartError
+from perdure.protocol.wire_values import Fields, MissingPartError
 
 #: Messages that come again and again, as every invocation of a handler says the same: these are
 #: remembered. So many of them, and of those that arrive none that is longer.
 _REMEMBERED_MAX: Final = 1024
 _REMEMBERED_BYTES_MAX: Final = 64
+#: Values from this length on are not copied to be sent.
+LONG_BYTES: Final = 256 * 1024
 
 
 class UnknownMessageError(WireError):
@@ -60,21 +62,54 @@ def encode(message: Message, version: int) -> bytes:
     return _encode(message, version)
 
 
+def encode_pieces(message: Message, version: int) -> tuple[bytes, ...]:
+    """Give the frame of a message in pieces; a long value is one of them, and is not copied.
+
+    Args:
+        message: What to send.
+        version: The service protocol's version that the invocation runs with.
+
+    Raises:
+        UnencodableMessageError: a field holds what cannot travel.
+    """
+    place = _LONG_VALUES.get(type(message))
+    if place is None:
+        return (encode(message, version),)
+    attribute, number = place
+    value = getattr(message, attribute)
+    if type(value) is not messages.Value or len(value.content) < LONG_BYTES:
+        return (encode(message, version),)
+    kind, make, write = _ENCODERS[type(message)]
+    fields = write(message, version)
+    del fields["value"]
+    content = _tagged(_CONTENT, len(value.content))
+    # Fields may stand in any order, so that the value can be the last one.
+    before = _serialized(message, make, fields)
+    before += _tagged(number, len(content) + len(value.content)) + content
+    kind = message.kind if isinstance(message, Completion) else kind
+    return frame_header(kind, 0, len(before) + len(value.content)) + before, value.content
+
+
 def _encode(message: Message, version: int) -> bytes:
     kind, make, write = _ENCODERS[type(message)]
-    try:
-        payload = make(**write(message, version)).SerializeToString()
-    except (ValueError, TypeError) as error:
-        raise UnencodableMessageError(
-            f"{type(message).__name__} cannot be sent: {error}; numbers must not be negative, and "
-            "text must be valid Unicode"
-        ) from error
+    payload = _serialized(message, make, write(message, version))
     flags = 0
     if type(message) is Completion:
         kind = message.kind
     elif type(message) is messages.ProposeRunCompletion and message.ack:
         flags = FLAG_ACK if version >= VERSION_FUTURE_TREES else 0
     return frame(kind, flags, payload)
+
+
+def _serialized(message: Message, make: Any, fields: Fields) -> bytes:
+    try:
+        payload: bytes = make(**fields).SerializeToString()
+    except (ValueError, TypeError) as error:
+        raise UnencodableMessageError(
+            f"{type(message).__name__} cannot be sent: {error}; numbers must not be negative, and "
+            "text must be valid Unicode"
+        ) from error
+    return payload
 
 
 def decode(kind: int, flags: int, payload: bytes, version: int) -> Message:
@@ -124,6 +159,20 @@ def _asking_for_ack(message: Message) -> Message:
     return messages.ProposeRunCompletion(message.result_completion_id, message.result, ack=True)
 
 
+def _tagged(number: int, size: int) -> bytes:
+    """Write what stands before so many bytes of a field of this number."""
+    return _varint(number << 3 | _BYTES) + _varint(size)
+
+
+def _varint(number: int) -> bytes:
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
 def _type_of(cls: type[Message]) -> int:
     tag = cls.__struct_config__.tag
     assert isinstance(tag, int)
@@ -149,6 +198,16 @@ _DECODERS: Final[dict[int, tuple[Any, Read]]] = {
     },
     _type_of(messages.Signal): (_NOTIFICATION.FromString, read_signal_notification),
 }
+
+#: Messages whose value may be long, the value's attribute, and the number of its field.
+_LONG_VALUES: Final[dict[type[Message], tuple[str, int]]] = {
+    messages.Input: ("value", 14),
+    messages.Output: ("result", 14),
+    Completion: ("result", 5),
+}
+#: Number of the bytes in a value, and how protobuf marks a field of bytes.
+_CONTENT: Final = 1
+_BYTES: Final = 2
 
 #: Small ones that hold nothing of the invocation but numbers.
 _REPETITIVE: Final[frozenset[type[Message]]] = frozenset(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from perdure.protocol.manifest import Manifest, ProtocolMode, ServiceType
+from perdure.sdk.context_kinds import check_context
 from perdure.sdk.definitions import HandlerKind, ServiceDefinition
 from perdure.sdk.discovery import manifest_of
 from perdure.sdk.errors import DefinitionError
@@ -43,10 +44,13 @@ class App:
         """Say what is served: every handler that is declared by now.
 
         Raises:
-            DefinitionError: a workflow has no main handler.
+            DefinitionError: a workflow has no main handler, or a handler is hinted to get another
+                context than it gets.
         """
         for service in self.services:
             _check_main(service)
+            for handler in service.handlers.values():
+                check_context(handler)
         return manifest_of(self.services, self.protocol_mode or ProtocolMode.BIDI_STREAM)
 
     def host(self) -> Host:

@@ -71,6 +71,7 @@ class Exchange:
             if not self._attempt.over:
                 # The server stops, or has failed: whoever called notices, and tries again.
                 asyncio.get_running_loop().call_soon(self._attempt.abort)
+            del self._attempt  # It knows this object: both are freed at once now.
 
     async def _stream(self) -> None:
         """Read and write side by side until the attempt is over."""

@@ -66,7 +66,7 @@ class StreamedAttempt:
             loop = asyncio.get_running_loop()
             self._farewell = loop.call_later(END_OF_REQUEST_S, self._end_early)
 
-    def _hear(self, body: bytes, more: bool) -> None:  # noqa: FBT001 - a callback has no keywords
+    def _hear(self, body: bytes, more: bool) -> None:
         attempt = self._attempt
         if attempt is None:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
 from perdure.protocol.messages import Input
@@ -42,6 +42,18 @@ class Request:
     idempotency_key: str | None = None
 
 
+_WRITING: Final = (
+    ": only exclusive handlers of a virtual object, and the main handler of a workflow, write state"
+)
+_READING: Final = ": only virtual objects and workflows have a key and state"
+#: Which handlers have what others may look for.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("set", "clear", "clear_all"), _WRITING),
+    **dict.fromkeys(("get", "state_keys", "key"), _READING),
+    "promise": ": only workflows have durable promises; an awakeable can be had everywhere",
+}
+
+
 class ContextBase:
     """The invocation that a handler works for.
 
@@ -66,6 +78,17 @@ class ContextBase:
         self._hints = hints
         self._attempt_headers = attempt_headers
         self._random: Random | None = None
+
+    if not TYPE_CHECKING:  # for which every name would exist
+
+        def __getattr__(self, name: str) -> Any:
+            """Say where to find what this kind of handler has not."""
+            mine = type(self).__name__
+            raise AttributeError(
+                f"{mine!r} object has no attribute {name!r}{_ELSEWHERE.get(name, '')}",
+                name=name,
+                obj=self,
+            )
 
     def request(self) -> Request:
         """Give the request: its id, headers and body."""

@@ -190,6 +190,10 @@ class Steps(ContextBase):
     ) -> DurableFuture[Any]:
         if not callable(function):
             raise _not_callable(name, function)
+        if not isinstance(name, str):
+            raise ContextMisuseError(
+                f"A run has a name, not {name!r}: write `ctx.run_typed('name', function)`"
+            )
         attempt = self._attempt
         handle = attempt.enter().run(name)
         attempt.runs.issue(handle, name, Action(function, serde.serialize, retries, quick))

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from perdure.protocol.messages import Result
 from perdure.sdk.context_base import ContextBase, chosen
+from perdure.sdk.errors import ContextMisuseError
 from perdure.sdk.futures import DurableFuture
 from perdure.sdk.machine.handles import Handle
 from perdure.sdk.serde import Serde
@@ -38,7 +39,7 @@ class ReadableState(ContextBase):
             entry_name: Name of the journal entry.
         """
         decode = chosen(serde, type_hint).deserialize
-        handle, known = self._attempt.enter().get_state(name.encode(), entry_name or "")
+        handle, known = self._attempt.enter().get_state(_key(name), entry_name or "")
         return self._answer(handle, known, decode)
 
     def state_keys(self, entry_name: str | None = None) -> DurableFuture[list[str]]:
@@ -74,7 +75,7 @@ class WritableState(ReadableState):
             entry_name: Name of the journal entry.
         """
         content = chosen(serde, type(value)).serialize(value)
-        self._attempt.enter().set_state(name.encode(), content, entry_name or "")
+        self._attempt.enter().set_state(_key(name), content, entry_name or "")
 
     def clear(self, name: str, entry_name: str | None = None) -> None:
         """Remove a value.
@@ -83,7 +84,7 @@ class WritableState(ReadableState):
             name: The value's name.
             entry_name: Name of the journal entry.
         """
-        self._attempt.enter().clear_state(name.encode(), entry_name or "")
+        self._attempt.enter().clear_state(_key(name), entry_name or "")
 
     def clear_all(self, entry_name: str | None = None) -> None:
         """Remove all values.
@@ -92,3 +93,17 @@ class WritableState(ReadableState):
             entry_name: Name of the journal entry.
         """
         self._attempt.enter().clear_all_state(entry_name or "")
+
+
+def _key(name: str) -> bytes:
+    """Give the name of a value as the journal has it.
+
+    Raises:
+        ContextMisuseError: it is no text.
+    """
+    try:
+        return name.encode()
+    except AttributeError:
+        raise ContextMisuseError(
+            f"The name of a value is a string, not {type(name).__name__}: write str(...)"
+        ) from None

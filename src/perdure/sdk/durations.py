@@ -9,5 +9,13 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def milliseconds(duration: timedelta) -> int:
-    """Give a duration in whole milliseconds."""
+    """Give a duration in whole milliseconds.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(duration, timedelta):
+        raise TypeError(
+            f"a duration is a timedelta, not {duration!r}: write timedelta(seconds=...)"
+        )
     return duration // _MILLISECOND

@@ -12,15 +12,9 @@ from perdure.protocol.manifest import Manifest
 from perdure.protocol.messages import Failure, Outcome, Value
 from perdure.protocol.session import Sink
 from perdure.sdk.attempt import Attempt
-from perdure.sdk.context import (
-    CURRENT,
-    Context,
-    ObjectContext,
-    ObjectSharedContext,
-    WorkflowContext,
-    WorkflowSharedContext,
-)
-from perdure.sdk.definitions import Handler, HandlerKind, ServiceDefinition
+from perdure.sdk.context import CURRENT, Context
+from perdure.sdk.context_kinds import CONTEXTS
+from perdure.sdk.definitions import Handler, ServiceDefinition
 from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import RetryableError, TerminalError
 from perdure.sdk.hints import ResultHints
@@ -28,13 +22,6 @@ from perdure.sdk.machine.syscalls import Machine
 from perdure.sdk.replay_state import IS_REPLAYING
 from perdure.sdk.running import failure_metadata
 
-_CONTEXTS: Final[Mapping[HandlerKind, type[Context]]] = {
-    HandlerKind.SERVICE: Context,
-    HandlerKind.EXCLUSIVE: ObjectContext,
-    HandlerKind.SHARED: ObjectSharedContext,
-    HandlerKind.WORKFLOW: WorkflowContext,
-    HandlerKind.WORKFLOW_SHARED: WorkflowSharedContext,
-}
 _RETRYABLE_CODE: Final = 500
 _NOT_SHARED: Final = (
     "Locks, events, queues and semaphores of asyncio belong to one invocation: each has an event "
@@ -141,7 +128,7 @@ async def _handle(
     IS_REPLAYING.set(machine.is_replaying)
     try:
         request = machine.input()
-        context = _CONTEXTS[handler.kind](attempt, request, hints, headers)
+        context = CONTEXTS[handler.kind](attempt, request, hints, headers)
         CURRENT.set(context)
         outcome = await _outcome(handler, context, request.value.content)
         if isinstance(outcome, Value):

@@ -40,8 +40,8 @@ def encode_unknown(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     if dump is None or isinstance(value, type):
         raise TypeError(
-            f"a {type(value).__name__} has no form in JSON: use a dataclass, a TypedDict, a model "
-            "of Pydantic or msgspec, or give a serde of your own"
+            f"a value of type {type(value).__name__} has no form in JSON: use a dataclass, a "
+            "TypedDict, a model of Pydantic or msgspec, or give a serde of your own"
         )
     return dump(mode="json")
 

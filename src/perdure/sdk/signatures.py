@@ -17,6 +17,8 @@ from perdure.sdk.errors import DefinitionError
 #: Stands for a hint or a default that the author left out.
 MISSING: Final = Parameter.empty
 
+#: What a hint may be instead of a type by mistake.
+_VALUES: Final = (bool, int, float, bytes, list, dict, set, tuple)
 _BY_POSITION: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -25,6 +27,8 @@ class HandlerSignature:
     """The signature of a handler, after its context."""
 
     takes_input: bool
+    context_hint: Any = MISSING
+    """Type of the context, as far as it can be told."""
     input_hint: Any = MISSING
     """Type of the input."""
     input_default: Any = MISSING
@@ -48,11 +52,17 @@ def read_signature(where: str, fn: Callable[..., Any]) -> HandlerSignature:
     signature = inspect.signature(fn)
     parameters = _check_parameters(where, signature)
     output_hint = _resolve(where, fn, "return", signature.return_annotation)
+    context_hint = MISSING
+    with suppress(DefinitionError):  # often known to type checkers alone, and that is enough
+        context_hint = _resolve(where, fn, parameters[0].name, parameters[0].annotation)
     if len(parameters) == 1:
-        return HandlerSignature(takes_input=False, output_hint=output_hint)
+        return HandlerSignature(
+            takes_input=False, context_hint=context_hint, output_hint=output_hint
+        )
     parameter = parameters[1]
     return HandlerSignature(
         takes_input=True,
+        context_hint=context_hint,
         input_hint=_resolve(where, fn, parameter.name, parameter.annotation),
         input_default=parameter.default,
         output_hint=output_hint,
@@ -102,7 +112,14 @@ def _resolve(where: str, fn: Callable[..., Any], name: str, hint: Any) -> Any:
             f"{where}: the {what}, {hint!r}, cannot be resolved ({error}): "
             "import or define the type at the top of the module, above the handler"
         ) from error
-    return hints[name]
+    resolved = hints[name]
+    if isinstance(resolved, _VALUES):
+        what = "return hint" if name == "return" else f"hint of {name!r}"
+        raise DefinitionError(
+            f"{where}: the {what}, {resolved!r}, is a value: write a type, such as "
+            f"{type(resolved).__name__}"
+        )
+    return resolved
 
 
 def _globals(fn: Callable[..., Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"the configuration file {path} cannot be read: {error}") from error
-    return parse_keys(_flat(document), str(path))
+    return parse_keys(_flat(document, str(path)), str(path))
 
 
 def parse_keys(given: Mapping[str, str], source: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def parse_keys(given: Mapping[str, str], source: str) -> dict[str, Any]:
         setting = KEYS.get(key)
         if setting is None:
             near = get_close_matches(key, KEYS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near else "; known are " + ", ".join(KEYS)
             raise SettingsError(f"{source}: {key!r} is no setting of Perdure{hint}")
         try:
             values[setting.field] = setting.parse(text)
@@ -60,14 +60,26 @@ def dump_config(settings: Settings) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    return dict(_leaves(table, prefix))
+def _flat(document: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Give the text of every setting by its key.
+
+    Raises:
+        SettingsError: what is text is written as something else.
+    """
+    flat = {}
+    for key, value in _leaves(document, ""):
+        setting = KEYS.get(key)
+        if setting is not None and setting.show is str and not isinstance(value, str):
+            raise SettingsError(
+                f'{source}: {key}: {value!r} is not text: put it in quotes, as in "{value}"'
+            )
+        flat[key] = json.dumps(value) if isinstance(value, bool) else str(value)
+    return flat
 
 
-def _leaves(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+def _leaves(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
-            text = json.dumps(value) if isinstance(value, bool) else str(value)
-            yield f"{prefix}{name}", text
+            yield f"{prefix}{name}", value

@@ -51,8 +51,10 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         option: how the user would choose another port, such as ``--ingress-port``.
 
     Raises:
-        DoorError: the address is taken, not ours, or not allowed.
+        DoorError: the address is none, is taken, not ours, or not allowed.
     """
+    if not isinstance(port, int) or not 0 <= port <= 65535:
+        raise DoorError(f"{option}: {port!r} is no port; write a number from 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     dualstack = host == "::" and socket.has_dualstack_ipv6()
     try:
@@ -61,10 +63,16 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            reason = f"port {port} on {host} is taken by another process; stop that one"
+            advice = f"stop that one, or choose another with {option}"
+            raise DoorError(
+                f"port {port} on {host} is taken by another process; {advice}"
+            ) from error
+        if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
+            advice = "name an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
         else:
-            reason = f"cannot listen on port {port} of {host}: {error.strerror or error}"
-        raise DoorError(f"{reason}, or choose another with {option}") from error
+            advice = f"choose another with {option}"
+        reason = f"cannot listen on port {port} of {host}: {error.strerror or error}"
+        raise DoorError(f"{reason}; {advice}") from error
 
 
 class Door:

@@ -7,14 +7,15 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from perdure.protocol.session import ServiceHost
+from perdure.server.config_file import parse_keys
 from perdure.server.doors import bind
 from perdure.server.runtime import Failure, Runtime, open_runtime
-from perdure.server.settings import KEYS, Settings, SettingsError, read_environment
+from perdure.server.settings import Settings, read_environment
 
 
 class LifespanHost(ServiceHost, Protocol):
@@ -67,8 +68,13 @@ async def embedded(
         StorageError: the data directory cannot be used.
         DoorError: a port cannot be had.
         RegistrationError: a service contradicts itself or an earlier revision.
+        TypeError: what is given is no application.
     """
-    values = read_environment(os.environ) | parse_settings(settings or {})
+    if isinstance(app, type) or not callable(getattr(app, "host", None)):
+        raise TypeError(
+            f"{app!r} is no application: write perdure.embedded(perdure.app([...services...]))"
+        )
+    values = read_environment(os.environ) | parse_keys(settings or {}, "settings")
     values["data_dir"] = None if data_dir is None else Path(data_dir)
     chosen = replace(Settings(), **values)
     ports = {"ingress": ingress_port, "admin": admin_port}
@@ -84,21 +90,3 @@ async def embedded(
                 yield runtime
         finally:
             await host.shutdown()
-
-
-def parse_settings(given: dict[str, str]) -> dict[str, Any]:
-    """Read settings by their keys.
-
-    Raises:
-        SettingsError: a key is unknown, or its value is not understood.
-    """
-    values: dict[str, Any] = {}
-    for key, text in given.items():
-        setting = KEYS.get(key)
-        if setting is None:
-            raise SettingsError(f"{key!r} is no setting of Perdure; known are {', '.join(KEYS)}")
-        try:
-            values[setting.field] = setting.parse(text)
-        except ValueError as error:
-            raise SettingsError(f"setting {key}: {text!r} is not understood: {error}") from error
-    return values

@@ -26,12 +26,9 @@ from perdure.server.http2_stream import Stream
 from perdure.server.http2_windows import ReceiveWindow
 from perdure.transport.http2_frames import (
     ACK,
-    END_HEADERS,
     END_STREAM,
     FRAME_BYTES_DEFAULT,
     FRAME_BYTES_MAX,
-    HEAD_BYTES,
-    PRIORITY,
     WINDOW_DEFAULT,
     WINDOW_MAX,
     ErrorCode,
@@ -41,12 +38,11 @@ from perdure.transport.http2_frames import (
     frame,
     goaway_frame,
     number_frame,
-    read_head,
     read_number,
     read_settings,
     unpadded,
 )
-from perdure.transport.http2_headers import HeaderBlock
+from perdure.transport.http2_reader import FrameReader
 
 #: What may wait for a client that asks and does not read, other than bodies, in bytes.
 _BACKLOG_BYTES_MAX: Final = 1024 * 1024
@@ -84,8 +80,7 @@ class Http2:
         self._owner = owner
         self._decoder = HeadDecoder()
         self.sender = Sender(self)
-        self._input = b""
-        self._block = HeaderBlock(HEAD_BYTES_MAX)
+        self._reader = FrameReader(HEAD_BYTES_MAX)
         self._window = ReceiveWindow(CONNECTION_WINDOW)
         self._send_window = WINDOW_DEFAULT
         self._budget = Budget(owner.now)
@@ -112,19 +107,8 @@ class Http2:
         Raises:
             PeerError: it broke the rules; the connection must end.
         """
-        if self._input:
-            data = self._input + data
-        offset, size = 0, len(data)
-        while size - offset >= HEAD_BYTES:
-            length, type_, flags, stream_id = read_head(data, offset)
-            if length > FRAME_BYTES_DEFAULT:
-                raise PeerError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
-            start = offset + HEAD_BYTES
-            if size - start < length:
-                break
-            offset = start + length
-            self._take(type_, flags, stream_id, data[start:offset])
-        self._input = data[offset:]
+        for type_, flags, stream_id, payload in self._reader.feed(data):
+            self._take(type_, flags, stream_id, payload)
 
     def leave(self) -> None:
         """Refuse the requests that come now; what is under way goes on.
@@ -194,8 +178,6 @@ class Http2:
     # -- Frames
 
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if self._block.open and type_ != FrameType.CONTINUATION:
-            raise PeerError(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
         if not self._greeted and type_ != FrameType.SETTINGS:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the client does not begin with SETTINGS")
         take = _TAKE.get(type_)
@@ -241,25 +223,10 @@ class Http2:
         except PeerError as error:
             self._break_off(stream, error.code)
 
-    def on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Take the first frame of a header block."""
+    def on_headers(self, flags: int, stream_id: int, block: bytes) -> None:
+        """Take a header block."""
         if not stream_id & 1:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the client uses a stream of the server's")
-        fragment = unpadded(flags, payload)
-        if flags & PRIORITY:
-            fragment = fragment[5:]
-        self._block.begin(stream_id, flags, fragment)
-        if flags & END_HEADERS:
-            self._on_block()
-
-    def on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Take another frame of a header block."""
-        self._block.go_on(stream_id, payload)
-        if flags & END_HEADERS:
-            self._on_block()
-
-    def _on_block(self) -> None:
-        stream_id, flags, block = self._block.finish()
         # Even what nobody wants any more changes the compression state.
         fields = self._decoder.decode(block)
         ended = bool(flags & END_STREAM)
@@ -405,11 +372,8 @@ _TAKE: Final[Mapping[int, Callable[[Http2, int, int, bytes], None]]] = {
     FrameType.PING: Http2.on_ping,
     FrameType.GOAWAY: Http2.on_goaway,
     FrameType.WINDOW_UPDATE: Http2.on_window,
-    FrameType.CONTINUATION: Http2.on_continuation,
 }
 #: Frames that may name a stream that was not opened yet.
-_ON_IDLE_STREAMS: Final = frozenset(
-    {FrameType.HEADERS, FrameType.PRIORITY, FrameType.CONTINUATION, FrameType.PUSH_PROMISE}
-)
+_ON_IDLE_STREAMS: Final = frozenset({FrameType.HEADERS, FrameType.PRIORITY, FrameType.PUSH_PROMISE})
 #: Frames that belong to a stream; all others but WINDOW_UPDATE belong to none.
 _ON_STREAMS: Final = _ON_IDLE_STREAMS | {FrameType.DATA, FrameType.RST_STREAM}

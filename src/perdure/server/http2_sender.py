@@ -14,9 +14,12 @@ from jh2._hazmat import Encoder
 from perdure.server.exchanges import Header
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.transport.http2_frames import (
+    CONTINUATION,
+    DATA,
     END_HEADERS,
     END_STREAM,
     FRAME_BYTES_DEFAULT,
+    HEADERS,
     WINDOW_DEFAULT,
     WINDOW_MAX,
     ErrorCode,
@@ -123,11 +126,11 @@ class Sender:
         block = bytes(
             self._encoder.encode([(name, value, name in _UNINDEXED) for name, value in fields])
         )
-        type_, flags = FrameType.HEADERS, END_STREAM if ended else 0
+        type_, flags = HEADERS, END_STREAM if ended else 0
         while len(block) > FRAME_BYTES_DEFAULT:
             self.say(frame(type_, flags, stream_id, block[:FRAME_BYTES_DEFAULT]))
             block = block[FRAME_BYTES_DEFAULT:]
-            type_, flags = FrameType.CONTINUATION, 0
+            type_, flags = CONTINUATION, 0
         self.say(frame(type_, flags | END_HEADERS, stream_id, block))
 
     def want(self, outgoing: Outgoing) -> None:
@@ -190,9 +193,7 @@ class Sender:
         self._window -= size
         outgoing.window -= size
         ended = outgoing.ended and not outgoing.unsent
-        self._output.append(
-            frame(FrameType.DATA, END_STREAM if ended else 0, outgoing.id, bytes(piece))
-        )
+        self._output.append(frame(DATA, END_STREAM if ended else 0, outgoing.id, bytes(piece)))
         if not outgoing.unsent:
             del self._ready[outgoing.id]
         self._feeder.framed(outgoing.id, size)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from perdure.core.attempt.attempt import JOURNAL_ENTRIES_LIMIT
+from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.model.deployments import DAY_MS, Defaults
 from perdure.core.model.durations import format_duration, parse_duration_ms
 from perdure.core.model.retries import OnExhausted, RetryPolicy
@@ -52,7 +52,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown_timeout_ms: int = 10_000
     cleanup_interval_ms: int = 1_000
     invocations_limit: int = 1_000
-    journal_entries_limit: int = JOURNAL_ENTRIES_LIMIT
+    journal_entries_limit: int = JournalLimits().entries
+    journal_bytes_limit: int = JournalLimits().bytes
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     journal_retention_ms: int = DAY_MS
@@ -106,7 +107,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Give the engine's options."""
         return EngineOptions(
             slots=self.invocations_limit,
-            journal_entries_limit=self.journal_entries_limit,
+            journals=JournalLimits(
+                entries=self.journal_entries_limit, bytes=self.journal_bytes_limit
+            ),
             cleanup_interval_ms=self.cleanup_interval_ms,
         )
 
@@ -299,6 +302,7 @@ KEYS: Final[Mapping[str, Setting]] = {
     "worker.cleanup-interval": _duration("cleanup_interval_ms"),
     "worker.invoker.concurrent-invocations-limit": Setting("invocations_limit", parse_count, int),
     "worker.invoker.journal-entries-limit": Setting("journal_entries_limit", parse_count, int),
+    "worker.invoker.journal-size-limit": Setting("journal_bytes_limit", parse_size, int),
     "worker.invoker.inactivity-timeout": _duration("inactivity_timeout_ms"),
     "worker.invoker.abort-timeout": _duration("abort_timeout_ms"),
     "worker.invoker.disable-eager-state": _switch("disable_eager_state"),

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+#: Rows that a view gives at a time.
+PAGE_ROWS: Final = 1024
 
 
 class MemoryStore:
@@ -75,6 +80,12 @@ class MemoryView:
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give the rows from ``start`` up to but excluding ``end``, in order."""
         return self._rows.scan(start, end)
+
+    def pages(self, start: bytes, end: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Give the same, some at a time."""
+        rows = self.scan(start, end)
+        while page := list(islice(rows, PAGE_ROWS)):
+            yield page
 
     def close(self) -> None:
         """Do nothing: memory is released with the view."""

@@ -13,6 +13,7 @@ damaged block for the end. Measured, µs: a write of ten rows 8, a get 2, a scan
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -28,9 +29,11 @@ MEMTABLE_BYTES: Final = 32 * MIB
 #: Memory for blocks read from disk, their indexes and filters included.
 CACHE_BYTES: Final = 32 * MIB
 METADATA_BLOCK_BYTES: Final = 4096
-#: Rows that a view takes at a time: the first of a scan, and more and more while it goes on.
-PAGE_ROWS: Final = 32
-PAGE_ROWS_MAX: Final = 1024
+#: Rows that a view takes at a time: the first of a scan, and more and more while it goes on; and
+#: bytes of values after which it takes no more, however few rows these are.
+PAGE_ROWS: Final = 64
+PAGE_ROWS_MAX: Final = 2048
+PAGE_BYTES: Final = MIB
 
 _LSN_KEY: Final = b""
 _FIRST_KEY: Final = b"\x00"
@@ -200,13 +203,19 @@ class RocksView:
         Raises:
             StoreFailedError: a row cannot be read, or the view was closed.
         """
-        # By pages, because there is one cursor, and between two rows others may move it.
+        return chain.from_iterable(self.pages(start, end))
+
+    def pages(self, start: bytes, end: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Give the same rows, as many at a time as are well read together.
+
+        Raises:
+            StoreFailedError: a row cannot be read, or the view was closed.
+        """
+        # There is one cursor, and between two pages others may move it.
         size = PAGE_ROWS
         page = self._page(start or _FIRST_KEY, end, size)
         while page:
-            yield from page
-            if len(page) < size:
-                return
+            yield page
             size = min(2 * size, PAGE_ROWS_MAX)
             page = self._page(page[-1][0] + b"\x00", end, size)
 
@@ -220,14 +229,17 @@ class RocksView:
             raise StoreFailedError("the view was closed: take another from the store")
         page: list[tuple[bytes, bytes]] = []
         # Queries read a million rows here: each call that is spared is felt.
-        add, next_key, value, advance = page.append, cursor.key, cursor.value, cursor.next
+        add, next_key, next_value, advance = page.append, cursor.key, cursor.value, cursor.next
+        room = PAGE_BYTES
         try:
             cursor.seek(start)
             for _ in range(rows_max):
                 key = next_key()
-                if key is None or key >= end:
+                if key is None or key >= end or room <= 0:
                     break
-                add((key, value()))
+                value = next_value()
+                add((key, value))
+                room -= len(value)
                 advance()
             cursor.status()
         except Exception as error:

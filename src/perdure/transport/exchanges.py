@@ -16,10 +16,14 @@ from msgspec import Struct
 
 #: Bytes kept for saying them again; a request that has said more is not repeated by itself.
 KEPT_BYTES_MAX: Final = 1024 * 1024
-#: What is said is cut into pieces of this size at once, so that cutting costs one copy.
+#: What is said is cut into pieces of this size.
 PIECE_BYTES: Final = 16 * 1024
 #: Connections that may refuse a request before it is given up.
 TRIES_MAX: Final = 2
+
+
+#: Bytes, or a part of some that is not copied.
+Buffer = bytes | memoryview
 
 
 class LostError(Exception):
@@ -86,9 +90,9 @@ class Exchange:
         self.request = request
         self._listener = listener
         self._carrier: Carrier | None = None
-        self._outgoing: deque[bytes] = deque()
+        self._outgoing: deque[Buffer] = deque()
         #: What was sent since the request began; None once it cannot be said again.
-        self._kept: list[bytes] | None = []
+        self._kept: list[Buffer] | None = []
         self._kept_bytes = 0
         self._tries = 0
         self._ended = False
@@ -117,8 +121,9 @@ class Exchange:
         if len(data) <= PIECE_BYTES:
             self._outgoing.append(data)
         else:
+            view = memoryview(data)
             starts = range(0, len(data), PIECE_BYTES)
-            self._outgoing.extend(data[start : start + PIECE_BYTES] for start in starts)
+            self._outgoing.extend(view[start : start + PIECE_BYTES] for start in starts)
         if self._carrier is not None:
             self._carrier.wake()
 
@@ -144,7 +149,7 @@ class Exchange:
         self._carrier = carrier
         self._tries += 1
 
-    def take(self, limit: int) -> bytes:
+    def take(self, limit: int) -> Buffer:
         """Take the next bytes to send, at most so many."""
         data = self._outgoing.popleft()
         if len(data) > limit:
@@ -191,7 +196,7 @@ class Exchange:
         self._close()
         self._listener.lost(error)
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data: Buffer) -> None:
         assert self._kept is not None
         self._kept_bytes += len(data)
         if self._kept_bytes > KEPT_BYTES_MAX:

@@ -77,7 +77,7 @@ class Http1Connection(asyncio.Protocol):
             return
         while not self._blocked and not exchange.drained:
             data = exchange.take(PIECE_BYTES)
-            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+            transport.write(b"%x\r\n" % len(data) + data + b"\r\n" if self._chunked else data)
         if exchange.drained and exchange.ended:
             self._said = True
             if self._chunked:

@@ -15,13 +15,16 @@ from typing import Final
 from perdure.transport.exchanges import LostError
 from perdure.transport.http2_frames import (
     ACK,
+    CONTINUATION,
     END_HEADERS,
     END_STREAM,
     FRAME_BYTES_DEFAULT,
     FRAME_BYTES_MAX,
     HEAD_BYTES,
     PRIORITY,
+    SETTINGS,
     WINDOW_MAX,
+    WINDOW_UPDATE,
     ErrorCode,
     FrameType,
     PeerError,
@@ -101,15 +104,15 @@ class Http2:
         self._input = data[offset:]
 
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if self._block.open and type_ != FrameType.CONTINUATION:
+        if self._block.open and type_ != CONTINUATION:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
-        if not self.greeted and type_ != FrameType.SETTINGS:
+        if not self.greeted and type_ != SETTINGS:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the peer does not begin with SETTINGS")
         take = _TAKE.get(type_)
         if take is None:
             self._spend()  # extensions that we do not know are to be ignored (RFC 9113, 5.5)
             return
-        if type_ != FrameType.WINDOW_UPDATE and (type_ in _ON_STREAMS) != bool(stream_id):
+        if type_ != WINDOW_UPDATE and (type_ in _ON_STREAMS) != bool(stream_id):
             raise PeerError(ErrorCode.PROTOCOL_ERROR, f"a frame of type {type_} on {stream_id}")
         if stream_id and not self.sender.was_opened(stream_id):
             raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} was never opened")

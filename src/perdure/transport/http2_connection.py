@@ -92,7 +92,6 @@ class Http2Connection(asyncio.Protocol):
             return
         if self._machine.greeted and not self.greeted.done():
             self.greeted.set_result(True)
-        self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what was under way."""

@@ -43,6 +43,15 @@ class FrameType(IntEnum):
     CONTINUATION = 9
 
 
+#: Those of which there are many: to look up a member of an enumeration takes Python 3.11 as long as
+#: all the rest that is done with a frame's head.
+DATA: Final = FrameType.DATA
+HEADERS: Final = FrameType.HEADERS
+SETTINGS: Final = FrameType.SETTINGS
+WINDOW_UPDATE: Final = FrameType.WINDOW_UPDATE
+CONTINUATION: Final = FrameType.CONTINUATION
+
+
 class Setting(IntEnum):
     """What endpoints tell each other about themselves."""
 
@@ -81,7 +90,7 @@ class PeerError(Exception):
         self.code = code
 
 
-def frame(type_: FrameType, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+def frame(type_: FrameType, flags: int, stream_id: int, payload: bytes | memoryview = b"") -> bytes:
     """Write a frame."""
     length = len(payload)
     return _HEAD.pack(length >> 16, length & 0xFFFF, type_, flags, stream_id) + payload

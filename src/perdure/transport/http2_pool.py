@@ -119,4 +119,8 @@ class Http2Pool:
     def _expire(self, exchange: Exchange) -> None:
         if exchange in self._waiting:
             self._waiting.remove(exchange)
-            exchange.lose(LostError("all connections to the service are full"))
+            timeout_s = self._network.options.connect_timeout_s
+            full = "all connections to the service are full"
+            exchange.lose(
+                LostError(full if self._connections else f"no connection within {timeout_s:g} s")
+            )

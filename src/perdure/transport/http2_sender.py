@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError
+from perdure.transport.exchanges import PIECE_BYTES, Buffer, Exchange, LostError
 from perdure.transport.http2_frames import (
+    CONTINUATION,
+    DATA,
     END_HEADERS,
     END_STREAM,
     FRAME_BYTES_DEFAULT,
+    HEADERS,
     PREFACE,
     STREAM_ID_MAX,
     WINDOW_DEFAULT,
@@ -154,10 +157,10 @@ class Sender:
         flags = END_STREAM if stream.ended else 0
         block = self._codec.encode(exchange.request)
         first, rest = block[:FRAME_BYTES_DEFAULT], block[FRAME_BYTES_DEFAULT:]
-        type_ = FrameType.HEADERS
+        type_ = HEADERS
         while rest:
             self.say(frame(type_, flags, stream.id, first))
-            type_, flags = FrameType.CONTINUATION, 0
+            type_, flags = CONTINUATION, 0
             first, rest = rest[:FRAME_BYTES_DEFAULT], rest[FRAME_BYTES_DEFAULT:]
         self.say(frame(type_, flags | END_HEADERS, stream.id, first))
 
@@ -255,7 +258,7 @@ class Sender:
     def _send_piece(self, stream: Stream) -> int | None:
         """Frame the next piece of what a stream has to say; None if it has to wait."""
         exchange = stream.exchange
-        data = b""
+        data: Buffer = b""
         if not exchange.drained:
             limit = min(self._window, stream.window, PIECE_BYTES)
             if limit <= 0:
@@ -269,7 +272,7 @@ class Sender:
         stream.ended = exchange.drained and exchange.ended
         if data or stream.ended:
             flags = END_STREAM if stream.ended else 0
-            self._output.append(frame(FrameType.DATA, flags, stream.id, data))
+            self._output.append(frame(DATA, flags, stream.id, data))
         if exchange.drained:
             del self._ready[stream.id]
         return len(data)

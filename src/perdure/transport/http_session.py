@@ -15,7 +15,7 @@ from perdure.engine.transports import Line
 from perdure.protocol import wire
 from perdure.protocol.framing import Frame, FrameDecoder, MessageTooLargeError, WireError
 from perdure.protocol.messages import End, Error, Message, Suspension
-from perdure.transport.exchanges import Exchange, LostError
+from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError
 from perdure.transport.farewells import Farewells
 
 _TERMINAL: Final = (End, Suspension, Error)
@@ -105,8 +105,14 @@ class HttpSession:
         """Send messages."""
         assert self._exchange is not None
         version = self._line.protocol_version
-        frames = [wire.encode(message, version) for message in messages]
-        self._exchange.send(frames[0] if len(frames) == 1 else b"".join(frames))
+        pieces: list[bytes] = []
+        for message in messages:
+            pieces += wire.encode_pieces(message, version)
+        if len(pieces) == 1 or sum(map(len, pieces)) > PIECE_BYTES:
+            for piece in pieces:
+                self._exchange.send(piece)
+        else:
+            self._exchange.send(b"".join(pieces))
 
     def close_input(self) -> None:
         """Close the request, so that the service suspends."""
@@ -157,10 +163,11 @@ class HttpSession:
         messages: list[Message] = []
         problem = self._decode(frames, messages) or problem
         if messages:
-            if isinstance(messages[-1], _TERMINAL):
-                self._part()
+            self._over = isinstance(messages[-1], _TERMINAL)
             # This may end the session: then the problem belongs to nobody any more.
             self._line.sink(messages)
+            if self._over:
+                self._part()
         if problem is not None:
             self._lose(*problem)
 
@@ -198,11 +205,10 @@ class HttpSession:
 
     def _part(self) -> None:
         """Close our side after the service's last message, and give it time to close its own."""
-        self._over = True
         exchange = self._exchange
-        assert exchange is not None
-        exchange.end()
-        self._farewells.begin(exchange)
+        if exchange is not None:
+            exchange.end()
+            self._farewells.begin(exchange)
 
     def _lose(
         self, doc_code: str, what: str, *, code: int = 500, retry_after_ms: int | None = None

@@ -26,6 +26,7 @@ from attempt_values import (
     tower,
 )
 
+from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.model.awaiting import AWAITED_DEPTH_MAX
 from perdure.core.model.invocations import Pin, Problem
 from perdure.core.model.records import Ended, Failed, Suspended
@@ -199,7 +200,7 @@ def test_a_future_as_deep_as_can_be_stored_is_taken_and_a_deeper_one_pauses(mess
 
 
 def test_a_journal_that_would_grow_beyond_its_limit_pauses():
-    opened = attempt(replay=[run(1)], entries_limit=4)
+    opened = attempt(replay=[run(1)], limits=JournalLimits(entries=4))
     assert progress(opened.receive([run(2), run(3)])).ending is None
     ending = failed(opened.receive([output(), End()]))
     assert ending.behavior is ErrorBehavior.PAUSE
@@ -209,13 +210,13 @@ def test_a_journal_that_would_grow_beyond_its_limit_pauses():
 
 
 def test_what_others_write_into_a_journal_counts():
-    opened = attempt(entries_limit=4)
+    opened = attempt(limits=JournalLimits(entries=4))
     opened.notification(3, has_run(1))
     assert failed(opened.receive([run(1)])).behavior is ErrorBehavior.PAUSE
 
 
 def test_a_full_journal_lets_its_handler_wait_and_end():
-    opened = attempt(replay=[output()], entries_limit=2)
+    opened = attempt(replay=[output()], limits=JournalLimits(entries=2))
     assert progress(opened.receive([End()])).ending == Ended()
 
 

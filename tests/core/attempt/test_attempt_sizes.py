@@ -5,13 +5,20 @@ from __future__ import annotations
 import pytest
 from attempt_values import attempt, failed, progress
 
+from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.attempt.checks import MESSAGE_BYTES_LIMIT
 from perdure.protocol.messages import (
     CompleteAwakeable,
+    Completion,
+    CompletionKind,
+    ErrorBehavior,
     Message,
     OneWayCall,
     Output,
     ProposeRunCompletion,
+    Run,
+    SetState,
+    Signal,
     Value,
 )
 
@@ -38,3 +45,22 @@ def test_a_message_of_the_limit_is_refused(message: Message) -> None:
 def test_a_message_below_the_limit_is_taken() -> None:
     taken = progress(attempt().receive([Output(Value(LONG[1:]))]))
     assert taken.ending is None
+
+
+def test_a_journal_whose_payloads_are_too_long_together_pauses() -> None:
+    replay = [SetState(b"k", Value(bytes(40)))]
+    opened = attempt(replay=replay, limits=JournalLimits(bytes=100))
+    assert progress(opened.receive([SetState(b"k", Value(bytes(50)))])).ending is None
+    ending = failed(opened.receive([SetState(b"k", Value(bytes(10)))]))
+    assert ending.behavior is ErrorBehavior.PAUSE
+    assert "100 bytes" in ending.problem.message
+    assert "worker.invoker.journal-size-limit" in ending.problem.message
+
+
+def test_results_from_elsewhere_count_and_those_of_runs_only_once() -> None:
+    opened = attempt(limits=JournalLimits(bytes=100))
+    opened.receive([Run(1), ProposeRunCompletion(1, Value(bytes(60)))])
+    opened.notification(3, Completion(CompletionKind.RUN, 1, Value(bytes(60))))
+    assert progress(opened.receive([Run(2)])).ending is None
+    opened.notification(5, Signal(17, Value(bytes(60))))
+    assert failed(opened.receive([Run(3)])).behavior is ErrorBehavior.PAUSE

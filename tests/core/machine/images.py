@@ -32,23 +32,22 @@ GROUPS = ("journals", "events", "states", "promises")
 def stored_bytes(tables: Tables, store: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Give what the store would hold after a flush, without flushing."""
     held = {**store}
-
-    def apply(key, row, encode):
-        if row is None:
-            held.pop(key, None)
-        else:
-            held[key] = encode(row)
-
     for name in ROWS:
         table = getattr(tables, name)
-        for key, row in table.changed.items():
-            apply(table.tag + key, row, table._encode)
+        _put(held, table.tag, table.changed, table._encode)
     for name in GROUPS:
         table = getattr(tables, name)
         for group, rows in table.changed.items():
-            for key, row in rows.items():
-                apply(table.tag + group + key, row, table._encode)
+            _put(held, table.tag + group, rows, table._encode)
     return held
+
+
+def _put(held, prefix, rows, encode):
+    for key, row in rows.items():
+        if row is None:
+            held.pop(prefix + key, None)
+        else:
+            held[prefix + key] = encode(row)
 
 
 class Image:

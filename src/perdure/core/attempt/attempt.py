@@ -19,6 +19,7 @@ from perdure.core.attempt.checks import (
     RefusedError,
     check_command,
     check_size,
+    payload_bytes,
     resolve_callee,
 )
 from perdure.core.model.awaiting import AWAITED_DEPTH_MAX, Settled, depth, is_empty, settle
@@ -60,8 +61,15 @@ class Chance(Struct, frozen=True):
     number: Callable[[], float]
 
 
-#: Entries that a journal may have before it is more than an attempt should replay.
-JOURNAL_ENTRIES_LIMIT: Final = 100_000
+class JournalLimits(Struct, frozen=True, kw_only=True):
+    """How long a journal may be before it is more than an attempt should replay."""
+
+    entries: int = 100_000
+    #: Size of all payloads together.
+    bytes: int = 256 * 1024 * 1024
+
+
+_LIMITS: Final = JournalLimits()
 
 
 class Batch(NamedTuple):
@@ -77,12 +85,13 @@ class Attempt:
     __slots__ = (
         "_acked_runs",
         "_awaiting",
+        "_bytes",
         "_chance",
         "_directory",
         "_entries",
-        "_entries_limit",
         "_has_output",
         "_known",
+        "_limits",
         "_pin",
         "_replayed",
         "invocation_id",
@@ -100,7 +109,7 @@ class Attempt:
         pin: Pin,
         directory: Directory,
         chance: Chance,
-        entries_limit: int = JOURNAL_ENTRIES_LIMIT,
+        limits: JournalLimits = _LIMITS,
     ) -> None:
         self.invocation_id = invocation_id
         #: Which attempt of the invocation this is.
@@ -113,9 +122,10 @@ class Attempt:
         self._known = 0
         #: Those that it had before the handler began.
         self._replayed = 0
-        #: Journal entries that there are, as far as is known here, and that there may be.
+        #: Journal entries that there are, and the size of their payloads, as far as is known here.
         self._entries = 0
-        self._entries_limit = entries_limit
+        self._bytes = 0
+        self._limits = limits
         self._has_output = False
         self._acked_runs: set[int] = set()
         #: What the handler waits for, if that is all it does.
@@ -130,6 +140,7 @@ class Attempt:
     def opened(self, messages: Sequence[Message]) -> None:
         """Note what the replay holds."""
         self._known = self._replayed = self._entries = len(messages) - 1
+        self._bytes = payload_bytes(messages)
         self._has_output = any(isinstance(message, Output) for message in messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
@@ -138,13 +149,13 @@ class Attempt:
             return None
         self._known = self._entries = index + 1
         self._note_arrival(notification)
-        if (
-            isinstance(notification, Completion)
-            and notification.kind is CompletionKind.RUN
-            and notification.completion_id in self._acked_runs
-        ):
-            self._acked_runs.discard(notification.completion_id)
-            return ProposeRunCompletionAck(notification.completion_id)
+        if isinstance(notification, Completion) and notification.kind is CompletionKind.RUN:
+            # The size of its result was counted when it was proposed.
+            if notification.completion_id in self._acked_runs:
+                self._acked_runs.discard(notification.completion_id)
+                return ProposeRunCompletionAck(notification.completion_id)
+        else:
+            self._bytes += payload_bytes((notification,))
         return notification
 
     def receive(self, messages: Sequence[Message]) -> Progress | None:
@@ -157,7 +168,7 @@ class Attempt:
         for message in messages:
             take = _TAKE.get(type(message), Attempt.refuse)
             try:
-                check_size(message)
+                self._bytes += check_size(message)
                 ending = take(self, message, batch)
             except RefusedError as refused:
                 ending = self.failure(refused.problem)
@@ -182,22 +193,25 @@ class Attempt:
     def _progress(self, batch: Batch, ending: Ending | None) -> Progress | None:
         if batch.entries:
             self._entries += len(batch.entries)
-            if self._entries > self._entries_limit:
-                return self._full()
+            limits = self._limits
+            if self._entries > limits.entries:
+                return self._full(f"{limits.entries} entries", "journal-entries-limit")
+            if self._bytes > limits.bytes:
+                return self._full(f"{limits.bytes} bytes", "journal-size-limit")
         elif ending is None:
             return None
         if ending is not None:
             self.open = False
         return self._record(batch, ending)
 
-    def _full(self) -> Progress:
+    def _full(self, limit: str, setting: str) -> Progress:
         """Pause in place of what was said last: tried again it would come to the same."""
         self.open = False
         problem = Problem(
             500,
-            f"the journal would grow beyond {self._entries_limit} entries, all of which each "
-            "attempt has to replay; let an invocation hand on what is left to another one, or "
-            "raise worker.invoker.journal-entries-limit and resume",
+            f"the journal would grow beyond {limit}, all of which each attempt has to replay; let "
+            "an invocation hand on what is left to another one and large data be kept elsewhere, "
+            f"or raise worker.invoker.{setting} and resume",
             doc_code="RT0003",
         )
         failed = replace(self.failure(problem), behavior=ErrorBehavior.PAUSE)

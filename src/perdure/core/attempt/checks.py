@@ -6,7 +6,7 @@ and everything after it is discarded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from perdure.core.model.deployments import HandlerSchema
@@ -40,15 +40,17 @@ class RefusedError(Exception):
         self.problem = Problem(code, message, doc_code=doc_code)
 
 
-def check_size(message: Message) -> None:
+def check_size(message: Message) -> int:
     """Refuse a message whose payload is too long to be stored and sent again on every replay.
+
+    Gives the size of the payload, in bytes.
 
     Raises:
         RefusedError: how long it is, and how long it may be.
     """
     payload_of = _PAYLOADS.get(type(message))
     if payload_of is None:
-        return
+        return 0
     size = len(payload_of(message))
     if size >= MESSAGE_BYTES_LIMIT:
         raise RefusedError(
@@ -57,6 +59,17 @@ def check_size(message: Message) -> None:
             f"{type(message).__name__} carries {size} bytes, and must stay below "
             f"{MESSAGE_BYTES_LIMIT}; keep large data elsewhere and pass a reference to it",
         )
+    return size
+
+
+def payload_bytes(messages: Iterable[Message]) -> int:
+    """Give the size of the payloads of messages, in bytes."""
+    size = 0
+    for message in messages:
+        payload_of = _PAYLOADS.get(type(message))
+        if payload_of is not None:
+            size += len(payload_of(message))
+    return size
 
 
 def check_command(kind: HandlerKind, command: Command) -> None:
@@ -187,4 +200,7 @@ _PAYLOADS: Final[Mapping[type[Message], Callable[[Any], bytes | str]]] = {
     messages.CompletePromise: lambda message: _content(message.completion),
     messages.CompleteAwakeable: lambda message: _content(message.result),
     messages.ProposeRunCompletion: lambda message: _content(message.result),
+    messages.Input: lambda message: _content(message.value),
+    messages.Completion: lambda message: _content(message.result),
+    messages.Signal: lambda message: _content(message.result),
 }

@@ -1,0 +1,84 @@
+"""Reading HTTP/2: the bytes of a connection in, whole frames and whole header blocks out.
+
+However the bytes are cut, the same frames come out. A header block comes in one frame or more,
+which nothing may interrupt; it is given as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from perdure.transport.http2_frames import (
+    END_HEADERS,
+    FRAME_BYTES_DEFAULT,
+    HEAD_BYTES,
+    PRIORITY,
+    ErrorCode,
+    FrameType,
+    PeerError,
+    read_head,
+    unpadded,
+)
+from perdure.transport.http2_headers import BLOCK_BYTES_MAX, HeaderBlock
+
+#: Stream that a block depends on, and its weight: what nobody looks at any more.
+_PRIORITY_BYTES: Final = 5
+
+
+#: Type, flags, stream and payload; that of a header block has its first frame's flags, and no
+#: padding.
+Frame = tuple[int, int, int, bytes]
+
+
+class FrameReader:
+    """Reads what one peer says.
+
+    Args:
+        block_bytes_max: the longest header block that is taken.
+    """
+
+    def __init__(self, block_bytes_max: int = BLOCK_BYTES_MAX) -> None:
+        self._input = b""
+        self._block = HeaderBlock(block_bytes_max)
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Give the frames that are complete with this.
+
+        Raises:
+            PeerError: a frame is too large, or a header block is too long or interrupted.
+        """
+        if self._input:
+            data = self._input + data
+        offset, size = 0, len(data)
+        while size - offset >= HEAD_BYTES:
+            length, type_, flags, stream_id = read_head(data, offset)
+            if length > FRAME_BYTES_DEFAULT:
+                raise PeerError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+            start = offset + HEAD_BYTES
+            if size - start < length:
+                break
+            offset = start + length
+            frame = self._take(type_, flags, stream_id, data[start:offset])
+            if frame is not None:
+                yield frame
+        self._input = data[offset:]
+
+    def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> Frame | None:
+        """Give a frame, unless it is a piece of a header block of which there is more to come."""
+        block = self._block
+        if type_ == FrameType.CONTINUATION:
+            block.go_on(stream_id, payload)
+        elif block.open:
+            raise PeerError(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
+        elif type_ == FrameType.HEADERS:
+            fragment = unpadded(flags, payload)
+            block.begin(
+                stream_id, flags, fragment[_PRIORITY_BYTES:] if flags & PRIORITY else fragment
+            )
+        else:
+            return type_, flags, stream_id, payload
+        if not flags & END_HEADERS:
+            return None
+        stream_id, flags, whole = block.finish()
+        return FrameType.HEADERS, flags, stream_id, whole
