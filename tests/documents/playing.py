@@ -161,15 +161,17 @@ async def _serve_elsewhere(app: Any, path: str, calls: Iterable[Call]) -> None:
     """Serve an ASGI application on a port of its own, for a server that knows it by its address."""
     door = Door(app, bind("127.0.0.1", 0, "--port"))
     await door.start()
-    async with (
-        perdure.embedded(perdure.app([])) as runtime,
-        httpx.AsyncClient(timeout=20) as client,
-    ):
-        order = {"uri": f"http://127.0.0.1:{door.port}{path}"}
-        (await client.post(f"{runtime.admin_url}/deployments", json=order)).raise_for_status()
-        for call in calls:
-            check(call, await client.post(runtime.ingress_url + call.path, json=call.body))
-    await door.stop(1)
+    try:
+        async with (
+            perdure.embedded(perdure.app([])) as runtime,
+            httpx.AsyncClient(timeout=20) as client,
+        ):
+            order = {"uri": f"http://127.0.0.1:{door.port}{path}"}
+            (await client.post(f"{runtime.admin_url}/deployments", json=order)).raise_for_status()
+            for call in calls:
+                check(call, await client.post(runtime.ingress_url + call.path, json=call.body))
+    finally:
+        await door.stop(1)
 
 
 def check(call: Call, response: httpx.Response) -> None:

@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
-from query_world import QueryWorld
+from benchmarks.queries import QUERIES
+from query_world import ENDED, QueryWorld
 
+from perdure.protocol.ids import invocation_text
 from perdure.query.columns import QueryError
 from perdure.query.reference import render
 from perdure.query.tables.catalog import TABLES
@@ -39,6 +41,14 @@ async def test_every_query_that_the_original_answers_is_answered():
             refused.append(str(error))
     assert len(refused) == 6, refused
     assert all("non valid invocation id" in each for each in refused)
+
+
+@pytest.mark.parametrize("title", QUERIES)
+async def test_what_the_benchmark_asks_is_answered(title):
+    world = await (await QueryWorld().start()).populate()
+    for query in QUERIES[title]:
+        rows = await world.rows(query.replace("{id}", invocation_text(ENDED)))
+        assert rows or "Bench" in query
 
 
 @with_reference

@@ -242,6 +242,17 @@ async def test_a_reader_that_is_slow_holds_the_writer_up():
     assert (await client.done()).complete
 
 
+async def test_a_defect_costs_one_attempt_and_not_the_connection():
+    class Broken(CallingClient):
+        def answer(self, event: dict[str, Any]) -> None:
+            raise RuntimeError(event["type"])
+
+    client = Broken.invoking(served(greet))
+    client.say(*journal())
+    with pytest.raises(RuntimeError, match=r"http\.response\.start"):
+        await client.done()
+
+
 async def test_other_kinds_of_connections():
     with pytest.raises(ValueError, match="only http is served here, not websocket"):
         await served(greet)({"type": "websocket"}, None, None)

@@ -352,6 +352,7 @@ def test_requests_at_the_same_time_are_bounded(world):
 
 def test_requests_that_are_taken_back_at_once_use_up_the_patience(world):
     most = (BUDGET_MAX - 1) // RESET_COST  # after the SETTINGS
+    assert most > STREAMS_MAX, "all requests of a connection can be taken back at once"
     for number in range(most):
         exchange = world.open(2 * number + 1)
         world.reset(2 * number + 1)

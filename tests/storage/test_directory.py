@@ -9,6 +9,7 @@ import pytest
 
 from perdure.engine.ports import StorageError
 from perdure.storage.directory import (
+    FORMAT,
     DataDirectory,
     DirectoryInUseError,
     DirectoryUnusableError,
@@ -23,7 +24,7 @@ def test_a_new_folder_becomes_a_data_directory_and_stays_one(tmp_path):
         assert directory.store_path == path / "store"
         assert directory.registry_path == path / "registry.json"
     format_file = json.loads((path / "FORMAT").read_bytes())
-    assert format_file["format"] == 1
+    assert format_file["format"] == FORMAT
     assert isinstance(format_file["created_by"], str)
     (path / "log").mkdir()
     directory = DataDirectory.open(path)
@@ -99,15 +100,15 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     DataDirectory.open(tmp_path).close()
 
 
-@pytest.mark.parametrize(("version", "step"), [(2, "upgrade"), (0, "downgrade")])
+@pytest.mark.parametrize(("version", "step"), [(FORMAT + 1, "upgrade"), (FORMAT - 1, "downgrade")])
 def test_another_format_is_refused_with_what_to_do(tmp_path, version, step):
     (tmp_path / "FORMAT").write_text(json.dumps({"format": version, "created_by": "9.9", "x": 1}))
     with pytest.raises(
         UnknownFormatError,
-        match=rf"format {version} \(created by perdure 9.9\).*reads format 1: {step} perdure",
+        match=rf"format {version} \(created by perdure 9.9\).* format {FORMAT}: {step} perdure",
     ):
         DataDirectory.open(tmp_path)
-    (tmp_path / "FORMAT").write_text('{"format": 1}')
+    (tmp_path / "FORMAT").write_text(json.dumps({"format": FORMAT}))
     DataDirectory.open(tmp_path).close()
 
 

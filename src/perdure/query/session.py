@@ -67,8 +67,8 @@ class Session:
         self._context = _context()
         #: Each table costs time to declare: those that a query meant so far.
         self._tables: dict[str, TableData] = {}
-        #: Why a scan failed; the SQL engine only passes on its text.
-        self._refusal: Exception | None = None
+        #: Why scans of this query failed; the SQL engine only passes on their texts.
+        self._refusals: list[Exception] = []
 
     def start(self, moment: Moment, sql: str) -> Started:
         """Plan a query and begin; blocks for milliseconds, so call it in a thread.
@@ -81,7 +81,9 @@ class Session:
             QueryError: it is wrong, or does not only read.
         """
         text = translate(sql)
-        source = Source(moment, self._gate, self._refuse)
+        # A list of its own: a scan of the query before may still find out that it is over.
+        self._refusals = []
+        source = Source(moment, self._gate, self._refusals.append)
         self._declare(text)
         self._show(source)
         try:
@@ -108,7 +110,6 @@ class Session:
     def forget(self) -> None:
         """Let go of what the last query saw, which has ended."""
         self._show(None)
-        self._refusal = None
 
     def _declare(self, sql: str) -> None:
         """Declare the tables that a query can mean."""
@@ -135,13 +136,10 @@ class Session:
             top = Top(column, first.descending, first.nulls_first, first.count)
             data.source = structs.replace(source, top=top)
 
-    def _refuse(self, error: Exception) -> None:
-        self._refusal = error
-
     def _told(self, error: Exception) -> Exception:
         """Say in our words what the SQL engine says in its own."""
-        if self._refusal is not None:
-            return self._refusal
+        if self._refusals:
+            return self._refusals[0]
         text = _PREFIX.sub("", str(error))
         if any(refused in text for refused in _REFUSED):
             return QueryError(f"Datafusion error: {text}. {_HELP}")

@@ -42,7 +42,7 @@ class StreamedAttempt:
             head: The event that begins the answer.
         """
         self._attempt, self._head = attempt, head
-        self._stream.listen(self._hear, self._lose)
+        self._stream.listen(self._hear, self._finish)
         try:
             await self._over
         finally:
@@ -50,7 +50,7 @@ class StreamedAttempt:
             if self._farewell is not None:
                 self._farewell.cancel()
             if not attempt.over:
-                # The server stops: whoever called notices, and tries again.
+                # Whoever called is gone; or the server stops, and they notice and try again.
                 asyncio.get_running_loop().call_soon(attempt.abort)
 
     def wake(self) -> None:
@@ -71,17 +71,15 @@ class StreamedAttempt:
         if attempt is None:
             return
         self._input_over = not more
-        if body:
-            attempt.receive_data(body)
-        if not more:
-            attempt.receive_eof()
-        if attempt.over or (self._head is not None and attempt.begun):
-            self.wake()
-
-    def _lose(self) -> None:
-        self._finish()
-        if self._attempt is not None:
-            self._attempt.abort()
+        try:
+            if body:
+                attempt.receive_data(body)
+            if not more:
+                attempt.receive_eof()
+            if attempt.over or (self._head is not None and attempt.begun):
+                self.wake()
+        except Exception as error:  # noqa: BLE001 - raised in run: it shall cost this attempt alone
+            self._fail(error)
 
     def _end_early(self) -> None:
         """End the answer before the request, which the server leaves open."""
@@ -98,6 +96,10 @@ class StreamedAttempt:
             self._stream.answer({"type": "http.response.body", "body": data, "more_body": more})
         except ConnectionResetError:
             self._finish()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
 
     def _finish(self) -> None:
         if not self._over.done():

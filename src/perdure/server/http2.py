@@ -29,8 +29,10 @@ from perdure.transport.http2_frames import (
     END_STREAM,
     FRAME_BYTES_DEFAULT,
     FRAME_BYTES_MAX,
+    SETTINGS,
     WINDOW_DEFAULT,
     WINDOW_MAX,
+    WINDOW_UPDATE,
     ErrorCode,
     FrameType,
     PeerError,
@@ -178,13 +180,13 @@ class Http2:
     # -- Frames
 
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if not self._greeted and type_ != FrameType.SETTINGS:
+        if not self._greeted and type_ != SETTINGS:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the client does not begin with SETTINGS")
         take = _TAKE.get(type_)
         if take is None:
             self._spend(1)  # extensions that we do not know are to be ignored (RFC 9113, 5.5)
             return
-        if type_ != FrameType.WINDOW_UPDATE and (type_ in _ON_STREAMS) != bool(stream_id):
+        if type_ != WINDOW_UPDATE and (type_ in _ON_STREAMS) != bool(stream_id):
             raise PeerError(ErrorCode.PROTOCOL_ERROR, f"a frame of type {type_} on {stream_id}")
         if stream_id > self._newest and type_ not in _ON_IDLE_STREAMS:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} was never opened")

@@ -14,8 +14,9 @@ BUDGET_MAX: Final = 1000
 #: What it gains by a second, and by a frame with content or an answered request.
 EARNED_BY_SECOND: Final = 100
 EARNED_BY_CONTENT: Final = 10
-#: What a request costs that is taken back, or that is none.
-RESET_COST: Final = 10
+#: What a request costs that is taken back, or that is none. A client may well give up all requests
+#: of a connection at once, as a server does whose attempts were killed.
+RESET_COST: Final = 3
 
 
 class Budget:

@@ -1,7 +1,7 @@
 """The data directory: one folder, of one server, of one format.
 
 LOCK          who uses the directory: its process id, under an exclusive lock
-FORMAT        {"format": 1, "created_by": "0.1.0"}
+FORMAT        {"format": 2, "created_by": "0.1.0"}
 log/          segments of the log
 store/        the embedded store
 registry.json deployments and what they serve
@@ -22,7 +22,8 @@ from msgspec import Struct
 from perdure.engine.ports import StorageError
 from perdure.storage.files import UNFINISHED_SUFFIX, OsFiles, create_folder, write_whole
 
-FORMAT: Final = 1
+#: 2: waiting and paused invocations stand in a table of their own.
+FORMAT: Final = 2
 
 _LOCK_NAME: Final = "LOCK"
 _FORMAT_NAME: Final = "FORMAT"

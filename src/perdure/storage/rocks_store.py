@@ -37,6 +37,7 @@ PAGE_BYTES: Final = MIB
 
 _LSN_KEY: Final = b""
 _FIRST_KEY: Final = b"\x00"
+_LONG_BYTES: Final = MIB
 
 
 class StoreFailedError(StorageError):
@@ -121,12 +122,18 @@ class RocksStore:
         """
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
+        # The batch is one piece of memory, which is copied when it grows: long values come last.
+        put(_LSN_KEY, lsn.to_bytes(8))
+        long = []
         for key, value in changes:
             if value is None:
                 delete(key)
-            else:
+            elif len(value) < _LONG_BYTES:
                 put(key, value)
-        put(_LSN_KEY, lsn.to_bytes(8))
+            else:
+                long.append((key, value))
+        for key, value in long:
+            put(key, value)
         try:
             self._db.write(batch)
         except Exception as error:

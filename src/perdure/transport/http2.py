@@ -15,13 +15,9 @@ from typing import Final
 from perdure.transport.exchanges import LostError
 from perdure.transport.http2_frames import (
     ACK,
-    CONTINUATION,
-    END_HEADERS,
     END_STREAM,
     FRAME_BYTES_DEFAULT,
     FRAME_BYTES_MAX,
-    HEAD_BYTES,
-    PRIORITY,
     SETTINGS,
     WINDOW_MAX,
     WINDOW_UPDATE,
@@ -33,17 +29,16 @@ from perdure.transport.http2_frames import (
     frame,
     number_frame,
     read_goaway,
-    read_head,
     read_number,
     read_settings,
     unpadded,
 )
 from perdure.transport.http2_headers import (
-    HeaderBlock,
     HeaderCodec,
     MalformedHeadError,
     ResponseHead,
 )
+from perdure.transport.http2_reader import FrameReader
 from perdure.transport.http2_sender import (
     CONNECTION_WINDOW,
     STREAM_WINDOW,
@@ -71,11 +66,10 @@ class Http2:
         self._owner = owner
         self._codec = HeaderCodec(scheme, authority)
         self.sender = Sender(self._codec, owner)
-        self._input = b""
+        self._reader = FrameReader()
         self._unread = 0
         self._budget = IDLE_FRAMES_MAX
         self._contents_seen = 0
-        self._block = HeaderBlock()
         #: Whether the peer has said what it takes.
         self.greeted = False
 
@@ -89,23 +83,10 @@ class Http2:
         Raises:
             PeerError: the peer broke the rules; the connection must end.
         """
-        if self._input:
-            data = self._input + data
-        offset, size = 0, len(data)
-        while size - offset >= HEAD_BYTES:
-            length, type_, flags, stream_id = read_head(data, offset)
-            if length > FRAME_BYTES_DEFAULT:
-                raise PeerError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
-            start = offset + HEAD_BYTES
-            if size - start < length:
-                break
-            offset = start + length
-            self._take(type_, flags, stream_id, data[start:offset])
-        self._input = data[offset:]
+        for type_, flags, stream_id, payload in self._reader.feed(data):
+            self._take(type_, flags, stream_id, payload)
 
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if self._block.open and type_ != CONTINUATION:
-            raise PeerError(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
         if not self.greeted and type_ != SETTINGS:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the peer does not begin with SETTINGS")
         take = _TAKE.get(type_)
@@ -156,23 +137,8 @@ class Http2:
             self.sender.say(number_frame(FrameType.WINDOW_UPDATE, stream.id, stream.unread))
             stream.unread = 0
 
-    def on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Take the first frame of a header block."""
-        fragment = unpadded(flags, payload)
-        if flags & PRIORITY:
-            fragment = fragment[5:]
-        self._block.begin(stream_id, flags, fragment)
-        if flags & END_HEADERS:
-            self._on_block()
-
-    def on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Take another frame of a header block."""
-        self._block.go_on(stream_id, payload)
-        if flags & END_HEADERS:
-            self._on_block()
-
-    def _on_block(self) -> None:
-        stream_id, flags, block = self._block.finish()
+    def on_headers(self, flags: int, stream_id: int, block: bytes) -> None:
+        """Take a header block."""
         stream = self.sender.stream(stream_id)
         try:
             # Even what nobody wants any more changes the compression state.
@@ -321,7 +287,6 @@ _TAKE: Final[Mapping[int, Callable[[Http2, int, int, bytes], None]]] = {
     FrameType.PING: Http2.on_ping,
     FrameType.GOAWAY: Http2.on_goaway,
     FrameType.WINDOW_UPDATE: Http2.on_window,
-    FrameType.CONTINUATION: Http2.on_continuation,
 }
 #: Frames that belong to a stream; all others but WINDOW_UPDATE belong to none.
 _ON_STREAMS: Final = frozenset(
@@ -331,6 +296,5 @@ _ON_STREAMS: Final = frozenset(
         FrameType.PRIORITY,
         FrameType.RST_STREAM,
         FrameType.PUSH_PROMISE,
-        FrameType.CONTINUATION,
     }
 )

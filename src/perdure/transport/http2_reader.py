@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from perdure.transport.http2_frames import (
+    CONTINUATION,
     END_HEADERS,
     FRAME_BYTES_DEFAULT,
     HEAD_BYTES,
+    HEADERS,
     PRIORITY,
     ErrorCode,
-    FrameType,
     PeerError,
     read_head,
     unpadded,
@@ -67,11 +68,11 @@ class FrameReader:
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> Frame | None:
         """Give a frame, unless it is a piece of a header block of which there is more to come."""
         block = self._block
-        if type_ == FrameType.CONTINUATION:
+        if type_ == CONTINUATION:
             block.go_on(stream_id, payload)
         elif block.open:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
-        elif type_ == FrameType.HEADERS:
+        elif type_ == HEADERS:
             fragment = unpadded(flags, payload)
             block.begin(
                 stream_id, flags, fragment[_PRIORITY_BYTES:] if flags & PRIORITY else fragment
@@ -81,4 +82,4 @@ class FrameReader:
         if not flags & END_HEADERS:
             return None
         stream_id, flags, whole = block.finish()
-        return FrameType.HEADERS, flags, stream_id, whole
+        return HEADERS, flags, stream_id, whole

@@ -54,7 +54,7 @@ class Image:
     """Decoded tables, by their names."""
 
     def __init__(self, held: Mapping[bytes, bytes]) -> None:
-        self.held: dict[bytes, bytes] = {}
+        self.held: Mapping[bytes, bytes] = {}
         self.invocations: dict[InvocationId, Invocation] = {}
         self.journals: dict[InvocationId, dict[int, JournalEntry]] = defaultdict(dict)
         self.events: dict[InvocationId, dict[int, Event]] = defaultdict(dict)
@@ -76,18 +76,26 @@ class Image:
 
     def follow(self, held: Mapping[bytes, bytes]) -> None:
         """Become the image of other rows."""
-        before, self.held = self.held, dict(held)
+        before, self.held = self.held, held
         self.touched = set()
-        for key in sorted({key for key, _ in before.items() ^ self.held.items()}):
-            tag, rest = key[:1], key[1:]
+        for key in before.keys() - held.keys():
+            self._drop(key)
+        known = before.get
+        for key in [key for key, value in held.items() if known(key) != value]:
             if key in before:
-                _DROP[tag](self, rest)
-            if key in self.held:
-                _READ[tag](self, rest, self.held[key])
-            if tag in _OF_INVOCATIONS:
-                self.touched.add(InvocationId(rest[:24]))
+                self._drop(key)
+            _READ[key[:1]](self, key[1:], held[key])
+            self._touch(key)
         for invocation_id in self.touched:
             self.sleeps.pop(invocation_id, None)
+
+    def _drop(self, key: bytes) -> None:
+        _DROP[key[:1]](self, key[1:])
+        self._touch(key)
+
+    def _touch(self, key: bytes) -> None:
+        if key[:1] in _OF_INVOCATIONS:
+            self.touched.add(InvocationId(key[1:25]))
 
     def touched_rows(self) -> list[tuple[InvocationId, Invocation]]:
         """Give the rows of the touched invocations that are there."""

@@ -21,7 +21,7 @@ def forget_half_a_message() -> list[Change]:
     def make(real):
         def receive_data(self, data):
             frames = real(self, data)
-            if len(self._pending) > 8:
+            if self._pending and self._pending_bytes > 8:
                 self._pending.clear()
             return frames
 
