@@ -13,8 +13,9 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 # The main job: the examples, served by an embedded server with durable data in ./perdure-data.
+# ARGS takes what `perdure dev --help` shows, such as other ports.
 run: $(STAMP)
-	$(BIN)/perdure dev examples.main:app
+	$(BIN)/perdure dev examples.main:app $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
