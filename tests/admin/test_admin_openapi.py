@@ -84,6 +84,15 @@ def test_every_path_of_the_reference_is_there(document):
     assert expected.items() <= {path: set(each) for path, each in document["paths"].items()}.items()
 
 
+def test_only_what_handlers_have_a_say_in_is_answered_before_it_is_done(document):
+    accepted = {
+        path.rpartition("/")[2]
+        for path, method, operation in operations(document)
+        if method == "patch" and "202" in operation["responses"]
+    }
+    assert accepted == {"cancel", "pause"}
+
+
 def test_operations_are_named_once_and_say_what_they_do(document):
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from admin_support import Server
 
 from perdure.admin.deployments import check_headers, check_uri
 from perdure.admin.errors import AdminError
@@ -40,3 +41,31 @@ def test_headers_that_cannot_be_sent_are_refused(headers):
     with pytest.raises(AdminError) as refused:
         check_headers(headers)
     assert refused.value.status == 422
+
+
+def test_every_header_that_cannot_be_sent_is_told():
+    with pytest.raises(AdminError) as refused:
+        check_headers({"a b": "c", "Fine": "d", "Host": "h"})
+    wrong = [field for field, _ in refused.value.fields]
+    assert wrong == ["additional_headers.a b", "additional_headers.host"]
+
+
+def test_every_wrong_field_of_a_registration_is_told():
+    body = {
+        "uri": "localhost:9080",
+        "assume_role_arn": "me",
+        "additional_headers": {"Host": "h"},
+        "force": "yes",
+    }
+    response = Server().ask("POST", "/deployments", body, registrar=object())
+    assert response.status == 422
+    wrong = [each["field"] for each in response.json["fields"]]
+    assert wrong == ["uri", "assume_role_arn", "additional_headers.host", "force"]
+
+
+@pytest.mark.parametrize("nothing", [{}, {"uri": None, "arn": None}])
+def test_an_address_that_is_missing_is_told_with_the_rest(nothing):
+    body = nothing | {"force": "yes"}
+    response = Server().ask("POST", "/deployments", body, registrar=object())
+    assert response.status == 422
+    assert [each["field"] for each in response.json["fields"]] == ["force", "uri"]

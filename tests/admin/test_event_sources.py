@@ -166,6 +166,12 @@ def test_source_and_sink_must_be_there(server, changes, code, blamed):
     assert blamed in response.json["message"]
 
 
+def test_a_wrong_source_and_a_wrong_sink_are_told_together(server):
+    response = subscribe(server, source="kafka://nope/t", sink="service://Greeter/nope")
+    assert response.status == 422
+    assert [each["field"] for each in response.json["fields"]] == ["source", "sink"]
+
+
 def test_every_wrong_field_is_told(server):
     response = server.ask("POST", "/subscriptions", {"source": 1, "options": {"a": 1, "b": 2}})
     assert response.status == 422

@@ -85,6 +85,15 @@ def test_every_malformed_id_is_told_and_nothing_is_changed():
     assert engine.asked == []
 
 
+def test_every_wrong_field_is_told():
+    engine = ScriptedEngine()
+    body = {"invocation_ids": ["foo"], "deployment": "nope", "from": -1}
+    response = ask(engine, "POST", "/internal/invocations/restart-as-new", body)
+    assert response.status == 422
+    wrong = [each["field"] for each in response.json["fields"]]
+    assert wrong == ["invocation_ids[0]", "deployment", "from"]
+
+
 @pytest.mark.parametrize(
     ("operation", "body", "status"),
     [

@@ -57,6 +57,16 @@ def test_options_are_set_and_shown():
     assert shown["abort_timeout"] == "1h 30m"
 
 
+@pytest.mark.parametrize("own", [None, False, True])
+@pytest.mark.parametrize("default", [False, True])
+def test_how_state_is_read_is_shown_as_it_is_in_force(own, default):
+    served = manifest(replace(COUNTER, enable_lazy_state=own))
+    empty = build_registry([], Defaults(lazy_state=default))
+    ours = Server(Verdict.DONE, with_deployment(empty, OLDER, "http://a/", served, NOW_MS))
+    shown = ours.ask("GET", "/services/Counter").json
+    assert shown["enable_lazy_state"] is (default if own is None else own)
+
+
 def test_options_take_effect_where_the_handler_does_not_say_otherwise():
     ours = server(COUNTER)
     ours.ask("PATCH", "/services/Counter", {"public": False, "idempotency_retention": "2h"})
@@ -135,6 +145,35 @@ def test_every_wrong_duration_is_told():
     assert response.status == 422
     wrong = [each["field"] for each in response.json["fields"]]
     assert wrong == ["idempotency_retention", "journal_retention"]
+
+
+def test_wrong_types_and_wrong_durations_are_told_together():
+    body = {"public": "yes", "journal_retention": "abc", "abort_timeout": 1}
+    response = server(COUNTER).ask("PATCH", "/services/Counter", body)
+    assert response.status == 422
+    wrong = [each["field"] for each in response.json["fields"]]
+    assert wrong == ["public", "journal_retention", "abort_timeout"]
+
+
+def test_a_journal_is_kept_no_longer_than_the_server_says_and_that_is_told():
+    hungry = replace(
+        COUNTER,
+        journal_retention=9_000,
+        handlers=(
+            HandlerManifest(name="add", journal_retention=10_000),
+            HandlerManifest(name="get", journal_retention=2_000),
+        ),
+    )
+    empty = build_registry([], Defaults(journal_retention_max_ms=5_000))
+    registry = with_deployment(empty, OLDER, "http://a/", manifest(hungry), NOW_MS)
+    shown = Server(Verdict.DONE, registry).ask("GET", "/services/Counter").json
+    assert shown["journal_retention"] == "5s"
+    assert [info["code"] for info in shown["info"]] == ["RT0022"]
+    assert "9s is cut to 5s" in shown["info"][0]["message"]
+    assert [info["code"] for info in handler(shown, "add")["info"]] == ["RT0022"]
+    assert "info" not in handler(shown, "get")
+    kept = [registry.handler("Counter", name).journal_retention_ms for name in ("add", "get")]
+    assert kept == [5_000, 2_000]
 
 
 def test_an_option_without_effect_is_told():
@@ -225,7 +264,10 @@ def test_scopes_are_refused():
     body = {"object_key": "k", "new_state": {}, "scope": "x"}
     response = server(COUNTER).ask("POST", "/services/Counter/state", body)
     assert response.status == 400
-    assert "scope" in response.json["message"]
+    assert [each["field"] for each in response.json["fields"]] == ["scope"]
+    response = server(COUNTER).ask("POST", "/services/Counter/state", body | {"new_state": 1})
+    assert response.status == 422
+    assert [each["field"] for each in response.json["fields"]] == ["new_state", "scope"]
 
 
 def test_a_change_that_cannot_be_stored_is_told_and_has_no_effect(caplog):

@@ -174,3 +174,33 @@ def test_subscriptions_are_listed_shown_made_and_deleted():
     assert admin.changes[-1].body["options"] == {"group.id": "g"}
     assert user.runs("-y", "sub", "rm", "sub_1").code == 0
     assert user.runs("sub", "create", *words).code == EXIT_USAGE
+
+
+SUBSCRIBED = {
+    "source": "kafka://c/t",
+    "sink": "service://Counter/add",
+    "options": {"group.id": "g"},
+}
+
+
+def test_a_subscription_is_read_from_a_file_or_written_in_an_editor(tmp_path):
+    file = tmp_path / "subscription.properties"
+    file.write_text("source=kafka://other/t\nsink=service://Counter/add\ngroup.id=g\n")
+    answers = {"POST /subscriptions": (201, SUBSCRIPTION)}
+    user = User(Admin(answers))
+    assert user.runs("-y", "sub", "create", "kafka://c/t", "-f", str(file)).code == 0
+    assert user.admin.changes[-1].body == SUBSCRIBED
+
+    user = User(Admin(answers), writes=file.read_text().replace("other", "c"))
+    assert user.runs("-y", "sub", "create", "--edit").code == 0
+    assert user.edited == "sink=\nsource=\n"
+    assert user.admin.changes[-1].body == SUBSCRIBED
+
+
+@pytest.mark.parametrize("words", [(), ("kafka://c/t",), ("--edit",)])
+def test_a_subscription_has_two_ends(words):
+    user = User(Admin())
+    ran = user.runs("-y", "sub", "create", *words)
+    assert ran.code == EXIT_USAGE
+    assert "sink" in ran.err
+    assert user.admin.changes == []

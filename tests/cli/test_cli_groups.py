@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -169,3 +170,10 @@ config edit
 def test_what_fingers_and_scripts_know_is_understood(line):
     ran = User().runs(*line.split(), "--help")
     assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_the_version_is_told(option):
+    ran = User().runs(option)
+    assert ran.code == 0
+    assert re.fullmatch(r"perdure, version \d+\.\d+\.\d+\S*\n", ran.out)

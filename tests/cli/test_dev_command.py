@@ -85,6 +85,7 @@ def test_help_and_version_load_nothing_that_is_heavy(dev):
     usage, _, loaded = finished.stdout.partition("loaded:")
     assert "dev" in usage
     heavy = {"uvicorn", "starlette", "uvloop", "rocksdict", "watchfiles", "httpx", "pydantic"}
+    heavy |= {"rich", "pyarrow", "datafusion"}
     assert heavy.isdisjoint(loaded.split())
     assert not any(name.startswith("perdure.engine") for name in loaded.split())
 
@@ -135,6 +136,14 @@ def test_a_service_that_contradicts_an_earlier_one_is_told(dev):
     dev.start("--no-reload")
     assert dev.wait() == EXIT_USAGE
     assert "give the new service another name" in dev.said
+
+
+@pytest.mark.parametrize("command", ["dev", "serve"])
+def test_definitions_that_do_not_fit_together_are_told_in_a_line(dev, command):
+    dev.write("import perdure\napp = perdure.app([perdure.Workflow('W')])")
+    finished = run(dev, command, "shop:app", *(["--no-reload", "-r"] if command == "dev" else []))
+    ends_with(finished, EXIT_USAGE, "shop:app", "workflow 'W' has no main handler")
+    assert "Traceback" not in finished.stderr
 
 
 # -- While it serves

@@ -47,6 +47,13 @@ def test_options_come_before_the_environment():
     assert settings.data_dir == Path("here")
 
 
+def test_random_ports_are_those_that_are_not_given():
+    chosen = options(admin_port=9000)._replace(random_ports=True)
+    settings = read_settings(chosen, {"PERDURE_INGRESS__BIND_ADDRESS": "10.0.0.1:80"})
+    assert settings.ingress == Address("10.0.0.1", 0)
+    assert settings.admin.port == 9000
+
+
 def test_an_environment_that_is_not_understood_is_told():
     with pytest.raises(CommandError, match="PERDURE_BASE_DIR") as refusal:
         read_settings(options(), {"PERDURE_BASE_DI": "/srv"})

@@ -32,15 +32,29 @@ def dumped(*options: str, **variables: str) -> dict:
 def test_flags_come_before_the_environment_before_the_file_before_what_is_usual(tmp_path):
     file = tmp_path / "perdure.toml"
     file.write_text('node-name = "file"\ncluster-name = "file"\nshutdown-timeout = "7s"\n')
-    settings = dumped(
-        *("-c", str(file), "--set", "node-name=flag"),
-        PERDURE_NODE_NAME="environment",
-        PERDURE_CLUSTER_NAME="environment",
-    )
+    environment = {
+        "PERDURE_NODE_NAME": "environment",
+        "PERDURE_CLUSTER_NAME": "environment",
+    }
+    flag = ("--set", "node-name=flag")
+    settings = dumped("-c", str(file), *flag, **environment)
     assert settings["node-name"] == "flag"
     assert settings["cluster-name"] == "environment"
     assert settings["shutdown-timeout"] == "7s"
     assert settings["base-dir"] == "perdure-data"
+    assert dumped(*flag, PERDURE_CONFIG=str(file), **environment) == settings
+
+
+@pytest.mark.parametrize("option", ["--base-dir", "--data-dir"])
+def test_the_data_directory_has_the_name_it_has_elsewhere_too(option):
+    assert dumped(option, "/srv/data")["base-dir"] == "/srv/data"
+
+
+@pytest.mark.parametrize("zero", ["0", '"0"', '"0s"'])
+def test_an_inactivity_of_nothing_may_be_written_as_a_number(tmp_path, zero):
+    file = tmp_path / "perdure.toml"
+    file.write_text(f"[worker.invoker]\ninactivity-timeout = {zero}\n")
+    assert dumped("-c", str(file))["worker"]["invoker"]["inactivity-timeout"] == "0s"
 
 
 def test_what_is_printed_can_be_read_again(tmp_path):
@@ -64,7 +78,9 @@ def test_what_is_no_setting_is_refused(options, variables, said):
     runner = CliRunner(env=variables)
     result = runner.invoke(cli, ["server", *options, "--dump-config"])
     assert result.exit_code != 0
-    assert said in result.output + str(result.exception)
+    told = result.output + str(result.exception)
+    assert "[RT0002]" in told
+    assert said in told
 
 
 def test_a_server_says_who_it_is_and_ends_when_it_is_told_to(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 from scripted_host import ScriptedHost
@@ -138,6 +138,24 @@ class EngineWorld:
     def proposed(self) -> Iterable[RecordBody]:
         """Give what the log holds."""
         return records_of(self.records)
+
+
+async def running(host: ScriptedHost | None = None, **options) -> EngineWorld:
+    """Give a world whose engine has started."""
+    world = EngineWorld(host, **options)
+    await world.start()
+    return world
+
+
+def propose(world: EngineWorld, *bodies: RecordBody) -> None:
+    """Propose records behind the back of those who take requests."""
+    for body in bodies:
+        world.engine.partition.propose(body)
+
+
+def ask(request: Awaitable) -> asyncio.Future:
+    """Begin a request."""
+    return asyncio.ensure_future(request)
 
 
 def abandon(engine: Engine) -> None:

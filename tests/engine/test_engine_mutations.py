@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from engine_world import ADD, RUN, A, EngineWorld, invoke, settled
+from engine_world import ADD, RUN, A, EngineWorld, invoke, running, settled
 
 from perdure.core.model.verdicts import Verdict
 from perdure.core.tables.keys import object_group
 from perdure.engine.errors import UnavailableError
-
-
-async def running() -> EngineWorld:
-    world = EngineWorld()
-    await world.start()
-    return world
 
 
 def state(world: EngineWorld, service: str, key: str) -> dict[bytes, bytes]:

@@ -16,6 +16,7 @@ from engine_world import (
     EngineWorld,
     ident,
     invoke,
+    running,
     settled,
     until,
 )
@@ -44,12 +45,6 @@ from perdure.protocol.messages import (
 from perdure.storage.memory_store import MemoryStore
 
 INPUT = Input(Value(b"in"))
-
-
-async def running(host: ScriptedHost | None = None, **options) -> EngineWorld:
-    world = EngineWorld(host, **options)
-    await world.start()
-    return world
 
 
 async def submit(world: EngineWorld, *bodies) -> None:

@@ -12,12 +12,14 @@ from perdure.protocol.messages import VOID, Combinator, CompletionKind, Failure,
 from perdure.protocol.wire import (
     LONG_BYTES,
     MalformedMessageError,
+    TooDeepMessageError,
     UnencodableMessageError,
     UnknownMessageError,
     decode,
     encode,
     encode_pieces,
 )
+from perdure.protocol.wire_trees import is_too_deep
 
 uint32, uint64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 text, data = st.text(max_size=8), st.binary(max_size=8)
@@ -207,6 +209,44 @@ def test_unknown_types(kind: int):
 def test_malformed_messages(kind: int, payload: str):
     with pytest.raises(MalformedMessageError, match=f"type {kind:#06x} cannot be read"):
         decode(kind, 0, bytes.fromhex(payload), 7)
+
+
+def tower(levels: int, **leaf: Any) -> Future:
+    """Nest a future so many levels deep."""
+    future = Future((1,), **leaf)
+    for _ in range(levels - 1):
+        future = Future(signals=(1,), nested=(future, Future((2,))))
+    return future
+
+
+def in_frames(message: m.Message) -> tuple[int, bytes]:
+    ((kind, _, payload),) = FrameDecoder().receive_data(encode(message, 7))
+    return kind, payload
+
+
+@pytest.mark.parametrize("of", [m.Suspension, m.AwaitingOn])
+def test_trees_are_read_up_to_a_depth_and_deeper_ones_are_told_from_nonsense(of):
+    kind, payload = in_frames(of(tower(100)))
+    assert decode(kind, 0, payload, 7) == of(tower(100))
+    for levels in (101, 300):
+        kind, payload = in_frames(of(tower(levels)))
+        with pytest.raises(TooDeepMessageError, match="flatten it"):
+            decode(kind, 0, payload, 7)
+        with pytest.raises(MalformedMessageError) as nonsense:
+            decode(kind, 0, payload[:-1], 7)
+        assert nonsense.type is MalformedMessageError
+
+
+def test_what_is_too_long_is_not_looked_into():
+    kind, payload = in_frames(m.Suspension(tower(101, named_signals=("x" * 70_000,))))
+    with pytest.raises(MalformedMessageError) as error:
+        decode(kind, 0, payload, 7)
+    assert error.type is MalformedMessageError
+
+
+@given(payload=st.binary(max_size=200))
+def test_a_look_into_nonsense_finds_nothing(payload):
+    assert not is_too_deep(0x0001, payload)
 
 
 KINDS = st.sampled_from([*range(9), *range(0x0400, 0x0416), *CompletionKind, 0xFBFF])

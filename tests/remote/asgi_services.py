@@ -1,4 +1,8 @@
-"""Services of ours behind an ASGI server, in this process, over any version of HTTP and IP."""
+"""Services of ours behind an ASGI server, in this process, over any version of HTTP and IP.
+
+TLS is spoken by hypercorn, whose TLS is not ours. It breaks a whole connection when an application
+answers before it has read its request, as one does that refuses a server: such go behind our door.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from certificates import Certificates
 from hypercorn.config import Config
 
 import perdure
+from perdure.server.doors import Door
 
 
 def greeting_app(identity_keys: list[str] | None = None):
@@ -39,20 +44,37 @@ async def hosted(
 ) -> AsyncIterator[str]:
     """Serve for as long as the context lasts; give host and port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    authority = f"[{host}]" if ":" in host else host
+    authority += f":{listener.getsockname()[1]}"
+    async with _door(app, listener) if tls is None else _hypercorn(app, listener, tls, protocols):
+        yield authority
+
+
+@contextlib.asynccontextmanager
+async def _door(app: object, listener: socket.socket) -> AsyncIterator[None]:
+    door = Door(app, listener)
+    await door.start()
+    try:
+        yield
+    finally:
+        await door.stop(grace_s=0.1)
+
+
+@contextlib.asynccontextmanager
+async def _hypercorn(
+    app: object, listener: socket.socket, tls: Certificates, protocols: tuple[str, ...]
+) -> AsyncIterator[None]:
     config = Config()
     config.errorlog = logging.getLogger("tests.hypercorn")
     config.alpn_protocols = list(protocols)
     config.graceful_timeout = 0.1
-    if tls is not None:
-        config.certfile, config.keyfile = str(tls.chain), str(tls.key)
-    stop = asyncio.Event()
-    listener = socket.create_server((host, port), family=family)
-    authority = f"[{host}]" if ":" in host else host
-    authority += f":{listener.getsockname()[1]}"
+    config.certfile, config.keyfile = str(tls.chain), str(tls.key)
     config.bind = [f"fd://{listener.detach()}"]  # which the server closes
+    stop = asyncio.Event()
     task = asyncio.create_task(hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait))
     try:
-        yield authority
+        yield
     finally:
         stop.set()
         await task

@@ -15,6 +15,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
     DataReceived,
+    PingReceived,
     RequestReceived,
     StreamEnded,
     StreamReset,
@@ -133,6 +134,7 @@ class ScriptedService:
         self.settings: dict[int, int] = {}
         self.streams: list[Stream] = []
         self.connections = 0
+        self.pinged = asyncio.Event()
         self.port = 0
         self.writers: set[asyncio.StreamWriter] = set()
         self.tasks: set[asyncio.Task] = set()
@@ -196,6 +198,8 @@ class _Http2:
                     event.flow_controlled_length, event.stream_id
                 )
                 self.streams[event.stream_id].take(event.data)
+            case PingReceived():
+                self.service.pinged.set()
             case StreamEnded() if event.stream_id in self.streams:
                 self.streams[event.stream_id].ended.set()
             case StreamReset() if event.stream_id in self.streams:

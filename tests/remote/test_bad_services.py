@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import struct
 
 import pytest
+from bad_behaviours import (
+    OUTPUT,
+    answers_twice,
+    floods,
+    has_a_head_that_is_too_long,
+    heading,
+    is_silent,
+    never_ends_its_head,
+    resets,
+    saying,
+    sends_empty_pieces,
+    speaks_no_http2,
+    vanishes,
+)
 from h2.errors import ErrorCodes
 from remote_world import eventually, play, serving
 from scripted_service import TYPE, good, manifest, said, scripted
@@ -33,91 +46,9 @@ from perdure.transport import farewells
 from perdure.transport.http2_frames import FrameType
 from perdure.transport.http2_frames import frame as http2_frame
 
-OUTPUT = Output(Value(b'"bad"'))
+pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
+
 LIMIT = 1024 * 1024
-
-
-@pytest.fixture(autouse=True)
-def nothing_unforeseen(caplog):
-    """No peer makes this server log an error of its own."""
-    yield
-    errors = [each for each in caplog.get_records("call") if each.levelno >= logging.ERROR]
-    assert errors == []
-
-
-def saying(*pieces: bytes, end: bool = True):
-    """Make a behaviour that answers with bytes, and closes its side or does not."""
-
-    async def behave(stream):
-        await stream.input()
-        stream.head()
-        for piece in pieces:
-            stream.say(piece)
-        if end:
-            stream.say(b"", end=True)
-
-    return behave
-
-
-def heading(*arguments, **headers):
-    """Make a behaviour that answers with a head."""
-
-    async def behave(stream):
-        stream.head(*arguments, **headers)
-        stream.say(said(OUTPUT, End()), end=True)
-
-    return behave
-
-
-async def resets(stream):
-    await stream.input()
-    stream.head()
-    stream.say(said(Sleep(1, 1)))
-    stream.reset(ErrorCodes.INTERNAL_ERROR)
-
-
-async def vanishes(stream):
-    await stream.input()
-    stream.head()
-    stream.vanish()
-
-
-async def never_ends_its_head(stream):
-    stream.raw(http2_frame(FrameType.HEADERS, 0, stream.id, b"\x88"))
-    for _ in range(1000):
-        stream.raw(http2_frame(FrameType.CONTINUATION, 0, stream.id, b"\x00\x01a\x01b" * 100))
-
-
-async def has_a_head_that_is_too_long(stream):
-    for number in range(40):
-        stream.raw(
-            http2_frame(
-                FrameType.HEADERS if not number else FrameType.CONTINUATION,
-                0x4 if number == 39 else 0,
-                stream.id,
-                b"\x00\x01a\x7f\xa1\x0e" + b"b" * 2000,
-            )
-        )
-
-
-async def answers_twice(stream):
-    await stream.input()
-    stream.head()
-    stream.raw(http2_frame(FrameType.HEADERS, 0x4, stream.id, b"\x88"))
-
-
-async def speaks_no_http2(stream):
-    stream.raw(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-
-
-async def floods(stream):
-    for _ in range(30):
-        stream.raw(http2_frame(FrameType.PING, 0, 0, bytes(8)) * 100)
-
-
-async def sends_empty_pieces(stream):
-    stream.head()
-    stream.raw(http2_frame(FrameType.DATA, 0, stream.id, b"") * 3000)
 
 
 def failing_call(**changes) -> bytes:
@@ -248,10 +179,6 @@ def test_a_service_that_does_not_close_its_side_is_left(monkeypatch):
     play(scenario())
 
 
-async def is_silent(stream):
-    await stream.was_reset.wait()
-
-
 def test_silence_ends_with_the_abort_timeout_and_a_late_answer_is_nobody_s():
     """The service first says nothing; what it says to the old attempt afterwards is dropped."""
 
@@ -374,64 +301,5 @@ def test_bytes_thrown_at_a_connection():
             await eventually(attempts, lambda count: count >= 60)
             service.behaviour = good
             assert [(await world.result(each)).json() for each in ids] == ["good"] * 10
-
-    play(scenario())
-
-
-CONTRADICTIONS = {
-    "no JSON": (b"{", "META0013"),
-    "no object": (b"[]", "META0013"),
-    "nothing": (b"", "META0013"),
-    "too deep": (b"[" * 10_000, "META0013"),
-    "no mode": (manifest(protocolMode=None), "META0013"),
-    "an unknown mode": (manifest(protocolMode="BOTH"), "META0013"),
-    "no range of versions": (manifest(minProtocolVersion=7, maxProtocolVersion=5), "META0013"),
-    "only old versions": (manifest(minProtocolVersion=1, maxProtocolVersion=4), "META0012"),
-    "only new versions": (manifest(minProtocolVersion=8, maxProtocolVersion=9), "META0012"),
-    "a huge number": (manifest(maxProtocolVersion=2**80), "META0013"),
-    "a negative duration": (manifest({"name": "h", "abortTimeout": -1}), "META0013"),
-    "two handlers of a name": (manifest({"name": "h"}, {"name": "h"}), "META0013"),
-    "two services of a name": (manifest(services=manifest()["services"] * 2), "META0013"),
-    "a bad name": (manifest({"name": "no spaces"}), "META0013"),
-    "an exclusive handler of a service": (manifest({"name": "h", "ty": "EXCLUSIVE"}), "META0013"),
-    "a workflow's handler of a service": (manifest({"name": "h", "ty": "WORKFLOW"}), "META0013"),
-    "a workflow's retention of a service": (
-        manifest({"name": "h", "workflowCompletionRetention": 1}),
-        "META0013",
-    ),
-    "a reserved name": (
-        manifest(services=[{"name": "restate-x", "ty": "SERVICE", "handlers": []}]),
-        "META0005",
-    ),
-    "a public handler of a private service": (
-        manifest(
-            services=[
-                {
-                    "name": "P",
-                    "ty": "SERVICE",
-                    "ingressPrivate": True,
-                    "handlers": [{"name": "h", "ingressPrivate": False}],
-                }
-            ]
-        ),
-        "META0013",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_a_manifest_that_contradicts_itself_is_refused(name):
-    given, code = CONTRADICTIONS[name]
-
-    async def scenario():
-        async with serving() as world, scripted() as service:
-            service.manifest = given
-            refused = await world.register(service.url)
-            assert refused.status_code in (400, 500)
-            assert refused.json()["restate_code"] == code
-            assert (await world.ask("GET", "/deployments")).json()["deployments"] == []
-            service.manifest = manifest()
-            await world.registered(service.url)
-            assert (await world.call("/S/h", "x")).json() == "good"
 
     play(scenario())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from perdure.protocol.manifest import Manifest
@@ -46,11 +47,13 @@ from perdure.protocol.messages import (
     Value,
 )
 from perdure.sdk.attempt import Attempt
+from perdure.sdk.context import Context
 from perdure.sdk.definitions import ServiceDefinition
 from perdure.sdk.host import Host
 from perdure.sdk.services import Service, VirtualObject, Workflow
 
 NOW_MS = 1_000_000
+DAY = timedelta(days=1)
 INVOCATION = bytes(range(24))
 MANIFEST = Manifest(min_protocol_version=5, max_protocol_version=7, services=())
 COMMANDS = Command.__args__
@@ -62,6 +65,15 @@ ANSWERED_BY = {
     GetInvocationOutput: CompletionKind.GET_INVOCATION_OUTPUT,
     GetPromise: CompletionKind.GET_PROMISE,
 }
+
+
+OTHER = Service("Other")
+
+
+@OTHER.handler()
+async def greet(ctx: Context, name: str) -> str:
+    """Stand for a handler that others call; nothing here executes it."""
+    return name
 
 
 def host_of(*services: ServiceDefinition) -> Host:

@@ -8,12 +8,10 @@ from contextvars import ContextVar
 from datetime import timedelta
 
 import pytest
-from scripted_server import NOW_MS, Server, service, until
+from scripted_server import DAY, NOW_MS, Server, service, until
 
 from perdure.protocol.messages import Future, Sleep, Value
 from perdure.sdk.context import Context
-
-DAY = timedelta(days=1)
 
 
 async def outcome_of(handler) -> bytes:

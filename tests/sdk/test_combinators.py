@@ -1,17 +1,14 @@
 """The official SDK's ways of waiting for several futures."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
-from scripted_server import Server, service
+from scripted_server import DAY, Server, service
 
 from perdure.protocol.messages import Call, Combinator, Failure, Future, Sleep, Value
 from perdure.sdk.combinators import as_completed, gather, select, wait_completed
 from perdure.sdk.context import Context
 from perdure.sdk.errors import TerminalError
-
-DAY = timedelta(days=1)
 
 
 def call(ctx: Context):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+import pytest
 from jh2._hazmat import Decoder, Encoder
 
 from perdure.server.exchanges import Exchange
@@ -11,7 +12,9 @@ from perdure.server.http2 import Http2
 from perdure.transport.http2_frames import (
     END_HEADERS,
     END_STREAM,
+    ErrorCode,
     FrameType,
+    PeerError,
     frame,
     read_head,
     settings_frame,
@@ -111,7 +114,8 @@ class Conversation:
                 return type_.name.lower(), stream_id, payload
 
 
-async def respond(exchange: Exchange, body: bytes, status: int = 200, headers=()) -> None:
-    """Answer as an application does."""
-    await exchange.send({"type": "http.response.start", "status": status, "headers": headers})
-    await exchange.send({"type": "http.response.body", "body": body})
+def refused(world: Conversation, code: ErrorCode, *args) -> bool:
+    """Tell whether the connection ends when this is heard."""
+    with pytest.raises(PeerError) as caught:
+        world.hear(*args)
+    return caught.value.code == code

@@ -42,12 +42,19 @@ def test_keys_stand_in_tables_or_with_dots(tmp_path):
         ("worker.invoker.disable-eager-state = 1", "true or false"),
         ("base-dir = 5", 'put it in quotes, as in "5"'),
         ("cluster-name = true", "put it in quotes"),
+        ("[workr]", "'workr' is no setting"),
+        ("[worker.invoke]", "did you mean worker.invoke"),
+        ("[cluster-name]", "put it in quotes"),
         ("a = ", "cannot be read"),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path, text, said):
     with pytest.raises(SettingsError, match=said):
         read(tmp_path, text)
+
+
+def test_sections_may_be_empty(tmp_path):
+    assert read(tmp_path, "[worker]\n[worker.invoker]\n[default-retry-policy]") == {}
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -8,13 +8,15 @@ import socket
 import time
 
 import pytest
+from asgi_applications import read_body, respond
+from http1_client import GET, read_response
+from open_servers import opened, until
 
 from perdure.server.doors import Door, DoorError, bind
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.open_files import connections_max, raise_limit
 
-DEADLINE_S = 20
-GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+GRACE_S = 20
 
 
 class Application:
@@ -26,11 +28,7 @@ class Application:
         self.cancelled = False
 
     async def __call__(self, scope, receive, send):
-        body = b""
-        while (message := await receive())["type"] == "http.request":
-            body += message["body"]
-            if not message["more_body"]:
-                break
+        body = await read_body(receive) or b""
         if scope["path"] == "/wait":
             self.started.set()
             try:
@@ -41,49 +39,11 @@ class Application:
         await respond(send, body)
 
 
-async def respond(send, body):
-    headers = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-@contextlib.asynccontextmanager
-async def opened(application):
-    door = Door(application, bind("127.0.0.1", 0, "--port"))
-    await door.start()
-    try:
-        yield door
-    finally:
-        await door.stop(0)
-
-
-async def read_response(reader):
-    head = await reader.readuntil(b"\r\n\r\n")
-    lines = head.decode().split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines[1:-2])
-    body = await reader.readexactly(int(headers["content-length"]))
-    return int(lines[0].split()[1]), headers, body
-
-
 async def exchange(door, request):
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     with contextlib.closing(writer):
         writer.write(request)
         return await read_response(reader)
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request):
-    """Run a scenario, on either event loop."""
-    factory = asyncio.new_event_loop
-    if request.param == "uvloop":
-        factory = pytest.importorskip("uvloop").new_event_loop
-
-    def run_scenario(scenario):
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(asyncio.wait_for(scenario(), DEADLINE_S))
-
-    return run_scenario
 
 
 def test_a_door_serves_an_application(run):
@@ -113,7 +73,7 @@ def test_a_connection_serves_many_requests(run):
 def test_a_taken_port_is_named_with_its_option():
     with bind("127.0.0.1", 0, "--ingress-port") as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(DoorError, match=f"port {port} on 127.0.0.1 is taken.*--ingress-port"):
+        with pytest.raises(DoorError, match=f"RT0004.*{port} on .* is taken.*--ingress-port"):
             bind("127.0.0.1", port, "--ingress-port")
 
 
@@ -154,7 +114,7 @@ def test_what_is_under_way_may_finish(run):
         async with opened(application) as door:
             waiting = asyncio.ensure_future(exchange(door, GET.replace(b"/ ", b"/wait ", 1)))
             await application.started.wait()
-            stopping = asyncio.ensure_future(door.stop(DEADLINE_S))
+            stopping = asyncio.ensure_future(door.stop(GRACE_S))
             await asyncio.sleep(0)
             with pytest.raises(ConnectionError):
                 await exchange(door, GET)
@@ -192,10 +152,10 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(run):
                 client.sendall(GET)
                 await answered.wait()
                 began = time.monotonic()
-                await door.stop(DEADLINE_S)
+                await door.stop(GRACE_S)
                 return time.monotonic() - began
 
-    assert run(scenario) < DEADLINE_S / 2
+    assert run(scenario) < GRACE_S / 2
 
 
 def test_an_idle_connection_does_not_hold_up_the_end(run):
@@ -206,11 +166,11 @@ def test_an_idle_connection_does_not_hold_up_the_end(run):
                 writer.write(GET)
                 await read_response(reader)
                 began = time.monotonic()
-                await door.stop(DEADLINE_S)
+                await door.stop(GRACE_S)
                 assert await reader.read() == b""
                 return time.monotonic() - began
 
-    assert run(scenario) < DEADLINE_S / 2
+    assert run(scenario) < GRACE_S / 2
 
 
 def test_what_is_not_http_is_refused_in_json(run):
@@ -301,13 +261,11 @@ def test_connections_are_bounded_and_make_room(run):
         async with opened(Application()) as door:
             door._lobby.connections_max = 2
             kept = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(2)]
-            while len(door._lobby.connections) < 2:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.005)
+            await until(lambda: len(door._lobby.connections) == 2)
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await exchange(door, GET)
             kept.pop()[1].close()
-            while len(door._lobby.connections) > 1:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.005)
+            await until(lambda: len(door._lobby.connections) == 1)
             assert (await exchange(door, GET))[0] == 200
             kept.pop()[1].close()
 

@@ -9,14 +9,13 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from open_servers import DEADLINE_S, play
 
 import perdure
 from perdure.core.model.deployments import RegistrationError
 from perdure.engine.ports import StorageError
 from perdure.server.doors import DoorError
 from perdure.server.settings import SettingsError
-
-DEADLINE_S = 20
 
 
 def greeter_app(**options):
@@ -50,16 +49,6 @@ async def ask(url: str, path: str, body) -> object:
         response = await client.post(url + path, json=body)
         assert response.status_code == 200, response.text
         return response.json()
-
-
-def play(scenario) -> None:
-    """Run a scenario to its end, but not for ever."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            await scenario
-
-    asyncio.run(bounded())
 
 
 def test_an_application_is_served_over_http():

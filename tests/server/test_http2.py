@@ -1,16 +1,15 @@
 """The server's half of HTTP/2: frames in, requests, and frames out."""
 
 import asyncio
-import struct
 from http import HTTPStatus
 
 import pytest
-from http2_client import ENDED, GET, POST, SETTINGS, Conversation, respond
+from asgi_applications import respond
+from http2_client import ENDED, GET, POST, SETTINGS, Conversation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from open_servers import play
 
-from perdure.server.http2_budget import BUDGET_MAX, EARNED_BY_SECOND, RESET_COST
-from perdure.server.http2_sender import CONNECTION_WINDOW, STREAM_WINDOW, STREAMS_MAX
 from perdure.transport.http2_frames import (
     END_HEADERS,
     FRAME_BYTES_DEFAULT,
@@ -22,23 +21,6 @@ from perdure.transport.http2_frames import (
     goaway_frame,
     settings_frame,
 )
-
-
-@pytest.fixture
-def world():
-    return Conversation()
-
-
-def play(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 5))
-
-
-def refused(world, code, *args):
-    """Tell whether the connection ends when this is heard."""
-    with pytest.raises(PeerError) as caught:
-        world.hear(*args)
-    return caught.value.code == code
-
 
 # -- Requests and responses
 
@@ -56,7 +38,7 @@ def test_a_request_has_a_head_and_a_body(world):
 
 def test_a_response_in_one_piece_has_a_length(world):
     exchange = world.open(fields=GET, flags=ENDED)
-    play(respond(exchange, b"abc", headers=[(b"x", b"y"), (b"connection", b"close")]))
+    play(respond(exchange.send, b"abc", headers=[(b"x", b"y"), (b"connection", b"close")]))
     fields = {b":status": b"200", b"date": b"today", b"x": b"y", b"content-length": b"3"}
     assert world.told() == [("head", 1, fields), ("end", 1, b"abc")]
     assert world.machine.idle
@@ -64,7 +46,7 @@ def test_a_response_in_one_piece_has_a_length(world):
 
 def test_a_response_without_a_body_is_one_frame(world):
     exchange = world.open(fields=GET, flags=ENDED)
-    play(respond(exchange, b"", status=204))
+    play(respond(exchange.send, b"", status=204))
     ((type_, flags, stream_id, _),) = world.said()
     assert (type_, stream_id, flags & ENDED) == (FrameType.HEADERS, 1, ENDED)
 
@@ -92,7 +74,7 @@ def test_a_client_that_waits_to_send_is_told_to(world):
 
 def test_an_answer_before_the_end_of_the_request_ends_the_stream(world):
     exchange = world.open()
-    play(respond(exchange, b"no"))
+    play(respond(exchange.send, b"no"))
     assert [each[0] for each in world.told()] == ["head", "end", "rst_stream"]
     world.send(1, b"late")
     assert world.machine.idle
@@ -116,7 +98,7 @@ def test_a_head_may_come_in_many_frames(world):
 
 def test_a_long_head_of_a_response_comes_in_many_frames(world):
     exchange = world.open(fields=GET, flags=ENDED)
-    play(respond(exchange, b"", headers=[(b"x", b"\xff" * 40_000)]))
+    play(respond(exchange.send, b"", headers=[(b"x", b"\xff" * 40_000)]))
     types = [type_ for type_, _, _, payload in world.said() if len(payload) <= FRAME_BYTES_DEFAULT]
     assert types[0] is FrameType.HEADERS
     assert set(types[1:]) == {FrameType.CONTINUATION}
@@ -142,6 +124,12 @@ def test_half_a_response_is_not_taken_for_a_whole(world):
     exchange._wire.finished(exchange, HTTPStatus.INTERNAL_SERVER_ERROR)
     reset = [each for each in world.told() if each[0] == "rst_stream"]
     assert reset == [("rst_stream", 1, ErrorCode.INTERNAL_ERROR)]
+
+
+def test_settings_are_acknowledged():
+    world = Conversation()
+    world.machine.receive(SETTINGS)
+    assert world.told() == [("settings", 0, b"")]
 
 
 # -- Malformed requests end their stream, not the connection
@@ -186,100 +174,6 @@ def test_nothing_follows_the_end_of_a_request(world):
     assert world.told() == [("rst_stream", 1, ErrorCode.STREAM_CLOSED)]
 
 
-# -- Windows
-
-
-def test_a_client_gets_room_for_what_was_read(world):
-    exchange = world.open()
-    for _ in range(STREAM_WINDOW // FRAME_BYTES_DEFAULT):
-        world.send(1, b"x" * FRAME_BYTES_DEFAULT)
-    assert world.told() == []
-    play(exchange.receive())
-    assert world.told() == [("window_update", 1, STREAM_WINDOW)]
-
-
-def test_a_stream_that_overflows_is_ended(world):
-    world.open()
-    for _ in range(STREAM_WINDOW // FRAME_BYTES_DEFAULT):
-        world.send(1, b"x" * FRAME_BYTES_DEFAULT)
-    world.send(1, b"x")
-    assert ("rst_stream", 1, ErrorCode.FLOW_CONTROL_ERROR) in world.told()
-
-
-def test_a_connection_that_overflows_is_ended(world):
-    streams = CONNECTION_WINDOW // STREAM_WINDOW
-    for number in range(streams):
-        world.open(2 * number + 1)
-        for _ in range(STREAM_WINDOW // FRAME_BYTES_DEFAULT):
-            world.send(2 * number + 1, b"x" * FRAME_BYTES_DEFAULT)
-    world.open(2 * streams + 1)
-    assert refused(world, ErrorCode.FLOW_CONTROL_ERROR, FrameType.DATA, 0, 2 * streams + 1, b"x")
-
-
-def test_what_nobody_reads_does_not_use_up_the_connection(world):
-    for number in range(2 * CONNECTION_WINDOW // FRAME_BYTES_DEFAULT):
-        world.open(2 * number + 1)
-        world.send(2 * number + 1, b"x" * FRAME_BYTES_DEFAULT)
-        world.reset(2 * number + 1)
-        world.begun[-1]._wire.finished(world.begun[-1], HTTPStatus.OK)
-        world.now += 1
-    assert any(each[:2] == ("window_update", 0) for each in world.told())
-
-
-def test_a_response_waits_for_the_windows():
-    world = Conversation(settings_frame({Setting.INITIAL_WINDOW_SIZE: 10}))
-    exchange = world.open(fields=GET, flags=ENDED)
-    play(respond(exchange, b"x" * 15))
-    assert world.told()[1:] == [("data", 1, b"x" * 10)]
-    world.widen(1, 3)
-    assert world.told() == [("data", 1, b"xxx")]
-    world.hear(FrameType.SETTINGS, 0, 0, struct.pack(">HL", Setting.INITIAL_WINDOW_SIZE, 50))
-    assert world.told()[-1] == ("end", 1, b"xx")
-
-
-def test_the_connections_window_is_shared(world):
-    bodies = {1: b"a" * 50_000, 3: b"b" * 50_000}
-    for stream_id, body in bodies.items():
-        play(respond(world.open(stream_id, fields=GET, flags=ENDED), body))
-    first = sum(len(each[2]) for each in world.told() if each[0] in ("data", "end"))
-    assert first == 65_535
-    world.widen(0, 100_000)
-    assert {each[1] for each in world.told() if each[0] == "end"} <= {1, 3}
-    assert world.machine.idle
-
-
-def test_an_application_waits_for_a_slow_client():
-    world = Conversation(settings_frame({Setting.INITIAL_WINDOW_SIZE: 0}))
-    exchange = world.open(fields=GET, flags=ENDED)
-
-    async def scenario():
-        await exchange.send({"type": "http.response.start", "status": 200})
-        piece = {"type": "http.response.body", "body": b"x" * 100_000, "more_body": True}
-        await exchange.send(piece)
-        sending = asyncio.ensure_future(exchange.send(piece))
-        await asyncio.sleep(0)
-        assert not sending.done()
-        world.widen(1, 50_000)
-        world.said()
-        await sending
-
-    play(scenario())
-
-
-def test_windows_have_an_upper_bound(world):
-    world.open(fields=GET)
-    world.widen(1, 2**31 - 1)
-    assert world.told() == [("rst_stream", 1, ErrorCode.FLOW_CONTROL_ERROR)]
-    assert refused(
-        world,
-        ErrorCode.FLOW_CONTROL_ERROR,
-        FrameType.WINDOW_UPDATE,
-        0,
-        0,
-        struct.pack(">L", 2**31 - 1),
-    )
-
-
 # -- Clients that go away
 
 
@@ -291,7 +185,7 @@ def test_a_request_that_is_taken_back_is_told_to_the_application(world):
     assert gone == [True]
     assert play(exchange.receive()) == {"type": "http.disconnect"}
     with pytest.raises(ConnectionResetError):
-        play(respond(exchange, b"too late"))
+        play(respond(exchange.send, b"too late"))
 
 
 def test_a_lost_connection_is_told_to_all_applications(world):
@@ -319,7 +213,7 @@ def test_a_request_that_never_ends_is_given_up_after_a_while(world):
 
 def test_a_response_that_nobody_takes_is_given_up_after_a_while():
     world = Conversation(settings_frame({Setting.INITIAL_WINDOW_SIZE: 0}))
-    play(respond(world.open(fields=GET, flags=ENDED), b"x"))
+    play(respond(world.open(fields=GET, flags=ENDED).send, b"x"))
     world.said()
     world.machine.expire(before=1)
     assert world.told() == [("rst_stream", 1, ErrorCode.CANCEL)]
@@ -334,139 +228,10 @@ def test_a_server_that_leaves_refuses_new_requests_and_answers_old_ones(world):
     assert world.open(3) is None
     assert world.told() == [("rst_stream", 3, ErrorCode.REFUSED_STREAM)]
     world.send(3, b"x", ENDED)
-    play(respond(exchange, b"bye"))
+    play(respond(exchange.send, b"bye"))
     assert [each[0] for each in world.told()] == ["head", "end"]
     assert world.machine.idle
     assert world.machine.farewell() == goaway_frame(ErrorCode.NO_ERROR, 1)
-
-
-# -- Clients that mean no good
-
-
-def test_requests_at_the_same_time_are_bounded(world):
-    for number in range(STREAMS_MAX):
-        world.open(2 * number + 1)
-    assert world.open(2 * STREAMS_MAX + 1) is None
-    assert world.told()[-1] == ("rst_stream", 2 * STREAMS_MAX + 1, ErrorCode.REFUSED_STREAM)
-
-
-def test_requests_that_are_taken_back_at_once_use_up_the_patience(world):
-    most = (BUDGET_MAX - 1) // RESET_COST  # after the SETTINGS
-    assert most > STREAMS_MAX, "all requests of a connection can be taken back at once"
-    for number in range(most):
-        exchange = world.open(2 * number + 1)
-        world.reset(2 * number + 1)
-        exchange._wire.finished(exchange, HTTPStatus.OK)
-    world.open(2 * most + 1)
-    code = ErrorCode.ENHANCE_YOUR_CALM
-    assert refused(world, code, FrameType.RST_STREAM, 0, 2 * most + 1, bytes(4))
-
-
-def test_applications_that_are_not_done_yet_count_as_at_work(world):
-    world.now = 0.0
-    for number in range(STREAMS_MAX):
-        world.open(2 * number + 1)
-        world.reset(2 * number + 1)
-        world.now += 1
-    assert world.open(2 * STREAMS_MAX + 1) is None
-
-
-@pytest.mark.parametrize(
-    ("type_", "flags", "payload"),
-    [
-        (FrameType.PING, 0, bytes(8)),
-        (FrameType.SETTINGS, 0, b""),
-        (FrameType.PRIORITY, 0, bytes(5)),
-        (FrameType.DATA, 0, b""),
-        (FrameType.WINDOW_UPDATE, 0, struct.pack(">L", 1)),
-        (FrameType.GOAWAY, 0, bytes(8)),
-    ],
-)
-def test_frames_that_bring_nothing_use_up_the_patience(world, type_, flags, payload):
-    world.open()
-    stream_id = int(type_ in (FrameType.DATA, FrameType.PRIORITY, FrameType.WINDOW_UPDATE))
-    flood = frame(type_, flags, stream_id, payload) * (BUDGET_MAX + 1)
-    with pytest.raises(PeerError) as caught:
-        world.machine.receive(flood)
-    assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
-
-
-def test_patience_comes_back_with_time(world):
-    for _ in range(10):
-        for _ in range(EARNED_BY_SECOND):
-            world.hear(FrameType.PING, 0, 0, bytes(8))
-        world.now += 1
-
-
-def test_a_client_that_asks_and_does_not_listen_is_cut_off(world):
-    flood = frame(FrameType.PING, 0, 0, bytes(8)) * EARNED_BY_SECOND
-
-    def ask_for_ever():
-        while True:
-            world.machine.receive(flood)
-            world.now += 1
-
-    with pytest.raises(PeerError) as caught:
-        ask_for_ever()
-    assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
-
-
-def test_a_head_without_end_is_refused(world):
-    world.hear(FrameType.HEADERS, 0, 1, b"")
-    with pytest.raises(PeerError):
-        world.machine.receive(frame(FrameType.CONTINUATION, 0, 1) * 200)
-
-
-def test_a_head_that_is_too_long_is_refused(world):
-    world.open(1, extra=[(b"x", b"y" * 4000)])
-    block = world.block([*POST, *[(b"x", b"y" * 4000)] * 200])
-    assert len(block) < FRAME_BYTES_DEFAULT
-    assert refused(world, ErrorCode.COMPRESSION_ERROR, FrameType.HEADERS, END_HEADERS, 3, block)
-
-
-@pytest.mark.parametrize(
-    ("code", "args"),
-    [
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.DATA, 0, 1, b"x")),
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.HEADERS, END_HEADERS, 2, b"")),
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.HEADERS, END_HEADERS, 0, b"")),
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.PUSH_PROMISE, 0, 1, b"")),
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.CONTINUATION, 0, 1, b"")),
-        (ErrorCode.COMPRESSION_ERROR, (FrameType.HEADERS, END_HEADERS, 1, b"\xff\xff\xff\xff")),
-        (ErrorCode.FRAME_SIZE_ERROR, (FrameType.PING, 0, 0, b"x")),
-        (ErrorCode.FRAME_SIZE_ERROR, (FrameType.PRIORITY, 0, 1, b"x")),
-        (ErrorCode.FRAME_SIZE_ERROR, (FrameType.SETTINGS, 0, 0, b"x")),
-        (ErrorCode.FRAME_SIZE_ERROR, (FrameType.SETTINGS, 1, 0, bytes(6))),
-        (ErrorCode.FRAME_SIZE_ERROR, (FrameType.WINDOW_UPDATE, 0, 0, b"x")),
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.WINDOW_UPDATE, 0, 0, bytes(4))),
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.SETTINGS, 0, 0, struct.pack(">HL", 2, 2))),
-        (ErrorCode.FLOW_CONTROL_ERROR, (FrameType.SETTINGS, 0, 0, struct.pack(">HL", 4, 2**31))),
-        (ErrorCode.PROTOCOL_ERROR, (FrameType.SETTINGS, 0, 0, struct.pack(">HL", 5, 1))),
-    ],
-)
-def test_what_breaks_the_rules_ends_the_connection(world, code, args):
-    assert refused(world, code, *args)
-
-
-def test_a_frame_that_is_too_large_ends_the_connection(world):
-    with pytest.raises(PeerError) as caught:
-        world.machine.receive(b"\x00\x40\x01" + bytes(6))
-    assert caught.value.code == ErrorCode.FRAME_SIZE_ERROR
-
-
-def test_a_block_is_not_interrupted(world):
-    world.hear(FrameType.HEADERS, 0, 1, b"")
-    assert refused(world, ErrorCode.PROTOCOL_ERROR, FrameType.PING, 0, 0, bytes(8))
-
-
-def test_a_client_begins_with_settings():
-    with pytest.raises(PeerError):
-        Conversation(frame(FrameType.PING, 0, 0, bytes(8)))
-
-
-def test_frames_of_unknown_types_are_ignored(world):
-    world.machine.receive(b"\x00\x00\x00\x63\x00\x00\x00\x00\x00")
-    assert world.told() == []
 
 
 # -- Laws
@@ -514,9 +279,3 @@ def test_noise_is_served_or_refused_and_nothing_else(noise):
     except PeerError:
         world.machine.abandon()
     world.said()
-
-
-def test_settings_are_acknowledged():
-    world = Conversation()
-    world.machine.receive(SETTINGS)
-    assert world.told() == [("settings", 0, b"")]

@@ -7,10 +7,11 @@ import socket
 
 import httpx
 import pytest
+from asgi_applications import read_body, respond
 from http2_client import GET, SETTINGS, frames
 from jh2._hazmat import Encoder
+from open_servers import DEADLINE_S, opened, until
 
-from perdure.server.doors import Door, bind
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.transport.http2_frames import (
     ACK,
@@ -23,23 +24,8 @@ from perdure.transport.http2_frames import (
     read_goaway,
 )
 
-DEADLINE_S = 60
 SETTINGS_TAKEN = frame(FrameType.SETTINGS, ACK, 0)
 PING = frame(FrameType.PING, 0, 0, bytes(8))
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request):
-    """Run a scenario, on either event loop."""
-    factory = asyncio.new_event_loop
-    if request.param == "uvloop":
-        factory = pytest.importorskip("uvloop").new_event_loop
-
-    def run_scenario(scenario):
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(asyncio.wait_for(scenario(), DEADLINE_S))
-
-    return run_scenario
 
 
 class Application:
@@ -53,34 +39,12 @@ class Application:
     async def __call__(self, scope, receive, send):
         if scope["path"] == "/fail":
             raise ValueError("on purpose")
-        body = b""
-        while (message := await receive())["type"] == "http.request":
-            body += message["body"]
-            if not message["more_body"]:
-                break
+        body = await read_body(receive)
         if scope["path"] == "/wait":
             scope["extensions"]["perdure.disconnect"](self.left.set)
             self.started.set()
             await self.released.wait()
-        answer = body or scope["http_version"].encode()
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": answer})
-
-
-@contextlib.asynccontextmanager
-async def opened(application):
-    door = Door(application, bind("127.0.0.1", 0, "--port"))
-    await door.start()
-    try:
-        yield door
-    finally:
-        await door.stop(0)
-
-
-async def until(condition):
-    """Wait for something that nobody tells of."""
-    while not condition():  # noqa: ASYNC110 - what is waited for is no event
-        await asyncio.sleep(0.005)
+        await respond(send, body or scope["http_version"].encode())
 
 
 def client_of(door):

@@ -8,6 +8,7 @@ import logging
 
 import httpx
 import pytest
+from open_servers import DEADLINE_S, play
 
 import perdure
 from perdure.core.model.deployments import RegistrationError
@@ -16,7 +17,6 @@ from perdure.server.runtime import Failure, open_runtime
 from perdure.server.settings import Settings
 
 IN_MEMORY = Settings(data_dir=None, shutdown_timeout_ms=1_000)
-DEADLINE_S = 20
 
 
 def echo_app(word: str, *names: str):
@@ -49,14 +49,6 @@ async def running(app, failure: Failure):
 async def say(runtime, service: str) -> httpx.Response:
     async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
         return await client.post(f"{runtime.ingress_url}/{service}/say")
-
-
-def play(scenario) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            await scenario
-
-    asyncio.run(bounded())
 
 
 def test_applications_are_added_and_replaced_while_the_server_runs():

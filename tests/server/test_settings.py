@@ -127,6 +127,11 @@ EVERY_KEY = {
         "PT1H",
         {"journal_retention_ms": 3_600_000},
     ),
+    "max-journal-retention": (
+        "PERDURE_MAX_JOURNAL_RETENTION",
+        "30m",
+        {"journal_retention_max_ms": 1_800_000},
+    ),
     "default-retry-policy.initial-interval": (
         "PERDURE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL",
         "50ms",
@@ -251,6 +256,8 @@ def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
         ("admin.allow-link-local-deployments", "yes", "true or false"),
         ("worker.invoker.message-size-limit", "32 potatoes", "32 MiB"),
         ("worker.invoker.message-size-limit", "-1", "32 MiB"),
+        ("worker.invoker.message-size-limit", "0", "at most 32 MiB"),
+        ("worker.invoker.message-size-limit", "33 MiB", "at most 32 MiB"),
         ("worker.invoker.ca-file", "", "write a path"),
         ("worker.invoker.concurrent-invocations-limit", "0", "whole number from 1"),
         ("worker.invoker.concurrent-invocations-limit", "1.5", "whole number from 1"),
@@ -273,9 +280,16 @@ def test_a_setting_that_is_none_is_refused_with_those_there_are():
         parse_keys({"worker.speed": "fast"}, "settings")
 
 
-def test_attempts_may_be_unlimited():
-    key = environment_name("default-retry-policy.max-attempts")
-    assert read_environment({key: "Unlimited"}) == {"retry_max_attempts": None}
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [
+        ("default-retry-policy.max-attempts", "retry_max_attempts"),
+        ("max-journal-retention", "journal_retention_max_ms"),
+    ],
+)
+def test_some_bounds_may_be_unlimited(key, field):
+    assert read_environment({environment_name(key): "Unlimited"}) == {field: None}
+    assert KEYS[key].show(None) == "unlimited"
 
 
 @pytest.mark.parametrize(
@@ -311,6 +325,7 @@ def test_addresses(text, address):
 def test_settings_reach_the_handlers_and_the_engine():
     settings = Settings(
         journal_retention_ms=1,
+        journal_retention_max_ms=12,
         idempotency_retention_ms=10,
         workflow_retention_ms=11,
         disable_eager_state=True,
@@ -326,6 +341,7 @@ def test_settings_reach_the_handlers_and_the_engine():
     )
     assert settings.defaults() == Defaults(
         journal_retention_ms=1,
+        journal_retention_max_ms=12,
         idempotency_retention_ms=10,
         workflow_retention_ms=11,
         lazy_state=True,

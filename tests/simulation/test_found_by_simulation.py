@@ -6,6 +6,7 @@ import pytest
 from engine_world import A, B, EngineWorld, invoke, settled
 from virtual_time import run_virtually
 
+from perdure.engine import partition
 from perdure.engine.ports import StorageError
 from perdure.storage.memory_store import MemoryStore
 
@@ -41,5 +42,18 @@ def test_nothing_starts_on_tables_whose_store_failed():
             engine.partition.flush()
         await settled()
         assert [session.aborted for session in here.host.sessions] == [True]
+
+    run_virtually(scenario())
+
+
+def test_who_cannot_write_right_after_the_announcement_does_not_start(monkeypatch):
+    """The row of the announcement was gone with the failed write, and the start went on."""
+    monkeypatch.setattr(partition, "FLUSH_BYTES", 1)
+
+    async def scenario():
+        here = FailingWorld()
+        here.store.fails = True
+        with pytest.raises(StorageError, match="no space left"):
+            await here.start()
 
     run_virtually(scenario())

@@ -17,7 +17,6 @@ QUICKLY = (
     "apply an old epoch",
     "start twice",
     "admit two",
-    "lose the line on kill",
     "sleep through a late wake up",
     "answer twice",
     "forward twice",
@@ -36,8 +35,6 @@ QUICKLY = (
     "edit what is held",
     "edit any version",
     "forget half a message",
-    "announce a shorter journal",
-    "run on the newest",
 )
 SEEDS_MAX = 40
 

@@ -70,7 +70,7 @@ def test_a_lock_that_cannot_be_written_is_refused(tmp_path):
 def test_the_same_process_cannot_open_it_twice(tmp_path):
     with (
         DataDirectory.open(tmp_path),
-        pytest.raises(DirectoryInUseError, match=rf"process {os.getpid()}: stop it"),
+        pytest.raises(DirectoryInUseError, match=rf"RT0005.*process {os.getpid()}: stop it"),
     ):
         DataDirectory.open(tmp_path)
     DataDirectory.open(tmp_path).close()
@@ -105,7 +105,7 @@ def test_another_format_is_refused_with_what_to_do(tmp_path, version, step):
     (tmp_path / "FORMAT").write_text(json.dumps({"format": version, "created_by": "9.9", "x": 1}))
     with pytest.raises(
         UnknownFormatError,
-        match=rf"format {version} \(created by perdure 9.9\).* format {FORMAT}: {step} perdure",
+        match=rf"RT0009.*format {version} \(created by perdure 9.9\).*{FORMAT}: {step} perdure",
     ):
         DataDirectory.open(tmp_path)
     (tmp_path / "FORMAT").write_text(json.dumps({"format": FORMAT}))
@@ -114,7 +114,7 @@ def test_another_format_is_refused_with_what_to_do(tmp_path, version, step):
 
 def test_a_damaged_format_file_is_refused(tmp_path):
     (tmp_path / "FORMAT").write_bytes(b"\x00\x00")
-    with pytest.raises(UnknownFormatError, match="FORMAT is damaged"):
+    with pytest.raises(UnknownFormatError, match=r"RT0009.*FORMAT is damaged"):
         DataDirectory.open(tmp_path)
 
 

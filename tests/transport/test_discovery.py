@@ -26,6 +26,12 @@ def answer(status=200, headers=V4, **changes) -> Answer:
     return Answer(status, headers, json.dumps(manifest).encode())
 
 
+def serving(**handler) -> Answer:
+    """Give the answer of a service with one handler."""
+    handlers = [{"name": "h"} | handler]
+    return answer(services=[{**MANIFEST["services"][0], "handlers": handlers}])
+
+
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_every_version_of_the_manifest_is_read(version):
     content_type = f"application/vnd.restate.endpointmanifest.v{version}+json; charset=utf-8"
@@ -37,6 +43,12 @@ def test_a_manifest():
     manifest = read_answer("http://h/", answer(unknown=1))
     assert manifest.protocol_mode is ProtocolMode.BIDI_STREAM
     assert [service.name for service in manifest.services] == ["S"]
+
+
+@pytest.mark.parametrize("given", ["*/*", "text/*", "a/b+json; charset=utf-8", "a/b ;c", None])
+def test_content_types(given):
+    manifest = read_answer("http://h/", serving(input={"contentType": given}))
+    assert manifest.services[0].handlers[0].input.content_type == given
 
 
 @pytest.mark.parametrize(
@@ -57,6 +69,11 @@ def test_a_manifest():
             "META0013",
             "abort_timeout of -1",
         ),
+        (serving(input={"contentType": "json"}), "META0013", "contentType of 'json'"),
+        (serving(input={"contentType": ""}), "META0013", "contentType of ''"),
+        (serving(output={"contentType": "a/b\r\nx: y"}), "META0013", "S/h has a contentType"),
+        (serving(output={"contentType": "a/b;\ny"}), "META0013", "S/h has a contentType"),
+        (serving(output={"contentType": "täxt/plain"}), "META0013", "S/h has a contentType"),
         (Answer(200, V4, b"{"), "META0013", "cannot be used"),
         (Answer(200, V4, b"\xff\xfe"), "META0013", "cannot be used"),
     ],
@@ -98,7 +115,10 @@ def test_addresses_that_services_may_have(address):
 
 @pytest.mark.parametrize(
     "address",
-    ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "fd00:ec2::254"],
+    [
+        *("169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "::ffff:168.63.129.16"),
+        *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "100.100.100.200"),
+    ],
 )
 def test_addresses_that_are_refused(address):
     with pytest.raises(RefusedAddressError):

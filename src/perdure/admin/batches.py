@@ -7,7 +7,8 @@ together, so that they become durable together.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -15,8 +16,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from perdure.admin.bodies import Wrong, read_body, refuse
-from perdure.admin.errors import AdminError
+from perdure.admin.bodies import Check, Wrong, read_body, unprocessable
+from perdure.admin.errors import AdminError, bad_value
 from perdure.admin.invocations import Changed, Invocations, check_deployment
 from perdure.admin.operations import Endpoint
 from perdure.admin.responses import json_response
@@ -85,7 +86,7 @@ class Batches:
         """Make what cancels, kills, pauses or purges invocations."""
 
         async def change(request: Request) -> Response:
-            body = await read_body(request, Batch)
+            body = await read_body(request, Batch, checks=_CHECKS)
             return await _each(
                 body.invocation_ids, lambda one: self._invocations.change(operation, one)
             )
@@ -94,16 +95,16 @@ class Batches:
 
     async def resume(self, request: Request) -> Response:
         """Go on with invocations."""
-        body = await read_body(request, ResumeBatch)
-        deployment = check_deployment(body.deployment)
+        body = await read_body(request, ResumeBatch, checks=_CHECKS)
+        deployment = check_deployment(body.deployment, bad_value)
         return await _each(
             body.invocation_ids, lambda one: self._invocations.resume(one, deployment)
         )
 
     async def restart_as_new(self, request: Request) -> Response:
         """Run ended invocations again, as new ones."""
-        body = await read_body(request, RestartBatch)
-        deployment = check_deployment(body.deployment)
+        body = await read_body(request, RestartBatch, checks=_CHECKS)
+        deployment = check_deployment(body.deployment, bad_value)
         return await _each(
             body.invocation_ids,
             lambda one: self._invocations.restart_as_new(one, body.from_, deployment),
@@ -130,7 +131,11 @@ async def _each(
 
 
 def _parse(texts: Iterable[str]) -> list[InvocationId]:
-    """Read ids, each once; what is none is told, all of it."""
+    """Read ids, each once.
+
+    Raises:
+        AdminError: names all that are none.
+    """
     ids: dict[InvocationId, None] = {}
     wrong: list[Wrong] = []
     for place, text in enumerate(texts):
@@ -138,5 +143,12 @@ def _parse(texts: Iterable[str]) -> list[InvocationId]:
             ids[parse_invocation_id(text)] = None
         except IdentifierError as error:
             wrong.append(Wrong(f"invocation_ids[{place}]", str(error)))
-    refuse(wrong)
+    if wrong:
+        raise unprocessable(wrong)
     return list(ids)
+
+
+_CHECKS: Final[Mapping[str, Check]] = {
+    "invocation_ids": _parse,
+    "deployment": partial(check_deployment, blame=bad_value),
+}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -15,6 +15,11 @@ from perdure.admin.errors import AdminError
 from perdure.core.model.durations import DurationError, parse_duration_ms
 
 T = TypeVar("T", bound=Struct)
+
+#: Raises an AdminError, with its fields, about a value that is of the right type and yet wrong.
+Check = Callable[[Any], object]
+
+_NO_CHECKS: Final[Mapping[str, Check]] = MappingProxyType({})
 
 #: Documents of requests: names, options, some headers.
 BODY_BYTES_MAX: Final = 1024 * 1024
@@ -27,11 +32,25 @@ class Wrong(NamedTuple):
     reason: str
 
 
-async def read_body(request: Request, kind: type[T], bytes_max: int = BODY_BYTES_MAX) -> T:
+async def read_body(
+    request: Request,
+    kind: type[T],
+    bytes_max: int = BODY_BYTES_MAX,
+    checks: Mapping[str, Check] = _NO_CHECKS,
+    one_of: Sequence[str] = (),
+) -> T:
     """Read the JSON document of a request; fields that are not known are left out.
 
+    Args:
+        request: the request.
+        kind: shape of the document.
+        bytes_max: longest document.
+        checks: what more a field must pass, unless it is null.
+        one_of: fields of which at least one must be given.
+
     Raises:
-        AdminError: it is not JSON, not of this shape, or too long.
+        AdminError: it is not JSON, not of this shape, or too long; or, in one error, all that
+            checks say.
     """
     raw = await _read_json(request, bytes_max)
     if not isinstance(raw, dict):
@@ -40,26 +59,19 @@ async def read_body(request: Request, kind: type[T], bytes_max: int = BODY_BYTES
             "Failed to deserialize the JSON body into the target type: it is not an object",
         )
     values: dict[str, Any] = {}
-    wrong: list[Wrong] = []
+    errors: list[AdminError] = []
     for field in msgspec.structs.fields(kind):
-        if field.encode_name in raw:
-            values[field.encode_name] = raw[field.encode_name]
-            wrong.extend(_check(field.encode_name, raw[field.encode_name], field.type))
+        name = field.encode_name
+        if name in raw:
+            values[name] = raw[name]
+            errors += _errors(name, raw[name], field.type, checks.get(name))
         elif field.default is NODEFAULT and field.default_factory is NODEFAULT:
-            wrong.append(Wrong(field.encode_name, "missing field"))
-    refuse(wrong)
+            errors.append(unprocessable([Wrong(name, "missing field")]))
+    if one_of and all(values.get(name) is None for name in one_of):
+        errors.append(unprocessable([Wrong(one_of[0], f"missing; give {' or '.join(one_of)}")]))
+    if errors:
+        raise _together(errors)
     return msgspec.convert(values, kind)
-
-
-def refuse(wrong: Iterable[Wrong]) -> None:
-    """Raise one error about all that is wrong, if anything is.
-
-    Raises:
-        AdminError: something is wrong.
-    """
-    found = list(wrong)
-    if found:
-        raise unprocessable(found)
 
 
 def unprocessable(wrong: Sequence[Wrong]) -> AdminError:
@@ -72,15 +84,18 @@ def unprocessable(wrong: Sequence[Wrong]) -> AdminError:
     )
 
 
-def read_duration(field: str, text: str | None, wrong: list[Wrong]) -> int | None:
-    """Read a duration as milliseconds; note it among what is wrong if it is none."""
+def read_duration(field: str, text: str | None) -> int | None:
+    """Read a duration as milliseconds.
+
+    Raises:
+        AdminError: it is none.
+    """
     if text is None:
         return None
     try:
         return parse_duration_ms(text)
     except DurationError as error:
-        wrong.append(Wrong(field, str(error)))
-        return None
+        raise unprocessable([Wrong(field, str(error))]) from error
 
 
 async def _read_json(request: Request, bytes_max: int) -> Any:
@@ -105,12 +120,33 @@ async def _read_json(request: Request, bytes_max: int) -> Any:
         ) from error
 
 
-def _check(name: str, value: object, wanted: Any) -> Iterator[Wrong]:
-    """Check a field; of an object, each of its values."""
+def _errors(name: str, value: object, wanted: Any, check: Check | None) -> list[AdminError]:
+    """Tell what is wrong with a field; what is of another type is not checked further."""
+    mistyped = list(_check_type(name, value, wanted))
+    if mistyped:
+        return [unprocessable(mistyped)]
+    if check is None or value is None:
+        return []
+    try:
+        check(value)
+    except AdminError as error:
+        return [error]
+    return []
+
+
+def _together(errors: Sequence[AdminError]) -> AdminError:
+    """Make one error of several; one alone keeps its status and code."""
+    if len(errors) == 1:
+        return errors[0]
+    return unprocessable([Wrong(*each) for error in errors for each in error.fields])
+
+
+def _check_type(name: str, value: object, wanted: Any) -> Iterator[Wrong]:
+    """Check the type of a field; of an object, that of each of its values."""
     of_values = _values_of(wanted)
     if of_values is not None and isinstance(value, dict):
         for key, each in value.items():
-            yield from _check(f"{name}.{key}", each, of_values)
+            yield from _check_type(f"{name}.{key}", each, of_values)
         return
     try:
         msgspec.convert(value, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,13 +11,13 @@ from msgspec import UNSET, Struct, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from perdure.admin.bodies import Wrong, read_body, unprocessable
+from perdure.admin.bodies import Check, Wrong, read_body, unprocessable
 from perdure.admin.documents import (
     ServiceDocument,
     show_deployment,
     show_service,
 )
-from perdure.admin.errors import AdminError, bad_field, bad_parameter, missing
+from perdure.admin.errors import AdminError, bad_field, bad_parameter, bad_value, missing
 from perdure.admin.responses import json_response
 from perdure.admin.secrets import restore
 from perdure.core.model.deployments import RegistrationError
@@ -86,10 +87,9 @@ class Deployments:
 
     async def register(self, request: Request) -> Response:
         """Register a deployment: 201 if it is new, 200 if its address is known."""
-        body = await read_body(request, RegisterBody)
+        body = await read_body(request, RegisterBody, checks=_CHECKS, one_of=("uri", "arn"))
         endpoint = check_endpoint(body.uri, body.arn)
-        if endpoint is None:
-            raise unprocessable([Wrong("uri", "missing field; or give the arn of a function")])
+        assert endpoint is not None, "a body has one of them"
         order = Order(
             endpoint=endpoint,
             use_http_11=body.use_http_11,
@@ -111,7 +111,7 @@ class Deployments:
     async def amend(self, request: Request) -> Response:
         """Change a deployment in place."""
         deployment_id = _deployment_id(request)
-        body = await read_body(request, AmendBody)
+        body = await read_body(request, AmendBody, checks=_CHECKS)
         headers = self._headers_of(deployment_id, body)
         endpoint = check_endpoint(body.uri, body.arn)
         try:
@@ -167,13 +167,22 @@ def check_endpoint(uri: str | None, arn: str | None) -> str | None:
         AdminError: both are given, or it is not what it should be.
     """
     if uri is not None and arn is not None:
-        raise bad_field("arn", "a deployment has either an uri or an arn")
+        raise bad_value("arn", "a deployment has either an uri or an arn")
     if arn is None:
         return None if uri is None else check_uri(uri)
+    return check_arn(arn)
+
+
+def check_arn(arn: str) -> str:
+    """Accept the ARN of a Lambda function.
+
+    Raises:
+        AdminError: it is none.
+    """
     try:
         parse_lambda_arn(arn)
     except ArnError as error:
-        raise bad_field("arn", error) from error
+        raise bad_value("arn", error) from error
     return arn
 
 
@@ -186,11 +195,15 @@ def check_role(role: str | None, endpoint: str) -> str | None:
     if role is None:
         return None
     if not endpoint.startswith("arn:"):
-        raise bad_field("assume_role_arn", "only Lambda functions, named by arn, take a role")
+        raise bad_value("assume_role_arn", "only Lambda functions, named by arn, take a role")
+    return _check_role_alone(role)
+
+
+def _check_role_alone(role: str) -> str:
     try:
         return check_role_arn(role)
     except ArnError as error:
-        raise bad_field("assume_role_arn", error) from error
+        raise bad_value("assume_role_arn", error) from error
 
 
 def check_uri(uri: str) -> str:
@@ -202,7 +215,7 @@ def check_uri(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     if not separator or not scheme.isalnum() or not rest or " " in uri:
         reason = f"The provided uri {uri} is not absolute, only absolute URIs can be used."
-        raise bad_field("uri", reason)
+        raise bad_value("uri", reason)
     authority, query_mark, query = rest.partition("?")
     if "/" not in authority:
         authority += "/"
@@ -213,19 +226,27 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
     """Accept headers that a request may carry; give them with lower-case names.
 
     Raises:
-        AdminError: one of them cannot be sent.
+        AdminError: names all that cannot be sent.
     """
     checked = {name.lower(): value for name, value in headers.items()}
+    wrong = []
     for name, value in checked.items():
+        field = f"additional_headers.{name}"
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise _unprocessable(f"{name!r} is no header of HTTP, or its value is none")
-        if name in _RESERVED:
-            raise _unprocessable(f"the header {name!r} is set by this server")
+            wrong.append(Wrong(field, f"{name!r} is no header of HTTP, or its value is none"))
+        elif name in _RESERVED:
+            wrong.append(Wrong(field, f"the header {name!r} is set by this server"))
+    if wrong:
+        raise unprocessable(wrong)
     return checked
 
 
-def _unprocessable(reason: str) -> AdminError:
-    return AdminError(HTTPStatus.UNPROCESSABLE_ENTITY, f"additional_headers: {reason}")
+_CHECKS: Final[Mapping[str, Check]] = {
+    "uri": check_uri,
+    "arn": check_arn,
+    "assume_role_arn": _check_role_alone,
+    "additional_headers": check_headers,
+}
 
 
 def _deployment_id(request: Request) -> DeploymentId:

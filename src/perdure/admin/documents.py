@@ -230,10 +230,14 @@ def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
             manifest.idempotency_retention, defaults.idempotency_retention_ms
         ),
         workflow_completion_retention=_workflow_retention(schema, defaults),
-        journal_retention=_in_force(manifest.journal_retention, defaults.journal_retention_ms),
+        journal_retention=format_duration(defaults.journal_retention(manifest.journal_retention)),
         inactivity_timeout="0s" if _is_one_shot(registry, schema) else inactivity,
         abort_timeout=_in_force(manifest.abort_timeout, defaults.abort_timeout_ms),
-        enable_lazy_state=bool(manifest.enable_lazy_state),
+        enable_lazy_state=(
+            defaults.lazy_state
+            if manifest.enable_lazy_state is None
+            else manifest.enable_lazy_state
+        ),
         retry_policy=_policy_in_force(manifest, defaults),
         info=_info(registry, schema, manifest, "service"),
     )
@@ -247,7 +251,7 @@ def list_handlers(registry: Registry, service: ServiceSchema) -> list[HandlerDoc
     for name, schema in sorted(service.handlers.items()):
         document = _handler(schema, options[name])
         document.info = _info(registry, service, options[name], "handler")
-        if document.info is not UNSET:
+        if _is_one_shot(registry, service):
             document.inactivity_timeout = UNSET
         documents.append(document)
     return documents
@@ -282,14 +286,23 @@ def _is_one_shot(registry: Registry, schema: ServiceSchema) -> bool:
 def _info(
     registry: Registry, schema: ServiceSchema, options: Options, what: str
 ) -> list[InfoDocument] | UnsetType:
-    """Tell of an option that has no effect."""
-    if options.inactivity_timeout is None or not _is_one_shot(registry, schema):
-        return UNSET
-    message = (
-        f"The configured inactivity_timeout {format_duration(options.inactivity_timeout)} will not "
-        f"be applied because the {what} is exposed in Request/Response mode."
-    )
-    return [InfoDocument("RT0021", message)]
+    """Tell of options that have no effect, or less than they say."""
+    info = []
+    inactivity_ms, retention_ms = options.inactivity_timeout, options.journal_retention
+    if inactivity_ms is not None and _is_one_shot(registry, schema):
+        message = (
+            f"The configured inactivity_timeout {format_duration(inactivity_ms)} will not "
+            f"be applied because the {what} is exposed in Request/Response mode."
+        )
+        info.append(InfoDocument("RT0021", message))
+    kept_ms = registry.defaults.journal_retention(retention_ms)
+    if retention_ms is not None and kept_ms < retention_ms:
+        message = (
+            f"The configured journal_retention {format_duration(retention_ms)} is cut to "
+            f"{format_duration(kept_ms)}, which is the server's max-journal-retention."
+        )
+        info.append(InfoDocument("RT0022", message))
+    return info or UNSET
 
 
 def _manifest_of(registry: Registry, schema: ServiceSchema) -> ServiceManifest:

@@ -30,9 +30,16 @@ class AdminError(Exception):
 
 
 def bad_field(field: str, reason: object) -> AdminError:
-    """Blame a part of the request's path or body."""
+    """Blame a part of the request's path."""
     message = f"The request field '{field}' is invalid. Reason: {reason}"
     return AdminError(HTTPStatus.BAD_REQUEST, message)
+
+
+def bad_value(field: str, reason: object) -> AdminError:
+    """Blame a field of the request's body, which is of the right type at least."""
+    error = bad_field(field, reason)
+    error.fields = ((field, str(reason)),)
+    return error
 
 
 def bad_parameter(parameter: str, reason: object) -> AdminError:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from perdure.admin.bodies import read_body
+from perdure.admin.bodies import Check, read_body
 from perdure.admin.errors import AdminError, bad_field, bad_parameter, missing
 from perdure.admin.responses import json_response
 from perdure.admin.secrets import redact, restore
@@ -19,6 +21,8 @@ from perdure.core.model.event_sources import (
     SourceError,
     Subscription,
     SubscriptionId,
+    check_sink,
+    check_source,
     parse_subscription_id,
 )
 from perdure.core.model.instants import utc_text
@@ -164,9 +168,14 @@ class Subscriptions:
 
     async def create(self, request: Request) -> Response:
         """Add a subscription."""
-        body = await read_body(request, NewSubscription)
+        configurator = self._configurator
+        checks = {
+            "source": _checking("source", partial(check_source, configurator.sources)),
+            "sink": _checking("sink", partial(check_sink, configurator.registry)),
+        }
+        body = await read_body(request, NewSubscription, checks=checks)
         try:
-            subscription = self._configurator.subscribe(body.source, body.sink, body.options or {})
+            subscription = configurator.subscribe(body.source, body.sink, body.options or {})
         except SourceError as error:
             raise _refused(error) from error
         location = {"location": f"subscriptions/{subscription.id}"}
@@ -220,7 +229,20 @@ def _no_cluster(name: str) -> AdminError:
     return missing(f"Kafka cluster '{name}'")
 
 
-def _refused(error: SourceError) -> AdminError:
+def _checking(field: str, check: Callable[[str], None]) -> Check:
+    """Blame a field for what a check refuses."""
+
+    def checking(text: str) -> None:
+        try:
+            check(text)
+        except SourceError as error:
+            raise _refused(error, field) from error
+
+    return checking
+
+
+def _refused(error: SourceError, field: str | None = None) -> AdminError:
     conflict = isinstance(error, ClusterExistsError | ClusterInUseError)
     status = HTTPStatus.CONFLICT if conflict else HTTPStatus.BAD_REQUEST
-    return AdminError(status, str(error), error.code)
+    fields = () if field is None else [(field, str(error))]
+    return AdminError(status, str(error), error.code, fields)

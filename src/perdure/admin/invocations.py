@@ -212,18 +212,20 @@ class InvocationEndpoints:
         return json_response(RestartedDocument(invocation_text(changed.new_id)))
 
 
-def check_deployment(text: str | None) -> str | None:
+def check_deployment(
+    text: str | None, blame: Callable[[str, object], AdminError] = bad_parameter
+) -> str | None:
     """Read the deployment to go on with: ``latest``, ``keep``, an id, or None.
 
     Raises:
-        AdminError: it is none of these.
+        AdminError: it is none of these; ``blame`` makes it of field and reason.
     """
     if text is None or text.lower() in ("latest", "keep"):
         return None if text is None else text.lower()
     try:
         return parse_deployment_id(text)
     except IdentifierError as error:
-        raise bad_parameter("deployment", f"{error}; write latest, keep or an id") from error
+        raise blame("deployment", f"{error}; write latest, keep or an id") from error
 
 
 def _changed(invocation_id: InvocationId, verdict: Verdict) -> Changed:

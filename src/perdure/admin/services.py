@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -9,9 +10,9 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from perdure.admin.bodies import Wrong, read_body, read_duration, refuse
+from perdure.admin.bodies import read_body, read_duration
 from perdure.admin.documents import SERVICE_TYPES, show_service
-from perdure.admin.errors import AdminError, bad_field, missing
+from perdure.admin.errors import AdminError, bad_value, missing
 from perdure.admin.responses import json_response
 from perdure.core.model.overrides import Overrides
 from perdure.core.model.verdicts import Verdict
@@ -67,18 +68,17 @@ class Services:
     async def configure(self, request: Request) -> Response:
         """Set options of a service, until its next revision."""
         name = request.path_params["service"]
-        body = await read_body(request, ServiceChange)
+        checks = {field: partial(read_duration, field) for field in _DURATIONS}
+        body = await read_body(request, ServiceChange, checks=checks)
         service = self._requests.registry.services.get(name)
         if service is None:
             raise AdminError(
                 HTTPStatus.NOT_FOUND,
                 f"not found in the schema registry: service with name '{name}'",
             )
-        wrong: list[Wrong] = []
         durations = {
-            f"{field}_ms": read_duration(field, getattr(body, field), wrong) for field in _DURATIONS
+            f"{field}_ms": read_duration(field, getattr(body, field)) for field in _DURATIONS
         }
-        refuse(wrong)
         is_workflow = service.type is ServiceType.WORKFLOW
         if body.workflow_completion_retention is not None and not is_workflow:
             raise AdminError(
@@ -92,14 +92,12 @@ class Services:
     async def change_state(self, request: Request) -> Response:
         """Replace the state of an object or workflow, in turn behind whoever holds its key."""
         name = request.path_params["service"]
-        body = await read_body(request, StateChange, STATE_BYTES_MAX)
+        body = await read_body(request, StateChange, STATE_BYTES_MAX, {"scope": _refuse_scope})
         service = self._requests.registry.services.get(name)
         if service is None:
             raise missing(f"service '{name}'")
         if service.type is ServiceType.SERVICE:
             raise AdminError(HTTPStatus.BAD_REQUEST, "Cannot modify state for service type Service")
-        if body.scope is not None:
-            raise bad_field("scope", "this server has no scopes; leave it out")
         state = {
             key.encode(): value.encode() if isinstance(value, str) else bytes(value)
             for key, value in body.new_state.items()
@@ -112,3 +110,7 @@ class Services:
                 "was to be replaced; read it again and decide anew",
             )
         return Response(status_code=HTTPStatus.ACCEPTED)
+
+
+def _refuse_scope(_scope: str) -> None:
+    raise bad_value("scope", "this server has no scopes; leave it out")

@@ -49,6 +49,8 @@ _CHANGES: Final = {
     "purge": "Forget an ended invocation",
     "purge-journal": "Forget the journal of an ended invocation and keep its result",
 }
+#: Changes in which the handler has a say, so that they may be answered before they are made.
+_COOPERATIVE: Final = frozenset({"cancel", "pause"})
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -198,24 +200,25 @@ def _invocations(invocations: Invocations) -> Iterator[Operation]:
         ),
     )
     for name, summary in _CHANGES.items():
-        yield _patch(f"{one}/{name}", endpoints.changing(name), summary)
-    yield _patch(f"{one}/resume", endpoints.resume, "Go on with an invocation", None, _DEPLOYMENT)
+        answers: dict[int, Any] = {OK: None}
+        if name in _COOPERATIVE:
+            answers[ACCEPTED] = None
+        yield _patch(f"{one}/{name}", endpoints.changing(name), summary, answers)
+    resume = "Go on with an invocation"
+    yield _patch(f"{one}/resume", endpoints.resume, resume, {OK: None}, _DEPLOYMENT)
     yield _patch(
         f"{one}/restart-as-new",
         endpoints.restart_as_new,
         "Run an ended invocation again",
-        RestartedDocument,
+        {OK: RestartedDocument},
         Parameter("from", "Index of the last journal entry to keep"),
         _DEPLOYMENT,
     )
 
 
 def _patch(
-    path: str, endpoint: Any, summary: str, document: Any = None, *query: Parameter
+    path: str, endpoint: Any, summary: str, answers: Mapping[int, Any], *query: Parameter
 ) -> Operation:
-    answers: Mapping[int, Any] = {OK: document}
-    if document is None:
-        answers = {OK: None, ACCEPTED: None}
     return Operation(
         method="PATCH",
         path=path,

@@ -18,6 +18,7 @@ import click
     type=click.Path(file_okay=False, path_type=Path),
     help="Where durable data goes [./perdure-data].",
 )
+@click.option("-r", "--use-random-ports", "random_ports", is_flag=True, help="Ports that are free.")
 @click.option("--no-reload", is_flag=True, help="Do not restart when source files change.")
 def dev(
     target: str,
@@ -26,6 +27,7 @@ def dev(
     admin_port: int | None,
     host: str | None,
     data_dir: Path | None,
+    random_ports: bool,
     no_reload: bool,
 ) -> None:
     """Serve the application MODULE:APP with everything included.
@@ -35,7 +37,7 @@ def dev(
     """
     from perdure.cli import reloading, serving  # noqa: PLC0415 - only this command needs a server
 
-    options = serving.DevOptions(target, host, ingress_port, admin_port, data_dir)
+    options = serving.DevOptions(target, host, ingress_port, admin_port, data_dir, random_ports)
     settings = serving.read_settings(options, os.environ)
     if no_reload:
         serving.serve(options, settings)

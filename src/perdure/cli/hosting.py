@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import click
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
-from perdure.cli.loading import load_application
+from perdure.cli.loading import load_application, make_ready
 from perdure.cli.loops import run, stop_signal
 from perdure.cli.workers import Inheritance, adopt, supervise
 from perdure.sdk.app import App
@@ -65,10 +65,11 @@ def load(target: str) -> App:
     """Find the application.
 
     Raises:
-        CommandError: there is none.
+        CommandError: there is none, or it cannot be served.
     """
     application = load_application(target)
     if isinstance(application, App):
+        make_ready(target, application.endpoint)
         return application
     kind = type(application).__name__
     raise CommandError(f"{target} is a {kind}; write perdure.app([...services...])", EXIT_USAGE)

@@ -1,18 +1,23 @@
-"""Finding the application that ``module:app`` names."""
+"""Finding the application that ``module:app`` names, and making it ready."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from perdure.cli.errors import EXIT_USAGE, CommandError
+from perdure.protocol.identity import IdentityKeyError
+from perdure.sdk.errors import DefinitionError
 
 if TYPE_CHECKING:
     from perdure.server.embedded import Application
+
+T = TypeVar("T")
 
 
 def load_application(target: str) -> Application:
@@ -52,6 +57,18 @@ def load_application(target: str) -> Application:
         )
     loaded: Application = application
     return loaded
+
+
+def make_ready(target: str, make: Callable[[], T]) -> T:
+    """Make of an application what serves it.
+
+    Raises:
+        CommandError: what is defined in it does not fit together.
+    """
+    try:
+        return make()
+    except (DefinitionError, IdentityKeyError) as error:
+        raise CommandError(f"{target} cannot be served: {error}", EXIT_USAGE) from error
 
 
 def split_target(target: str) -> tuple[str, str]:

@@ -54,10 +54,27 @@ COMMANDS: Final = {
 }
 
 
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from perdure.cli.about import own_version  # noqa: PLC0415 - slow, and seldom asked for
+
+    click.echo(f"perdure, version {own_version()}")
+    context.exit()
+
+
 @click.group(
     cls=CommandGroup, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(None, "-V", "--version", package_name="perdure", prog_name="perdure")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Durable execution for Python.
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
+import click
+
+from perdure.cli.editing import edit
 from perdure.cli.errors import UsageError
+from perdure.cli.surroundings import Surroundings
+
+#: What an option takes that names a file of properties.
+PROPERTIES_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def pairs(texts: Iterable[str], where: str) -> dict[str, str]:
@@ -50,3 +58,16 @@ def read_properties(path: Path) -> dict[str, str]:
 def write_properties(properties: Mapping[str, str]) -> str:
     """Write a pair a line."""
     return "".join(f"{key}={value}\n" for key, value in sorted(properties.items()))
+
+
+def edit_properties(
+    surroundings: Surroundings, properties: Mapping[str, str], template: str = ""
+) -> dict[str, str]:
+    """Show properties in an editor, or a template if there are none; read what became of them.
+
+    Raises:
+        RefusedError: the editor cannot be started, or said that it failed.
+        UsageError: a line is no pair.
+    """
+    text = edit(surroundings, write_properties(properties) or template, ".properties")
+    return parse_properties(text, "what was written")

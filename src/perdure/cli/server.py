@@ -12,14 +12,16 @@ import click
 @click.option(
     "-c",
     "--config-file",
+    envvar="PERDURE_CONFIG",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Settings in TOML.",
+    help="Settings in TOML [PERDURE_CONFIG].",
 )
 @click.option("--ingress-port", type=click.IntRange(0, 65535), help="Port for requests [8080].")
 @click.option("--admin-port", type=click.IntRange(0, 65535), help="Port for operators [9070].")
 @click.option("--host", help="Address that both ports are bound to [127.0.0.1].")
 @click.option(
     "--base-dir",
+    "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where durable data goes [./perdure-data].",
 )

@@ -12,7 +12,7 @@ import click
 from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
-from perdure.cli.loading import load_application
+from perdure.cli.loading import load_application, make_ready
 from perdure.cli.loops import STUCK_S, Watchdog, run, stop_signal
 from perdure.core.model.deployments import HandlerSchema, RegistrationError, Registry
 from perdure.engine.ports import StorageError
@@ -30,6 +30,8 @@ class DevOptions(NamedTuple):
     ingress_port: int | None
     admin_port: int | None
     data_dir: Path | None
+    #: Whether ports that are not given are any that are free.
+    random_ports: bool = False
 
 
 def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settings:
@@ -41,17 +43,20 @@ def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settin
     try:
         settings = replace(Settings(), **read_environment(environment))
     except SettingsError as error:
-        raise CommandError(str(error), EXIT_USAGE) from error
+        raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
+    otherwise = 0 if options.random_ports else None
     return replace(
         settings,
-        ingress=_address(settings.ingress, options.host, options.ingress_port),
-        admin=_address(settings.admin, options.host, options.admin_port),
+        ingress=_address(settings.ingress, options.host, options.ingress_port, otherwise),
+        admin=_address(settings.admin, options.host, options.admin_port, otherwise),
         data_dir=options.data_dir or settings.data_dir,
     )
 
 
-def _address(below: Address, host: str | None, port: int | None) -> Address:
-    return Address(host or below.host, below.port if port is None else port)
+def _address(below: Address, host: str | None, *ports: int | None) -> Address:
+    """Give the address with the first port that is one."""
+    port = next((port for port in ports if port is not None), below.port)
+    return Address(host or below.host, port)
 
 
 def bind_doors(settings: Settings) -> dict[str, socket.socket]:
@@ -94,7 +99,7 @@ async def serve_on(
     Raises:
         CommandError: the application or the data directory cannot be used, or no longer.
     """
-    host = load_application(target).host()
+    host = make_ready(target, load_application(target).host)
     failure = Failure()
     stop = stop_signal(watchdog)
     await host.startup()

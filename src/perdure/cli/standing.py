@@ -47,7 +47,7 @@ def read_settings(options: ServerOptions, environment: Mapping[str, str]) -> Set
         values |= read_environment(environment)
         values |= parse_keys(_assigned(options.assignments), "--set")
     except SettingsError as error:
-        raise CommandError(str(error), EXIT_USAGE) from error
+        raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
     settings = replace(Settings(), **values)
     return replace(
         settings,
@@ -81,7 +81,7 @@ async def _serve(settings: Settings, watchdog: Watchdog) -> None:
             click.echo(f"register services with POST {runtime.admin_url}/deployments")
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
     except SettingsError as error:
-        raise CommandError(str(error), EXIT_USAGE) from error
+        raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
     except StorageError as error:
         raise CommandError(str(error), EXIT_SERVER) from error
     if failure.reason.done():

@@ -38,6 +38,11 @@ class Configurator:
         """Where events come from now."""
         return self._keeper.sources
 
+    @property
+    def registry(self) -> Registry:
+        """What is registered now."""
+        return self._keeper.registry
+
     def configure(self, service: str, overrides: Overrides) -> Registry:
         """Set options of a service's newest revision.
 

@@ -139,6 +139,9 @@ class Engine:
 
         self.partition.lead(self._act, failed, lead)
         await announced
+        if self.partition.failure is not None:
+            # It failed right after: what the store did not take is missing in the tables now.
+            raise self.partition.failure
         self._timers.load()
         self._janitor.load()
         self._resume_running()

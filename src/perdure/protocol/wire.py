@@ -25,6 +25,7 @@ from perdure.protocol.wire_messages import (
     write_completion,
     write_signal_notification,
 )
+from perdure.protocol.wire_trees import is_too_deep
 from perdure.protocol.wire_values import Fields, MissingPartError
 
 #: Messages that come again and again, as every invocation of a handler says the same: these are
@@ -41,6 +42,10 @@ class UnknownMessageError(WireError):
 
 class MalformedMessageError(WireError):
     """The peer sent a message whose fields cannot be read, or lack what they must have."""
+
+
+class TooDeepMessageError(MalformedMessageError):
+    """The peer waits for a tree of futures that is too deep to be read."""
 
 
 class UnencodableMessageError(ValueError):
@@ -124,6 +129,7 @@ def decode(kind: int, flags: int, payload: bytes, version: int) -> Message:
     Raises:
         UnknownMessageError: there is no such type.
         MalformedMessageError: the fields are not those of this type.
+        TooDeepMessageError: they hold a tree of futures that is too deep to be read.
     """
     if kind in _REPETITIVE_KINDS and len(payload) <= _REMEMBERED_BYTES_MAX:
         return _decode_remembered(kind, payload, version)
@@ -144,6 +150,10 @@ def _decode(kind: int, payload: bytes, version: int) -> Message:
     try:
         return read(parse(payload), version)
     except (DecodeError, MissingPartError) as error:
+        if is_too_deep(kind, payload):
+            raise TooDeepMessageError(
+                "the handler waits for a future that is nested too deep; flatten it, then resume"
+            ) from error
         raise MalformedMessageError(
             f"a message of type {kind:#06x} cannot be read: {error}"
         ) from error

@@ -79,7 +79,9 @@ def _flat(document: Mapping[str, Any], source: str) -> dict[str, str]:
 
 def _leaves(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
+        section = f"{prefix}{name}."
+        # A section that is none is yielded as well, so that it is refused although it is empty.
+        if isinstance(value, dict) and (value or any(key.startswith(section) for key in KEYS)):
+            yield from _leaves(value, section)
         else:
             yield f"{prefix}{name}", value

@@ -65,7 +65,7 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             advice = f"stop that one, or choose another with {option}"
             raise DoorError(
-                f"port {port} on {host} is taken by another process; {advice}"
+                f"[RT0004] port {port} on {host} is taken by another process; {advice}"
             ) from error
         if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
             advice = "name an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"

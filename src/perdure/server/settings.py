@@ -57,6 +57,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     journal_retention_ms: int = DAY_MS
+    #: No journal is kept longer; None lets services decide.
+    journal_retention_max_ms: int | None = None
     idempotency_retention_ms: int = DAY_MS
     workflow_retention_ms: int = DAY_MS
     disable_eager_state: bool = False
@@ -89,6 +91,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Give the options of handlers that say nothing themselves."""
         return Defaults(
             journal_retention_ms=self.journal_retention_ms,
+            journal_retention_max_ms=self.journal_retention_max_ms,
             idempotency_retention_ms=self.idempotency_retention_ms,
             workflow_retention_ms=self.workflow_retention_ms,
             lazy_state=self.disable_eager_state,
@@ -194,6 +197,11 @@ def parse_attempts(text: str) -> int | None:
         raise ValueError(f"{error}, or unlimited") from None
 
 
+def parse_ceiling(text: str) -> int | None:
+    """Read the longest duration that services may ask for, or ``unlimited``."""
+    return None if text.strip().lower() == "unlimited" else parse_duration_ms(text)
+
+
 def parse_factor(text: str) -> float:
     """Read the factor by which retry intervals grow."""
     try:
@@ -229,6 +237,14 @@ def parse_size(text: str) -> int:
     return round(float(number) * _UNITS[(unit or "b").lower()])
 
 
+def parse_message_size(text: str) -> int:
+    """Read how long a message may be."""
+    size = parse_size(text)
+    if not 1 <= size <= PAYLOAD_BYTES_LIMIT:
+        raise ValueError("write at most 32 MiB, which the protocol's other half takes, too")
+    return size
+
+
 def parse_word(text: str) -> str:
     """Read printable text without spaces."""
     if not text or not text.isascii() or any(not "!" <= each <= "~" for each in text):
@@ -259,6 +275,11 @@ def show_attempts(attempts: int | None) -> str | int:
     return "unlimited" if attempts is None else attempts
 
 
+def show_ceiling(duration_ms: int | None) -> str:
+    """Write the longest duration that services may ask for as it is read."""
+    return "unlimited" if duration_ms is None else format_duration(duration_ms)
+
+
 class Setting(NamedTuple):
     """One key: the field it sets, how its text is read, and how it is written in a file."""
 
@@ -286,6 +307,7 @@ KEYS: Final[Mapping[str, Setting]] = {
     "node-name": Setting("node_name", parse_word),
     "shutdown-timeout": _duration("shutdown_timeout_ms"),
     "default-journal-retention": _duration("journal_retention_ms"),
+    "max-journal-retention": Setting("journal_retention_max_ms", parse_ceiling, show_ceiling),
     "default-idempotency-retention": _duration("idempotency_retention_ms"),
     "default-workflow-completion-retention": _duration("workflow_retention_ms"),
     "default-retry-policy.initial-interval": _duration("retry_initial_interval_ms"),
@@ -306,7 +328,7 @@ KEYS: Final[Mapping[str, Setting]] = {
     "worker.invoker.inactivity-timeout": _duration("inactivity_timeout_ms"),
     "worker.invoker.abort-timeout": _duration("abort_timeout_ms"),
     "worker.invoker.disable-eager-state": _switch("disable_eager_state"),
-    "worker.invoker.message-size-limit": Setting("message_bytes_limit", parse_size, int),
+    "worker.invoker.message-size-limit": Setting("message_bytes_limit", parse_message_size, int),
     "worker.invoker.connect-timeout": _duration("connect_timeout_ms"),
     "worker.invoker.http2-keep-alive-interval": _duration("ping_interval_ms"),
     "worker.invoker.http2-keep-alive-timeout": _duration("ping_timeout_ms"),
@@ -329,10 +351,11 @@ def environment_name(key: str) -> str:
     return ENVIRONMENT_PREFIX + key.replace(".", "__").replace("-", "_").upper()
 
 
-#: Variables with our prefix that belong to the commands which ask a server.
+#: Variables with our prefix that name what commands read, and whom they ask.
 COMMAND_VARIABLES: Final = frozenset(
     ENVIRONMENT_PREFIX + name
     for name in (
+        "CONFIG",
         "ADMIN_URL",
         "INGRESS_URL",
         "AUTH_TOKEN",

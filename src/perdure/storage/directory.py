@@ -150,8 +150,8 @@ def _lock(path: Path) -> int:
         holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise DirectoryInUseError(
-            f"the data directory {path} is used by the process {holder}: stop it, or name another "
-            "directory with --data-dir"
+            f"[RT0005] the data directory {path} is used by the process {holder}: stop it, or name "
+            "another directory with --data-dir"
         ) from None
     except BaseException:
         os.close(descriptor)
@@ -169,13 +169,13 @@ def _check_format(path: Path) -> None:
         document = msgspec.json.decode(file.read_bytes(), type=FormatDocument)
     except msgspec.MsgspecError as error:
         raise UnknownFormatError(
-            f"{file} is damaged ({error}): check the disk, then restore the data directory from a "
+            f"[RT0009] {file} is damaged ({error}): check the disk, then restore the data directory from a "
             "backup, or name another with --data-dir"
         ) from error
     if document.format != FORMAT:
         step = "upgrade" if document.format > FORMAT else "downgrade"
         raise UnknownFormatError(
-            f"the data directory {path} has format {document.format} (created by perdure "
+            f"[RT0009] the data directory {path} has format {document.format} (created by perdure "
             f"{document.created_by}), this version, {_own_version()}, reads format {FORMAT}: "
             f"{step} perdure, or name another directory with --data-dir"
         )

@@ -7,13 +7,14 @@ is worth, is the same for all.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
 from perdure.engine.registrar import Discovered, DiscoveryError, Location
-from perdure.protocol.manifest import Manifest, Options
+from perdure.protocol.manifest import HandlerManifest, Manifest, Options
 from perdure.protocol.versions import MANIFEST_VERSIONS
 from perdure.transport.addresses import HTTP_1, HTTP_2, Address, AddressError, parse_address
 from perdure.transport.client_http import HttpClient
@@ -34,6 +35,10 @@ _TYPES: Final = tuple(
     f"application/vnd.restate.endpointmanifest.v{number}+json" for number in MANIFEST_VERSIONS
 )
 _ACCEPT: Final = ("accept", ", ".join(_TYPES))
+#: Type and subtype, either of which may be ``*``, and parameters: what can stand in a header.
+_MEDIA_TYPE: Final = re.compile(
+    r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+[ \t]*(;[\t -~]*)?", re.ASCII
+)
 
 
 class Answer(NamedTuple):
@@ -208,6 +213,7 @@ def _check(manifest: Manifest) -> None:
         _check_options(service, service.name)
         for handler in service.handlers:
             _check_options(handler, f"{service.name}/{handler.name}")
+            _check_content_types(handler, f"{service.name}/{handler.name}")
 
 
 def _check_options(options: Options, where: str) -> None:
@@ -216,6 +222,14 @@ def _check_options(options: Options, where: str) -> None:
         value = getattr(options, field)
         if isinstance(value, int | float) and not 0 <= value <= NUMBER_MAX:
             raise _useless(f"{where} has a {field} of {value}")
+
+
+def _check_content_types(handler: HandlerManifest, where: str) -> None:
+    """Refuse content types that no request can have, and no response may be sent with."""
+    for payload in (handler.input, handler.output):
+        content_type = None if payload is None else payload.content_type
+        if content_type is not None and not _MEDIA_TYPE.fullmatch(content_type):
+            raise _useless(f"{where} has a contentType of {content_type!r}, not type/subtype")
 
 
 def _useless(reason: str) -> DiscoveryError:

@@ -196,6 +196,8 @@ class HttpSession:
         for kind, flags, payload in frames:
             try:
                 message = wire.decode(kind, flags, payload, version)
+            except wire.TooDeepMessageError as error:
+                return Fault("RT0025", str(error))
             except WireError as error:
                 return Fault("RT0012", str(error))
             messages.append(message)

@@ -21,7 +21,13 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 #: Where clouds answer questions about a machine, beside the link-local addresses.
 _METADATA: Final = frozenset(
-    {ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")}
+    map(
+        ipaddress.ip_address,
+        (
+            *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"),
+            *("100.100.100.200", "168.63.129.16"),
+        ),
+    )
 )
 
 

@@ -190,6 +190,11 @@ def test_waiting_for_nothing_is_refused(message, awaited):
     assert (problem.code, problem.doc_code) == (571, "RT0012")
 
 
+def test_a_future_that_was_too_deep_to_be_read_pauses_too():
+    record = attempt().lost(Problem(500, "too deep", doc_code="RT0025"))
+    assert failed(record).behavior is ErrorBehavior.PAUSE
+
+
 @pytest.mark.parametrize("message", [Suspension, AwaitingOn])
 def test_a_future_as_deep_as_can_be_stored_is_taken_and_a_deeper_one_pauses(message):
     record = attempt().receive([message(tower(AWAITED_DEPTH_MAX))])

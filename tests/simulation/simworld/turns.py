@@ -11,8 +11,8 @@ import perdure
 from simworld.history import History
 from simworld.places import HERE, Place
 
-#: Operations that may end before anything of their invocation is durable.
-UNRECORDED = frozenset({"crashy", "hang", "send"})
+#: Operations that may end before anything of their invocation is durable; parts speak for groups.
+UNRECORDED = frozenset({"crashy", "hang", "send", "group", "gather"})
 
 
 class Outside:

@@ -10,15 +10,13 @@ from rich.console import Group, RenderableType
 
 from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
-from perdure.cli.editing import edit
 from perdure.cli.errors import UsageError
 from perdure.cli.groups import CommandGroup
 from perdure.cli.output import plain
-from perdure.cli.properties import pairs, parse_properties, read_properties, write_properties
+from perdure.cli.properties import PROPERTIES_FILE, edit_properties, pairs, read_properties
 from perdure.cli.session import Session, with_session
 from perdure.cli.views import View, output_option, viewed
 
-_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 #: What servers show instead of secrets.
 _REDACTED: Final = "***"
 _TEMPLATE: Final = "# Options of librdkafka, one a line.\nbootstrap.servers=\n"
@@ -76,7 +74,7 @@ def describe(session: Session, name: str, *, view: View) -> None:
 @kafka_clusters.command("create")
 @click.argument("name")
 @click.argument("properties", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("-f", "--from-file", type=_FILE, help="Properties, one a line.")
+@click.option("-f", "--from-file", type=PROPERTIES_FILE, help="Properties, one a line.")
 @click.option("--edit", "in_editor", is_flag=True, help="Write properties in an editor.")
 @output_option
 @with_session
@@ -93,8 +91,7 @@ def create(
     chosen = {} if from_file is None else read_properties(from_file)
     chosen |= pairs(properties, "properties")
     if in_editor:
-        text = edit(session.surroundings, write_properties(chosen) or _TEMPLATE, ".properties")
-        chosen = parse_properties(text, "what was written")
+        chosen = edit_properties(session.surroundings, chosen, _TEMPLATE)
     if not chosen:
         raise UsageError("say where the brokers are: bootstrap.servers=host:9092")
     body = {"name": name, "properties": chosen}
@@ -109,8 +106,7 @@ def create(
 def edit_cluster(session: Session, name: str, *, as_json: bool) -> None:
     """Change the properties of a cluster in an editor; secrets left as *** stay as they are."""
     before = _properties(session, name)
-    text = edit(session.surroundings, write_properties(before), ".properties")
-    after = parse_properties(text, "what was written")
+    after = edit_properties(session.surroundings, before)
     _change(session, name, before, after, as_json=as_json)
 
 
@@ -118,7 +114,7 @@ def edit_cluster(session: Session, name: str, *, as_json: bool) -> None:
 @click.argument("name", shell_complete=completing.clusters)
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set; repeatable.")
 @click.option("--unset", "removals", metavar="KEY", multiple=True, help="Remove; repeatable.")
-@click.option("-f", "--from-file", type=_FILE, help="Properties to set, one a line.")
+@click.option("-f", "--from-file", type=PROPERTIES_FILE, help="Properties to set, one a line.")
 @output_option
 @with_session
 def patch(

@@ -115,12 +115,13 @@ def clear(session: Session, query: str, *, force: bool, as_json: bool) -> None:
         [(service, key, len(values)) for (service, key), values in states.items()],
     )
     session.output.note(table)
-    session.confirm(f"Do you want to delete the state of {len(states)} keys?")
+    keys = "1 key" if len(states) == 1 else f"{len(states)} keys"
+    session.confirm(f"Do you want to delete the state of {keys}?")
     for (service, key), values in states.items():
         _submit(session, service, key, {}, None if force else state_version(values))
     if as_json:
         session.output.json([{"service": service, "key": key} for service, key in states])
-    session.output.done(f"submitted the deletion of the state of {len(states)} keys")
+    session.output.done(f"submitted the deletion of the state of {keys}")
 
 
 def _check_keyed(session: Session, service: str) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 import click
 from rich.console import RenderableType
 
 from perdure.cli import completing
 from perdure.cli.admin_api import Row, path
+from perdure.cli.errors import UsageError
 from perdure.cli.groups import CommandGroup
-from perdure.cli.properties import pairs
+from perdure.cli.properties import PROPERTIES_FILE, edit_properties, pairs, read_properties
 from perdure.cli.session import Session, with_session
 from perdure.cli.views import View, output_option, viewed
+
+#: What a subscription connects; all else of it is an option.
+_ENDS: Final = ("source", "sink")
 
 subscriptions = CommandGroup(
     "subscriptions",
@@ -56,19 +63,36 @@ def describe(session: Session, subscription_id: str, *, view: View) -> None:
 
 
 @subscriptions.command("create")
-@click.argument("source")
-@click.argument("sink")
+@click.argument("source", required=False)
+@click.argument("sink", required=False)
 @click.argument("options", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option(
+    "-f", "--from-file", type=PROPERTIES_FILE, help="source, sink and options, one a line."
+)
+@click.option("--edit", "in_editor", is_flag=True, help="Write them in an editor.")
 @output_option
 @with_session
 def create(
-    session: Session, source: str, sink: str, options: tuple[str, ...], *, as_json: bool
+    session: Session,
+    source: str | None,
+    sink: str | None,
+    options: tuple[str, ...],
+    *,
+    from_file: Path | None,
+    in_editor: bool,
+    as_json: bool,
 ) -> None:
     """Subscribe a handler to a source.
 
     SOURCE is such as kafka://cluster/topic, SINK such as service://Counter/add.
     """
-    body = {"source": source, "sink": sink, "options": pairs(options, "options")}
+    chosen = {} if from_file is None else read_properties(from_file)
+    chosen |= pairs(options, "options")
+    chosen |= {end: text for end, text in zip(_ENDS, (source, sink), strict=True) if text}
+    if in_editor:
+        ends = {end: chosen.get(end, "") for end in _ENDS}
+        chosen = edit_properties(session.surroundings, ends | chosen)
+    body = _subscription(chosen)
     session.output.note(_details(session, body))
     session.confirm("Do you want to create this subscription?")
     created = session.admin.send("POST", "/subscriptions", body).body
@@ -92,6 +116,18 @@ def delete(session: Session, subscription_id: str, *, as_json: bool) -> None:
     if as_json:
         session.output.json({"id": subscription_id, "outcome": "deleted"})
     session.output.done(f"deleted {subscription_id}")
+
+
+def _subscription(chosen: dict[str, str]) -> Row:
+    """Tell ends from options."""
+    missing = [end for end in _ENDS if not chosen.get(end)]
+    if missing:
+        raise UsageError(
+            f"say {' and '.join(missing)}: kafka://cluster/topic service://Counter/add, or the "
+            "same as source=... and sink=... with --from-file or --edit"
+        )
+    options = {key: value for key, value in chosen.items() if key not in _ENDS}
+    return {"source": chosen["source"], "sink": chosen["sink"], "options": options}
 
 
 def _details(session: Session, row: Row) -> RenderableType:

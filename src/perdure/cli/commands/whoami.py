@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
 from rich.console import RenderableType
 
+from perdure.cli.about import own_version
 from perdure.cli.admin_api import Row
 from perdure.cli.environments import config_file
 from perdure.cli.errors import CommandError
@@ -28,7 +28,7 @@ def whoami(session: Session, *, view: View) -> None:
         nonlocal problem
         target = session.target
         document: dict[str, Any] = {
-            "client_version": _own_version(),
+            "client_version": own_version(),
             "environment": target.environment,
             "config_file": str(config_file(session.surroundings)),
             "admin_url": target.admin_url,
@@ -65,10 +65,3 @@ def _show(session: Session, document: Row) -> RenderableType:
             ("Admin API versions", f"{oldest} to {newest}" if oldest else None),
         ]
     )
-
-
-def _own_version() -> str:
-    try:
-        return version("perdure")
-    except PackageNotFoundError:
-        return "0.0.0"  # run from sources that were never installed

@@ -51,6 +51,8 @@ from perdure.protocol.versions import VERSION_FUTURE_TREES
 #: Codes of errors that an SDK reports about the protocol rather than the handler. Codes of HTTP say
 #: nothing about the protocol here: they are what the handler raised.
 _DOC_CODES = {570: "RT0016", 571: "RT0012"}
+#: Code of a future that is nested too deep: tried again it would be as deep, so this pauses.
+_TOO_DEEP: Final = "RT0025"
 
 
 class Chance(Struct, frozen=True):
@@ -188,7 +190,9 @@ class Attempt:
 
     def failure(self, problem: Problem) -> Failed:
         """Describe a failure under this handler's retry policy."""
-        return Failed(problem, self.schema.retry_policy, self._chance.number())
+        deep = problem.doc_code == _TOO_DEEP
+        behavior = ErrorBehavior.PAUSE if deep else ErrorBehavior.RETRY
+        return Failed(problem, self.schema.retry_policy, self._chance.number(), behavior)
 
     def _progress(self, batch: Batch, ending: Ending | None) -> Progress | None:
         if batch.entries:
@@ -309,9 +313,9 @@ class Attempt:
         problem = Problem(
             500,
             f"the awaited future is nested deeper than {AWAITED_DEPTH_MAX}; flatten it",
-            doc_code="RT0025",
+            doc_code=_TOO_DEEP,
         )
-        return replace(self.failure(problem), behavior=ErrorBehavior.PAUSE)
+        return self.failure(problem)
 
     def _note_arrival(self, notification: Notification) -> None:
         """Take out of what the handler waits for what it is about to be told."""

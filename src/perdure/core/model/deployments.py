@@ -50,12 +50,20 @@ class Defaults(Struct, frozen=True, kw_only=True):
     """The server's own options, used where neither handler nor service says otherwise."""
 
     journal_retention_ms: int = DAY_MS
+    #: No journal is kept longer, whatever services say; None lets them decide.
+    journal_retention_max_ms: int | None = None
     idempotency_retention_ms: int = DAY_MS
     workflow_retention_ms: int = DAY_MS
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     lazy_state: bool = False
     retry_policy: RetryPolicy = RetryPolicy()
+
+    def journal_retention(self, *wanted: int | None) -> int:
+        """Give how long journals are kept: the first of what is wanted, as far as it may be."""
+        retention_ms = _first(*wanted, default=self.journal_retention_ms)
+        longest_ms = self.journal_retention_max_ms
+        return retention_ms if longest_ms is None else min(retention_ms, longest_ms)
 
 
 class HandlerSchema(Struct, frozen=True, kw_only=True):
@@ -207,7 +215,7 @@ def check_types(registry: Registry, manifest: Manifest) -> None:
             raise RegistrationError(
                 "META0006",
                 f"service {service.name!r} is a {known.type} and cannot become a {service.ty}; "
-                "give the new service another name",
+                "give the new service another name, or register the deployment as breaking",
             )
 
 
@@ -354,10 +362,8 @@ def resolve_handler(
         input=handler.input,
         output=handler.output,
         completion_retention_ms=completion,
-        journal_retention_ms=_first(
-            handler.journal_retention,
-            service.journal_retention,
-            default=defaults.journal_retention_ms,
+        journal_retention_ms=defaults.journal_retention(
+            handler.journal_retention, service.journal_retention
         ),
         inactivity_timeout_ms=_first(
             handler.inactivity_timeout,

@@ -1,0 +1,108 @@
+"""Cancellation: where handlers hear of it, and what is cancelled with them."""
+
+import asyncio
+
+import pytest
+from scripted_server import DAY, Server, service, until
+
+from perdure.protocol.messages import VOID, Failure, SendSignal, Sleep
+from perdure.sdk.combinators import gather
+from perdure.sdk.context import Context
+from perdure.sdk.errors import TerminalError
+
+
+async def test_the_handler_is_told_where_it_waits():
+    async def run(ctx: Context) -> str:
+        try:
+            await ctx.sleep(DAY)
+        except TerminalError as error:
+            return f"{error.status_code} {error.message}"
+        return ""
+
+    server = Server(service(run)).run()
+    server.signal(1)
+    assert server.outcome == b'"409 cancelled"'
+
+
+async def test_it_is_the_result_if_nobody_minds():
+    async def run(_ctx: Context) -> None:
+        await asyncio.sleep(60)
+
+    server = Server(service(run)).run()
+    server.signal(1)
+    assert server.outcome == Failure(409, "cancelled")
+
+
+@pytest.mark.parametrize("how", ["gather", "wait", "group", "combined"])
+async def test_every_way_of_waiting_hears_of_it(how: str):
+    async def run(ctx: Context) -> None:
+        futures = [ctx.sleep(DAY), ctx.sleep(DAY)]
+        match how:
+            case "gather":
+                await asyncio.gather(*futures)
+            case "wait":
+                done, _ = await asyncio.wait(futures)
+                for future in done:
+                    await future
+            case "group":
+                async with asyncio.TaskGroup() as group:
+                    for future in futures:
+                        group.create_task(asyncio.wait_for(future, 5))
+            case "combined":
+                await gather(*futures)
+
+    server = Server(service(run)).run()
+    server.signal(1)
+    assert server.outcome == Failure(409, "cancelled")
+
+
+async def test_calls_are_cancelled_too_but_not_sends():
+    async def run(ctx: Context) -> None:
+        ctx.generic_send("X", "y", b"")
+        calls = [ctx.generic_call("X", "y", b""), ctx.generic_call("X", "y", b"")]
+        await asyncio.gather(*calls)
+
+    server = Server(service(run)).run()
+    server.signal(1)
+    assert server.said_of(SendSignal) == [
+        SendSignal("inv_1child2", 1, VOID),
+        SendSignal("inv_1child4", 1, VOID),
+    ]
+
+
+async def test_it_can_be_survived_and_come_again():
+    async def run(ctx: Context) -> int:
+        survived = 0
+        future = ctx.sleep(DAY)
+        while True:
+            try:
+                await future
+            except TerminalError:
+                survived += 1
+            else:
+                return survived
+
+    server = Server(service(run)).run()
+    server.signal(1)
+    server.signal(1)
+    server.complete(Sleep, 0)
+    assert server.outcome == b"2"
+
+
+async def test_it_waits_until_the_handler_waits():
+    go_on: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(ctx: Context) -> str:
+        await go_on
+        try:
+            await ctx.sleep(DAY)
+        except TerminalError:
+            return "told"
+        return ""
+
+    server = Server(service(run)).run()
+    server.signal(1)
+    assert not server.said
+    go_on.set_result(None)
+    await until(lambda: server.ended)
+    assert server.outcome == b'"told"'
