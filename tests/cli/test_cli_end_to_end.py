@@ -168,6 +168,22 @@ def test_a_failing_invocation_is_paused_and_resumed():
     play(scenario)
 
 
+def test_the_commands_of_the_night_work_as_the_manual_writes_them():
+    async def scenario(lab: Lab) -> None:
+        one = await lab.send("Greeter/broken")
+        (row,) = await lab.sees(len, "invocations", "list", "--status", "backing-off")
+        assert (row["id"], "no luck" in row["last_failure"]) == (one, True)
+        assert (await lab.runs("services", "status")).lines[1][:2] == ["Greeter", "broken"]
+        assert one in (await lab.runs("invocations", "journal", one)).out
+        (resumed,) = await lab.json("invocations", "resume", "Greeter/broken")
+        assert (resumed["id"], resumed["outcome"]) == (one, "done")
+        shown = await lab.runs("invocations", "kill", "Greeter", "--dry-run")
+        assert (shown.code, one in shown.out) == (0, True)
+        assert (await lab.json("invocations", "describe", one))["status"] != "completed"
+
+    play(scenario)
+
+
 def test_state_is_shown_patched_and_cleared():
     async def scenario(lab: Lab) -> None:
         assert await lab.call("Counter/k/add", 4) == 4

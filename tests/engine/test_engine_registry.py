@@ -7,7 +7,8 @@ import pytest
 from scripted_host import COUNTER, GREETER, MANIFEST, SIGNUP, handler, manifest, service
 from virtual_time import VirtualClock
 
-from perdure.core.model.deployments import Defaults, RegistrationError
+from perdure.core.model.deployments import Defaults
+from perdure.core.model.manifest_checks import RegistrationError
 from perdure.core.model.retries import RetryPolicy
 from perdure.engine.ports import StorageError
 from perdure.engine.registry import RegistryKeeper

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from perdure.core.model.deployments import Defaults, RegistrationError
+from perdure.core.model.deployments import Defaults
+from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.clock import SystemClock
 from perdure.engine.registrar import (
     Amendment,

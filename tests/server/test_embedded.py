@@ -12,7 +12,7 @@ import pytest
 from open_servers import DEADLINE_S, play
 
 import perdure
-from perdure.core.model.deployments import RegistrationError
+from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.ports import StorageError
 from perdure.server.doors import DoorError
 from perdure.server.settings import SettingsError

@@ -11,7 +11,7 @@ import pytest
 from open_servers import DEADLINE_S, play
 
 import perdure
-from perdure.core.model.deployments import RegistrationError
+from perdure.core.model.manifest_checks import RegistrationError
 from perdure.server.doors import bind
 from perdure.server.runtime import Failure, open_runtime
 from perdure.server.settings import Settings

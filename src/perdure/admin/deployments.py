@@ -20,8 +20,8 @@ from perdure.admin.documents import (
 from perdure.admin.errors import AdminError, bad_field, bad_parameter, bad_value, missing
 from perdure.admin.responses import json_response
 from perdure.admin.secrets import restore
-from perdure.core.model.deployments import RegistrationError
 from perdure.core.model.lambda_arns import ArnError, check_role_arn, parse_lambda_arn
+from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.registrar import Amendment, DiscoveryError, Order, Outcome, Registrar
 from perdure.protocol.ids import DeploymentId, IdentifierError, parse_deployment_id
 

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loading import load_application, make_ready
 from perdure.cli.loops import STUCK_S, Watchdog, run, stop_signal
-from perdure.core.model.deployments import HandlerSchema, RegistrationError, Registry
+from perdure.core.model.deployments import HandlerSchema, Registry
+from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
 from perdure.server.doors import DoorError, bind

@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from perdure.core.model.deployments import Deployment, RegistrationError, Registry
+from perdure.core.model.deployments import Deployment, Registry
+from perdure.core.model.manifest_checks import RegistrationError
 from perdure.core.model.revisions import (
     Facts,
     added,

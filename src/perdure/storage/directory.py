@@ -169,8 +169,8 @@ def _check_format(path: Path) -> None:
         document = msgspec.json.decode(file.read_bytes(), type=FormatDocument)
     except msgspec.MsgspecError as error:
         raise UnknownFormatError(
-            f"[RT0009] {file} is damaged ({error}): check the disk, then restore the data directory from a "
-            "backup, or name another with --data-dir"
+            f"[RT0009] {file} is damaged ({error}): check the disk, then restore the data "
+            "directory from a backup, or name another with --data-dir"
         ) from error
     if document.format != FORMAT:
         step = "upgrade" if document.format > FORMAT else "downgrade"

@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from perdure.core.model.deployments import (
-    DAY_MS,
-    Defaults,
-    RegistrationError,
-    build_registry,
-    handler_kind,
-    with_deployment,
-)
+from perdure.core.model.deployments import DAY_MS, Defaults, build_registry, with_deployment
 from perdure.core.model.invocations import Retention
+from perdure.core.model.manifest_checks import RegistrationError, handler_kind
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.core.model.targets import HandlerKind
 from perdure.protocol.ids import DeploymentId

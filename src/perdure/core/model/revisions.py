@@ -12,13 +12,12 @@ from msgspec.structs import replace
 
 from perdure.core.model.deployments import (
     Deployment,
-    RegistrationError,
     Registry,
     build_registry,
-    check_manifest,
     check_types,
     next_revisions,
 )
+from perdure.core.model.manifest_checks import RegistrationError, check_manifest
 from perdure.core.model.overrides import Overrides
 from perdure.protocol.ids import DeploymentId
 from perdure.protocol.manifest import Manifest
