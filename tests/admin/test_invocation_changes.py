@@ -5,7 +5,7 @@ from admin_support import INVOCATION, NEW_INVOCATION, OLDER, ScriptedEngine, ask
 
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.errors import UnavailableError
-from perdure.engine.requests import UnknownDeploymentError
+from perdure.engine.pinning import UnknownDeploymentError
 from perdure.protocol.ids import invocation_text
 
 TEXT = invocation_text(INVOCATION)

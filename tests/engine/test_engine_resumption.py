@@ -17,7 +17,7 @@ from scripted_host import (
 
 from perdure.core.model.invocations import Pin
 from perdure.core.model.verdicts import Verdict
-from perdure.engine.requests import UnknownDeploymentError
+from perdure.engine.pinning import UnknownDeploymentError
 from perdure.protocol.ids import deployment_text
 from perdure.protocol.messages import Error, ErrorBehavior, Run, Value
 

@@ -23,7 +23,8 @@ from perdure.admin.responses import json_response
 from perdure.core.model.invocations import Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.verdicts import Verdict
-from perdure.engine.requests import Requests, UnknownDeploymentError
+from perdure.engine.pinning import UnknownDeploymentError
+from perdure.engine.requests import Requests
 from perdure.protocol.ids import (
     IdentifierError,
     InvocationId,

@@ -92,7 +92,7 @@ class Store(Protocol):
         """Give keys and values from ``start`` on, up to but excluding ``end``, in order."""
 
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
-        """Put (or, with None, delete) keys in one atomic step that reaches ``lsn``."""
+        """Put (or, with None, delete) keys, each at most once, in one step that reaches ``lsn``."""
 
     def checkpoint(self) -> None:
         """Make all writes so far durable; may take long and is called off the event loop."""

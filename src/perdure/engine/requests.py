@@ -18,7 +18,7 @@ from perdure.core.machine.endings import expires_at
 from perdure.core.machine.notifications import can_be_told
 from perdure.core.model.deployments import HandlerSchema, Registry
 from perdure.core.model.identities import CHANCE_BYTES, mutation_id, request_id, sibling_id
-from perdure.core.model.invocations import Completed, Invocation, Pin
+from perdure.core.model.invocations import Completed, Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.records import (
     Cancel,
@@ -38,10 +38,10 @@ from perdure.core.model.verdicts import Admission, Reply, Verdict
 from perdure.core.tables.keys import index_key
 from perdure.engine.errors import OverloadedError, RefusalError, UnavailableError
 from perdure.engine.partition import Partition
+from perdure.engine.pinning import other_pin
 from perdure.engine.ports import Clock
-from perdure.protocol.ids import DeploymentId, InvocationId
+from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Failure, Outcome, Value, Void
-from perdure.protocol.versions import negotiate
 
 #: Whoever would ask again without an idempotency key would run the handler twice.
 _GOES_ON: Final = (
@@ -74,10 +74,6 @@ class NotReady(Enum):
 
 
 NOT_READY: Final = NotReady.NOT_READY
-
-
-class UnknownDeploymentError(Exception):
-    """There is no such deployment, or it does not serve the invocation's handler."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -248,7 +244,7 @@ class Requests:
             UnknownDeploymentError: no such deployment serves the handler.
         """
         row = self.lookup(invocation_id)
-        pin = None if row is None else self._other_pin(row, deployment)
+        pin = None if row is None else other_pin(self.registry, row, deployment)
         if row is not None and pin == row.pin:
             pin = None  # nothing changes
         return await self._verdict(Resume(invocation_id, pin))
@@ -262,7 +258,7 @@ class Requests:
             UnknownDeploymentError: no such deployment serves the handler.
         """
         row = self.lookup(invocation_id)
-        pin = None if row is None else self._other_pin(row, deployment or "latest")
+        pin = None if row is None else other_pin(self.registry, row, deployment or "latest")
         chance = self._clock.random_bytes(CHANCE_BYTES)
         new_id = sibling_id(invocation_id, self._clock.now_ms(), chance)
         verdict = await self._verdict(
@@ -360,36 +356,6 @@ class Requests:
 
         self._partition.propose(body, on_reply)
         return await future
-
-    def _other_pin(self, row: Invocation, deployment: str | None) -> Pin | None:
-        """Find the pin to change to; None to keep the one there is."""
-        if deployment is None or deployment == "keep":
-            return None
-        if row.pin is None and deployment == "latest":
-            return None  # that is where its next attempt goes anyway
-        service = row.target.service
-        if deployment == "latest":
-            newest = self.registry.services.get(service)
-            wanted = None if newest is None else newest.deployment_id
-        else:
-            wanted = DeploymentId(deployment)
-        schema = None if wanted is None else self.registry.pinned.get((wanted, service))
-        if wanted is None or schema is None or row.target.handler not in schema.handlers:
-            raise UnknownDeploymentError(
-                f"deployment {deployment!r} does not serve {service}/{row.target.handler}"
-            )
-        manifest = self.registry.deployments[wanted].manifest
-        if row.pin is None:
-            version = negotiate(manifest.min_protocol_version, manifest.max_protocol_version)
-            assert version is not None, "such a deployment is not registered"
-            return Pin(wanted, version)
-        version = row.pin.protocol_version
-        if not manifest.min_protocol_version <= version <= manifest.max_protocol_version:
-            raise UnknownDeploymentError(
-                f"deployment {deployment!r} does not speak protocol version {version}, with which "
-                "the invocation began"
-            )
-        return Pin(wanted, version)
 
 
 def _known_answer(existing: Invocation) -> Answer | None:

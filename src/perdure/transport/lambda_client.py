@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -85,14 +86,8 @@ class LambdaClient:
         signed, payload = await prepared
         if self._http is None:
             ca_file = await loop.run_in_executor(self._threads, self._aws.ca_file)
-            self._http = HttpClient(
-                NetworkOptions(
-                    connect_timeout_s=self._options.connect_timeout_s,
-                    # Where AWS is, only whoever runs this server can say.
-                    allow_link_local=True,
-                    ca_file=ca_file,
-                )
-            )
+            # Another first invocation may have come as far meanwhile: there is one client for all.
+            self._http = self._http or self._client(ca_file)
         answer = await _send(self._http, signed, payload)
         if len(answer.body) <= _SHORT_BYTES:
             return read_reply(answer)
@@ -107,6 +102,16 @@ class LambdaClient:
         if self._http is not None:
             await self._http.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _client(self, ca_file: Path | None) -> HttpClient:
+        return HttpClient(
+            NetworkOptions(
+                connect_timeout_s=self._options.connect_timeout_s,
+                # Where AWS is, only whoever runs this server can say.
+                allow_link_local=True,
+                ca_file=ca_file,
+            )
+        )
 
     def _prepare(
         self, function: Function, request: Request, body: bytes

@@ -7,6 +7,17 @@ from typing import Final
 from perdure.protocol.ids import invocation_text
 from perdure.query.columns import Column, Kind, Table, always_null
 from perdure.query.tables import invocation_facts as facts
+from perdure.query.tables.attempt_columns import (
+    ERROR_CODE,
+    LAST_AWAITED,
+    LAST_DEPLOYMENT,
+    LAST_FAILURE,
+    LAST_SERVER,
+    LAST_START,
+    NEXT_RETRY,
+    RETRY_COUNT,
+    related,
+)
 from perdure.query.tables.invocation_rows import (
     ID,
     STATUS_NAME,
@@ -227,75 +238,6 @@ _PROGRESS: Final = (
     ),
 )
 
-_RETRY_COUNT: Final = Column(
-    "retry_count",
-    Kind.UINT64,
-    "Attempts since it last started, was resumed or woken; null while the invoker does not hold it",
-    facts.retry_count,
-    (ID, "status"),
-)
-_LAST_START: Final = Column(
-    "last_start_at", Kind.INSTANT, "When the open attempt began", facts.last_start_at, (ID,)
-)
-_NEXT_RETRY: Final = Column(
-    "next_retry_at", Kind.INSTANT, "When the next attempt begins", facts.next_retry_at, ("status",)
-)
-_LAST_DEPLOYMENT: Final = Column(
-    "last_attempt_deployment_id",
-    Kind.TEXT,
-    "Deployment of the last attempt",
-    facts.last_deployment,
-    (ID, "pin", "status"),
-)
-_LAST_SERVER: Final = Column(
-    "last_attempt_server", Kind.TEXT, "What the open attempt's SDK calls itself", facts.sdk, (ID,)
-)
-_LAST_FAILURE: Final = Column(
-    "last_failure",
-    Kind.TEXT,
-    "Why the last attempt failed: `[code] message`",
-    facts.last_failure,
-    (ID, "status"),
-)
-_ERROR_CODE: Final = Column(
-    "last_failure_error_code",
-    Kind.TEXT,
-    "Documented code of that failure",
-    facts.error_code,
-    (ID, "status"),
-)
-
-
-def _related(what: str) -> tuple[Column, ...]:
-    """Declare the three columns that blame a command, under one of their two names."""
-    prefix = f"last_failure_related_{what}"
-    return (
-        Column(
-            f"{prefix}_index",
-            Kind.UINT64,
-            "Index of the command it blames",
-            facts.related_index,
-            (ID, "status"),
-        ),
-        Column(
-            f"{prefix}_name", Kind.TEXT, "Name of that command", facts.related_name, (ID, "status")
-        ),
-        Column(
-            f"{prefix}_type",
-            Kind.TEXT,
-            "Type of that command, such as `Run`",
-            facts.related_type,
-            (ID, "status"),
-        ),
-    )
-
-
-_LAST_AWAITED: Final = Column(
-    "last_awaiting_on_future_json",
-    Kind.TEXT,
-    "What an open attempt waits for; not kept here",
-    always_null,
-)
 _RESULT: Final = (
     Column(
         "completion_result",
@@ -324,16 +266,16 @@ INVOCATION: Final = Table(
         _BY_ID,
         _BY_SUBSCRIPTION,
         *_PROGRESS,
-        _RETRY_COUNT,
-        _LAST_START,
-        _NEXT_RETRY,
-        _LAST_DEPLOYMENT,
-        _LAST_SERVER,
-        _LAST_FAILURE,
-        _ERROR_CODE,
-        *_related("entry"),
-        *_related("command"),
-        _LAST_AWAITED,
+        RETRY_COUNT,
+        LAST_START,
+        NEXT_RETRY,
+        LAST_DEPLOYMENT,
+        LAST_SERVER,
+        LAST_FAILURE,
+        ERROR_CODE,
+        *related("entry"),
+        *related("command"),
+        LAST_AWAITED,
         Column(
             "status",
             Kind.TEXT,
@@ -389,16 +331,16 @@ INVOCATION_STATE: Final = Table(
             lambda one: bool(one.live),
             (ID,),
         ),
-        _RETRY_COUNT,
-        _LAST_START,
-        _LAST_DEPLOYMENT,
-        _LAST_SERVER,
-        _NEXT_RETRY,
-        _LAST_FAILURE,
-        _ERROR_CODE,
-        *_related("command"),
-        *_related("entry"),
-        _LAST_AWAITED,
+        RETRY_COUNT,
+        LAST_START,
+        LAST_DEPLOYMENT,
+        LAST_SERVER,
+        NEXT_RETRY,
+        LAST_FAILURE,
+        ERROR_CODE,
+        *related("command"),
+        *related("entry"),
+        LAST_AWAITED,
     ),
     find_held,
 )
