@@ -51,6 +51,8 @@ class FakeAws:
         self.invocations: list[tuple[str, str, str]] = []
         self.events: list[dict] = []
         self.roles: list[dict[str, str]] = []
+        #: How many connections there were.
+        self.connections = 0
         self._turn = threading.Lock()
 
     def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict, bytes]:
@@ -117,6 +119,10 @@ def fake_aws() -> Iterator[FakeAws]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            aws.connections += 1
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

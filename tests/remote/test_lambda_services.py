@@ -16,6 +16,9 @@ from remote_world import eventually, play, serving
 
 import perdure
 from perdure.aws_lambda import wrap_asgi_as_lambda_handler
+from perdure.core.model.lambda_arns import parse_lambda_arn
+from perdure.transport.exchanges import Request
+from perdure.transport.lambda_client import Function, LambdaClient, LambdaOptions
 
 MANIFEST = {
     "protocolMode": "REQUEST_RESPONSE",
@@ -330,5 +333,21 @@ def test_an_attempt_that_fails_is_tried_again(aws: FakeAws, ours, answer, doc_co
             assert shown["last_failure_error_code"] == doc_code
             failures.clear()
             assert (await world.result(invocation)).json() == "Hello Ada"
+
+    play(scenario())
+
+
+def test_first_invocations_that_come_together_share_their_connections_with_later_ones(aws):
+    aws.functions["shop"] = scripted()
+    function = Function(parse_lambda_arn(arn("shop")), None, compresses=False)
+    request = Request("GET", "/discover", (("accept", V4),))
+
+    async def scenario():
+        client = LambdaClient(LambdaOptions())
+        for _ in range(3):
+            together = (client.invoke(function, request, b"") for _ in range(4))
+            assert [answer.status for answer in await asyncio.gather(*together)] == [200] * 4
+        assert aws.connections <= 4
+        await client.close()
 
     play(scenario())
