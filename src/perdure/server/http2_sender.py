@@ -1,8 +1,4 @@
-"""What goes out on one HTTP/2 connection: frames as they are, and bodies as far as windows go.
-
-Bodies are framed when the connection is ready to send (:meth:`Sender.output`), a piece of each
-stream's in turn.
-"""
+"""What goes out to a client over HTTP/2: heads of responses, and their bodies by turns."""
 
 from __future__ import annotations
 
@@ -10,34 +6,30 @@ from collections import deque
 from typing import Final, Protocol
 
 from jh2._hazmat import Encoder
+from typing_extensions import override
 
 from perdure.server.exchanges import Header
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.transport.http2_frames import (
-    CONTINUATION,
     DATA,
-    END_HEADERS,
     END_STREAM,
     FRAME_BYTES_DEFAULT,
-    HEADERS,
     WINDOW_DEFAULT,
     WINDOW_MAX,
-    ErrorCode,
     FrameType,
-    PeerError,
     Setting,
     frame,
+    header_frames,
     number_frame,
     settings_frame,
 )
+from perdure.transport.http2_output import Output
 
 #: Requests at the same time on one connection.
 STREAMS_MAX: Final = 256
 #: What a client may send of one body, and of all together, before an application has read it.
 STREAM_WINDOW: Final = 256 * 1024
 CONNECTION_WINDOW: Final = 1024 * 1024
-#: Bytes framed in one go.
-OUTPUT_BYTES: Final = 256 * 1024
 #: Size of the compression table at the most, whatever the client allows.
 _TABLE_BYTES_MAX: Final = 4096
 #: Headers that differ from one response to the next, and would push out of the table what does not.
@@ -94,7 +86,7 @@ class Feeder(Protocol):
         """So many bytes of a stream's body were framed; after the last ones it has ended."""
 
 
-class Sender:
+class Sender(Output[Outgoing]):
     """The sending half of one connection.
 
     Args:
@@ -102,20 +94,9 @@ class Sender:
     """
 
     def __init__(self, feeder: Feeder) -> None:
+        super().__init__(GREETING, feeder.wanted)
         self._feeder = feeder
         self._encoder = Encoder()
-        self._output: list[bytes] = [GREETING]
-        #: Streams that have something to send and are not held up by their own window.
-        self._ready: dict[int, Outgoing] = {}
-        self._window = WINDOW_DEFAULT
-        #: Bytes of frames, other than bodies, that wait to be sent.
-        self.backlog = len(GREETING)
-
-    def say(self, data: bytes) -> None:
-        """Send a frame as it is."""
-        self._output.append(data)
-        self.backlog += len(data)
-        self._feeder.wanted()
 
     def limit_table(self, size: int) -> None:
         """Respect the size of the compression table that the client allows."""
@@ -126,18 +107,13 @@ class Sender:
         block = bytes(
             self._encoder.encode([(name, value, name in _UNINDEXED) for name, value in fields])
         )
-        type_, flags = HEADERS, END_STREAM if ended else 0
-        while len(block) > FRAME_BYTES_DEFAULT:
-            self.say(frame(type_, flags, stream_id, block[:FRAME_BYTES_DEFAULT]))
-            block = block[FRAME_BYTES_DEFAULT:]
-            type_, flags = CONTINUATION, 0
-        self.say(frame(type_, flags | END_HEADERS, stream_id, block))
+        self.say(header_frames(stream_id, block, ended=ended))
 
     def want(self, outgoing: Outgoing) -> None:
         """Send a body, or what there is of it, when the connection is ready to."""
         if (outgoing.unsent and outgoing.window > 0) or (outgoing.ended and not outgoing.unsent):
             self._ready[outgoing.id] = outgoing
-            self._feeder.wanted()
+            self._wanted()
 
     def forget(self, outgoing: Outgoing) -> None:
         """Send no more of a body."""
@@ -152,49 +128,22 @@ class Sender:
             self.want(outgoing)
         return True
 
-    def widen_all(self, difference: int) -> None:
-        """Let all streams together send more.
-
-        Raises:
-            PeerError: that is more than there can be.
-        """
-        self._window += difference
-        if self._window > WINDOW_MAX:
-            raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "a window of more than 2^31-1 bytes")
-        if self._ready:
-            self._feeder.wanted()
-
-    def output(self) -> bytes:
-        """Give the next bytes to send; more may follow unless there are none."""
-        size = 0
-        progress = True
-        while self._ready and progress and size < OUTPUT_BYTES:
-            progress = False
-            for outgoing in list(self._ready.values()):
-                framed = self._frame_piece(outgoing)
-                if framed is not None:
-                    size += framed
-                    progress = True
-        output, self._output = b"".join(self._output), []
-        self.backlog = 0
-        return output
-
-    def _frame_piece(self, outgoing: Outgoing) -> int | None:
-        """Frame the next piece of a body; None if it has to wait."""
+    @override
+    def _frame_piece(self, stream: Outgoing) -> int | None:
         piece: bytes | memoryview = b""
-        if outgoing.unsent:
-            limit = min(self._window, outgoing.window, FRAME_BYTES_DEFAULT)
+        if stream.unsent:
+            limit = min(self._window, stream.window, FRAME_BYTES_DEFAULT)
             if limit <= 0:
-                if outgoing.window <= 0:
-                    del self._ready[outgoing.id]
+                if stream.window <= 0:
+                    del self._ready[stream.id]
                 return None
-            piece = outgoing.take(limit)
+            piece = stream.take(limit)
         size = len(piece)
         self._window -= size
-        outgoing.window -= size
-        ended = outgoing.ended and not outgoing.unsent
-        self._output.append(frame(DATA, END_STREAM if ended else 0, outgoing.id, bytes(piece)))
-        if not outgoing.unsent:
-            del self._ready[outgoing.id]
-        self._feeder.framed(outgoing.id, size)
+        stream.window -= size
+        ended = stream.ended and not stream.unsent
+        self._output.append(frame(DATA, END_STREAM if ended else 0, stream.id, bytes(piece)))
+        if not stream.unsent:
+            del self._ready[stream.id]
+        self._feeder.framed(stream.id, size)
         return size

@@ -96,6 +96,18 @@ def frame(type_: FrameType, flags: int, stream_id: int, payload: bytes | memoryv
     return _HEAD.pack(length >> 16, length & 0xFFFF, type_, flags, stream_id) + payload
 
 
+def header_frames(stream_id: int, block: bytes, *, ended: bool) -> bytes:
+    """Write a block of headers; if nothing follows it, the stream has ended with it."""
+    type_, flags = HEADERS, END_STREAM if ended else 0
+    frames = []
+    while len(block) > FRAME_BYTES_DEFAULT:
+        frames.append(frame(type_, flags, stream_id, block[:FRAME_BYTES_DEFAULT]))
+        block = block[FRAME_BYTES_DEFAULT:]
+        type_, flags = CONTINUATION, 0
+    frames.append(frame(type_, flags | END_HEADERS, stream_id, block))
+    return b"".join(frames)
+
+
 def read_head(data: bytes | bytearray, offset: int) -> tuple[int, int, int, int]:
     """Read the head of a frame: length, type, flags and stream."""
     high, low, type_, flags, stream_id = _HEAD.unpack_from(data, offset)

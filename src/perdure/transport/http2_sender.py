@@ -1,21 +1,15 @@
-"""The sending half of one HTTP/2 connection: streams, and what is framed for which of them when.
-
-What exchanges say is framed when the connection is ready to send (:meth:`Sender.output`), a piece
-each in turn, as far as the windows of stream and connection go.
-"""
+"""What goes out to a service over HTTP/2: streams, and what exchanges say on them by turns."""
 
 from __future__ import annotations
 
 from typing import Final, Protocol
 
+from typing_extensions import override
+
 from perdure.transport.exchanges import PIECE_BYTES, Buffer, Exchange, LostError
 from perdure.transport.http2_frames import (
-    CONTINUATION,
     DATA,
-    END_HEADERS,
     END_STREAM,
-    FRAME_BYTES_DEFAULT,
-    HEADERS,
     PREFACE,
     STREAM_ID_MAX,
     WINDOW_DEFAULT,
@@ -26,18 +20,18 @@ from perdure.transport.http2_frames import (
     Setting,
     frame,
     goaway_frame,
+    header_frames,
     number_frame,
     settings_frame,
 )
 from perdure.transport.http2_headers import HEADER_LIST_BYTES_MAX, HeaderCodec
+from perdure.transport.http2_output import Output
 
 #: What a peer may send on one stream, and on all together, before we take note.
 STREAM_WINDOW: Final = 2 * 1024 * 1024
 CONNECTION_WINDOW: Final = 5 * 1024 * 1024
 #: Streams at the same time, if the peer allows as many.
 STREAMS_MAX: Final = 128
-#: Bytes framed in one go.
-OUTPUT_BYTES: Final = 256 * 1024
 
 _GREETING: Final = (
     PREFACE
@@ -92,7 +86,7 @@ class Stream:
         self._sender.reset(self, ErrorCode.CANCEL)
 
 
-class Sender:
+class Sender(Output[Stream]):
     """Everything that goes out on one connection.
 
     Args:
@@ -101,14 +95,11 @@ class Sender:
     """
 
     def __init__(self, codec: HeaderCodec, owner: Owner) -> None:
+        super().__init__(_GREETING, owner.wanted)
         self._codec = codec
         self._owner = owner
         self._streams: dict[int, Stream] = {}
-        #: Streams that have something to send and are not held up by their own window.
-        self._ready: dict[int, Stream] = {}
         self._next_id = 1
-        self._output: list[bytes] = [_GREETING]
-        self._window = WINDOW_DEFAULT
         self._initial_window = WINDOW_DEFAULT
         #: Streams that the peer takes at the same time.
         self.streams_max = STREAMS_MAX
@@ -154,15 +145,8 @@ class Sender:
         exchange = stream.exchange
         # Some servers stumble over the end of a request that they have answered already.
         stream.ended = exchange.ended and exchange.drained
-        flags = END_STREAM if stream.ended else 0
         block = self._codec.encode(exchange.request)
-        first, rest = block[:FRAME_BYTES_DEFAULT], block[FRAME_BYTES_DEFAULT:]
-        type_ = HEADERS
-        while rest:
-            self.say(frame(type_, flags, stream.id, first))
-            type_, flags = CONTINUATION, 0
-            first, rest = rest[:FRAME_BYTES_DEFAULT], rest[FRAME_BYTES_DEFAULT:]
-        self.say(frame(type_, flags | END_HEADERS, stream.id, first))
+        self.say(header_frames(stream.id, block, ended=stream.ended))
 
     def want(self, stream: Stream) -> None:
         """Note that a stream has something to send."""
@@ -170,7 +154,7 @@ class Sender:
             return
         if stream.window > 0 or stream.exchange.drained:
             self._ready[stream.id] = stream
-            self._owner.wanted()
+            self._wanted()
 
     def reset(self, stream: Stream, code: ErrorCode) -> None:
         """End a stream at once."""
@@ -210,11 +194,6 @@ class Sender:
         self.leaving = True
         self.say(goaway_frame(code))
 
-    def say(self, data: bytes) -> None:
-        """Send a frame as it is."""
-        self._output.append(data)
-        self._owner.wanted()
-
     def resize_windows(self, size: int) -> None:
         """Respect the window that the peer gives every stream from its beginning."""
         if size > WINDOW_MAX:
@@ -233,30 +212,8 @@ class Sender:
         elif not stream.exchange.drained:
             self.want(stream)
 
-    def widen_all(self, difference: int) -> None:
-        """Let all streams together send more."""
-        self._window += difference
-        if self._window > WINDOW_MAX:
-            raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "a window of more than 2^31-1 bytes")
-        if self._ready:
-            self._owner.wanted()
-
-    def output(self) -> bytes:
-        """Give the next bytes to send; more may follow unless there are none."""
-        size = 0
-        progress = True
-        while self._ready and progress and size < OUTPUT_BYTES:
-            progress = False
-            for stream in list(self._ready.values()):
-                sent = self._send_piece(stream)
-                if sent is not None:
-                    size += sent
-                    progress = True
-        output, self._output = b"".join(self._output), []
-        return output
-
-    def _send_piece(self, stream: Stream) -> int | None:
-        """Frame the next piece of what a stream has to say; None if it has to wait."""
+    @override
+    def _frame_piece(self, stream: Stream) -> int | None:
         exchange = stream.exchange
         data: Buffer = b""
         if not exchange.drained:
