@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         WorkflowSharedContext,
     )
     from perdure.endpoint import App, app
+    from perdure.entry_codec import JournalValueCodec, JournalValueCodecProvider
     from perdure.exceptions import (
         ConnectError,
         ContextMisuseError,
@@ -66,6 +67,8 @@ __all__ = [
     "HttpError",
     "InvocationOutput",
     "InvocationRetryPolicy",
+    "JournalValueCodec",
+    "JournalValueCodecProvider",
     "JsonSerde",
     "ObjectContext",
     "ObjectSharedContext",
@@ -128,6 +131,8 @@ _HOMES: Final = {
     "WorkflowSharedContext": "perdure.context",
     "App": "perdure.endpoint",
     "app": "perdure.endpoint",
+    "JournalValueCodec": "perdure.entry_codec",
+    "JournalValueCodecProvider": "perdure.entry_codec",
     "ConnectError": "perdure.exceptions",
     "ContextMisuseError": "perdure.exceptions",
     "DefinitionError": "perdure.exceptions",
@@ -160,8 +165,6 @@ _IN_THE_SERVER: Final = {"embedded": "perdure.server.embedded"}
 _ELSEWHERE: Final = {
     "connect": "it is for Restate Cloud alone; serve the application instead",
     "with_connection": "it is for Restate Cloud alone; serve the application instead",
-    "JournalValueCodec": "give a Serde of your own that encrypts or compresses",
-    "JournalValueCodecProvider": "give a Serde of your own that encrypts or compresses",
 }
 
 

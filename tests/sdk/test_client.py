@@ -117,7 +117,9 @@ def ask(answer: Response, use: Callable[[RestateClient], Awaitable[Any]]) -> tup
 def test_calls(use: Any, answer: bytes, given: Any, path: str, body: bytes):
     result, request = ask(ok(answer), use)
     assert result == given
-    assert request == Request(path=path, headers=JSON, body=body)
+    assert request == Request(
+        path=path, headers=JSON, body=body, holds_value=True, wants_value=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,8 @@ def test_a_failure_is_raised():
 def test_attaching():
     given, request = ask(ok(b"3"), lambda c: c.attach_invocation("inv_1", type_hint=int))
     assert given == 3
-    assert request == Request(path="/restate/invocation/inv_1/attach", method="GET", headers={})
+    path = "/restate/invocation/inv_1/attach"
+    assert request == Request(path=path, method="GET", headers={}, wants_value=True)
     given, request = ask(ok(b"true"), lambda c: c.workflow_attach(run, "a/b"))
     assert given is True
     assert request.path == "/restate/workflow/Signup/a%2Fb/attach"
@@ -232,7 +235,10 @@ def test_outputs():
 def test_awakeables():
     _, request = ask(ok(status=202), lambda c: c.resolve_awakeable("sign_1", {"a": 1}))
     assert request == Request(
-        path="/restate/awakeables/sign_1/resolve", headers=JSON, body=b'{"a":1}'
+        path="/restate/awakeables/sign_1/resolve",
+        headers=JSON,
+        body=b'{"a":1}',
+        holds_value=True,
     )
     _, request = ask(ok(status=202), lambda c: c.reject_awakeable("sign_1", "bad luck"))
     assert request.path == "/restate/awakeables/sign_1/reject"

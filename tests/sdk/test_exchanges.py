@@ -63,6 +63,8 @@ def test_a_request_has_its_headers():
         path="/Greeter/greet",
         headers={"x-mine": "1", "idempotency-key": "key", "content-type": "application/json"},
         body=b"1",
+        holds_value=True,
+        wants_value=True,
     )
 
 

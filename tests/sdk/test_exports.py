@@ -49,11 +49,9 @@ OFFICIAL = {
     "with_connection",
 }
 
-#: What there is not: a service of its vendor's, a preview, and the harness.
+#: What there is not: a service of its vendor's, and the harness.
 ABSENT = {
     "HarnessEnvironment",
-    "JournalValueCodec",
-    "JournalValueCodecProvider",
     "connect",
     "create_test_harness",
     "test_harness",
@@ -101,6 +99,7 @@ PATHS = {
     },
     "context_managers": {"contextvar"},
     "endpoint": {"app"},
+    "entry_codec": {"JournalValueCodec", "JournalValueCodecProvider"},
     "exceptions": {
         "RetryableError",
         "SdkInternalBaseException",

@@ -13,6 +13,7 @@ from perdure.sdk.definitions import HandlerKind, ServiceDefinition
 from perdure.sdk.discovery import manifest_of
 from perdure.sdk.errors import DefinitionError
 from perdure.sdk.host import Host, Lifespan
+from perdure.sdk.journal_codec import CodecSource, JournalValueCodec, JournalValueCodecProvider
 
 if TYPE_CHECKING:
     from perdure.sdk.asgi import Asgi, Receive, Scope, Send
@@ -39,6 +40,8 @@ class App:
     identity_keys: tuple[str, ...] = ()
     """Public keys of the servers whose requests are answered; all are, if there are none."""
     lifespan: Lifespan | None = None
+    codec: CodecSource | None = None
+    """What transforms values on their way to journals."""
 
     def manifest(self) -> Manifest:
         """Say what is served: every handler that is declared by now.
@@ -59,7 +62,7 @@ class App:
         Raises:
             DefinitionError: a workflow has no main handler.
         """
-        return Host(self.services, self.manifest(), self.lifespan)
+        return Host(self.services, self.manifest(), self.lifespan, codec=self.codec)
 
     def endpoint(self) -> Endpoint:
         """Give the services ready to answer servers that call over a network.
@@ -89,6 +92,7 @@ def app(
     protocol: Literal["bidi", "request_response"] | None = None,
     identity_keys: Iterable[str] | None = None,
     lifespan: Lifespan | None = None,
+    journal_value_codec: JournalValueCodec | JournalValueCodecProvider | None = None,
 ) -> App:
     """Put services together as an application.
 
@@ -99,6 +103,8 @@ def app(
         identity_keys: Public keys of the servers whose requests are answered.
         lifespan: Makes a context manager that is entered before the first attempt and left after
             the last one: for what all handlers share, such as connections.
+        journal_value_codec: Transforms values on their way to journals, such as by encryption; or
+            an async function that makes what does, called once, before the first attempt.
 
     Raises:
         DefinitionError: two services have one name, or an argument is wrong.
@@ -114,6 +120,7 @@ def app(
         protocol_mode=_MODES[protocol],
         identity_keys=tuple(identity_keys or ()),
         lifespan=lifespan,
+        codec=None if journal_value_codec is None else CodecSource(journal_value_codec),
     )
 
 

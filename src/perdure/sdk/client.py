@@ -25,9 +25,11 @@ from perdure.sdk.exchanges import (
     Postage,
     Request,
     Target,
+    coded,
     read_answer,
     segment,
 )
+from perdure.sdk.journal_codec import JournalValueCodec
 from perdure.sdk.serde import Serde, serde_for
 
 I = TypeVar("I")  # noqa: E741 - input, as the official SDK calls it
@@ -236,7 +238,8 @@ class RestateClient:
         """
         body = _serde(serde, None).serialize(value)
         path = f"/restate/awakeables/{segment(name)}/resolve"
-        read_answer(await self._exchange(Request(path=path, headers=_JSON, body=body)))
+        request = Request(path=path, headers=_JSON, body=body, holds_value=True)
+        read_answer(await self._exchange(request))
 
     async def reject_awakeable(self, name: str, failure_message: str) -> None:
         """Complete an awakeable with a failure: a terminal error to whoever waits for it.
@@ -250,10 +253,10 @@ class RestateClient:
         read_answer(await self._exchange(request))
 
     async def _get(self, path: str) -> bytes:
-        return read_answer(await self._exchange(Request(path=path, method="GET", headers={})))
+        return read_answer(await self._exchange(_value_at(path)))
 
     async def _output(self, path: str, serde: Serde[T]) -> InvocationOutput[T]:
-        response = await self._exchange(Request(path=path, method="GET", headers={}))
+        response = await self._exchange(_value_at(path))
         if response.status == STATUS_NOT_READY:
             return InvocationOutput(ready=False)
         return InvocationOutput(ready=True, value=serde.deserialize(read_answer(response)))
@@ -261,13 +264,16 @@ class RestateClient:
 
 @asynccontextmanager
 async def create_client(
-    ingress: str = "http://localhost:8080", headers: Mapping[str, str] | None = None
+    ingress: str = "http://localhost:8080",
+    headers: Mapping[str, str] | None = None,
+    journal_value_codec: JournalValueCodec | None = None,
 ) -> AsyncIterator[RestateClient]:
     """Give a client that speaks HTTP, until the block is left.
 
     Args:
         ingress: Address of the ingress, with its scheme.
         headers: What each request carries, such as an authorization.
+        journal_value_codec: The codec of the application that is called, if it has one.
 
     Raises:
         ImportError: httpx is not installed.
@@ -281,7 +287,13 @@ async def create_client(
     except ModuleNotFoundError as error:
         raise ImportError('the client needs httpx: pip install "perdure[client]"') from error
     async with http.http_exchange(ingress, headers) as exchange:
-        yield RestateClient(exchange)
+        codec = journal_value_codec
+        yield RestateClient(exchange if codec is None else coded(exchange, codec))
+
+
+def _value_at(path: str) -> Request:
+    """Give the request for a value of the application."""
+    return Request(path=path, method="GET", headers={}, wants_value=True)
 
 
 def _serde(serde: Serde[Any] | None, type_hint: Any) -> Serde[Any]:

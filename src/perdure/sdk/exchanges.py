@@ -7,7 +7,7 @@ application that embeds the server, or a test, brings its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from perdure.sdk.errors import HttpError
+from perdure.sdk.journal_codec import JournalValueCodec
 
 #: Says that a result is not there yet.
 STATUS_NOT_READY: Final = 470
@@ -30,6 +31,10 @@ class Request:
     headers: Mapping[str, str]
     """Headers; their names are in lower case."""
     body: bytes = b""
+    holds_value: bool = False
+    """Whether the body is a value of the application."""
+    wants_value: bool = False
+    """Whether the body of a good answer is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +92,13 @@ def call_request(target: Target, body: bytes, postage: Postage) -> Request:
     Raises:
         ValueError: the idempotency key cannot stand in a header, or the limit key lacks a scope.
     """
-    return Request(path=target.path("call"), headers=_headers(target, body, postage), body=body)
+    return Request(
+        path=target.path("call"),
+        headers=_headers(target, body, postage),
+        body=body,
+        holds_value=True,
+        wants_value=True,
+    )
 
 
 def send_request(target: Target, body: bytes, postage: Postage) -> Request:
@@ -101,7 +112,8 @@ def send_request(target: Target, body: bytes, postage: Postage) -> Request:
         if postage.delay < timedelta(0):
             raise ValueError("send_delay must not be negative")
         path += f"?delay={postage.delay // timedelta(milliseconds=1)}ms"
-    return Request(path=path, headers=_headers(target, body, postage), body=body)
+    headers = _headers(target, body, postage)
+    return Request(path=path, headers=headers, body=body, holds_value=True)
 
 
 def segment(text: str) -> str:
@@ -116,8 +128,7 @@ def read_answer(response: Response) -> bytes:
     Raises:
         HttpError: the answer is an error.
     """
-    # A terminal error may carry any status, 200 among them: the header tells in any case.
-    if response.status < 400 and "x-restate-error-source" not in response.headers:
+    if is_good(response):
         return response.body
     text = response.body.decode(errors="replace")
     try:
@@ -125,6 +136,26 @@ def read_answer(response: Response) -> bytes:
     except msgspec.MsgspecError:
         message = "the server refused the request"
     raise HttpError(response.status, message, text)
+
+
+def is_good(response: Response) -> bool:
+    """Tell whether an answer is what was asked for, and no error."""
+    # A terminal error may carry any status, 200 among them: the header tells in any case.
+    return response.status < 400 and "x-restate-error-source" not in response.headers
+
+
+def coded(exchange: Exchange, codec: JournalValueCodec) -> Exchange:
+    """Give an exchange whose values are encoded for the server, and decoded for the caller."""
+
+    async def coded_exchange(request: Request) -> Response:
+        if request.holds_value:
+            request = replace(request, body=codec.encode(request.body))
+        response = await exchange(request)
+        if request.wants_value and is_good(response):
+            response = replace(response, body=await codec.decode(response.body))
+        return response
+
+    return coded_exchange
 
 
 def _headers(target: Target, body: bytes, postage: Postage) -> dict[str, str]:

@@ -10,14 +10,16 @@ from typing import Any, Final
 
 from perdure.protocol.manifest import Manifest
 from perdure.protocol.messages import Failure, Outcome, Value
-from perdure.protocol.session import Sink
+from perdure.protocol.session import Session, Sink
 from perdure.sdk.attempt import Attempt
+from perdure.sdk.coded_session import CodedSession
 from perdure.sdk.context import CURRENT, Context
 from perdure.sdk.context_kinds import CONTEXTS
 from perdure.sdk.definitions import Handler, ServiceDefinition
 from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import RetryableError, TerminalError
 from perdure.sdk.hints import ResultHints
+from perdure.sdk.journal_codec import CodecSource
 from perdure.sdk.machine.syscalls import Machine
 from perdure.sdk.replay_state import IS_REPLAYING
 from perdure.sdk.running import failure_metadata
@@ -47,6 +49,7 @@ class Host:
         manifest: What discovery says of them.
         lifespan: Makes what is entered before the first attempt and left after the last.
         now_ms: Gives the milliseconds since 1970.
+        codec: Where the codec of journal values comes from, if there is one.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Host:
         manifest: Manifest,
         lifespan: Lifespan | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
+        codec: CodecSource | None = None,
     ) -> None:
         self._manifest = manifest
         self._handlers = {
@@ -66,6 +70,7 @@ class Host:
         self._entered: AbstractAsyncContextManager[Any] | None = None
         self._hints = ResultHints()
         self._now_ms = now_ms
+        self._codec = codec
 
     def manifest(self) -> Manifest:
         """Say what is served here."""
@@ -96,7 +101,7 @@ class Host:
         protocol_version: int,
         sink: Sink,
         attempt_headers: Mapping[str, str] | None = None,
-    ) -> Attempt:
+    ) -> Session:
         """Begin an attempt.
 
         Args:
@@ -117,7 +122,12 @@ class Host:
         def handle(attempt: Attempt) -> Coroutine[object, object, None]:
             return _handle(attempt, found, self._hints, headers)
 
-        return Attempt(protocol_version, handle, sink, self._now_ms)
+        def attempt(sink: Sink) -> Attempt:
+            return Attempt(protocol_version, handle, sink, self._now_ms)
+
+        if self._codec is None:
+            return attempt(sink)
+        return CodedSession(attempt, sink, self._codec, takes_input=found.takes_input)
 
 
 async def _handle(
