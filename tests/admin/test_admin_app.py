@@ -63,21 +63,6 @@ def test_unknown_changes_are_not_found():
     assert ask(ScriptedEngine(), "PATCH", "/invocations/inv_1/explode").status == 404
 
 
-@pytest.mark.parametrize(
-    ("method", "url"),
-    [
-        ("PUT", "/v4/limits/rules"),
-        ("POST", "/limits/rules/bulk-delete"),
-        ("POST", "/vqueues/vq_1/pause"),
-        ("POST", "/vqueues/vq_1/resume"),
-    ],
-)
-def test_what_is_not_here_says_so(method, url):
-    response = ask(ScriptedEngine(), method, url)
-    assert response.status == 400
-    assert "no flow control" in response.json["message"]
-
-
 def test_the_unexpected_is_answered_in_json():
     engine = ScriptedEngine(error=RuntimeError("the secret cause"))
     url = f"/invocations/{invocation_text(INVOCATION)}/cancel"

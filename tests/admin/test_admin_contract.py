@@ -215,3 +215,10 @@ def test_what_operators_set_outlives_a_restart(tmp_path):
         assert second.ask("GET", "/services/Greeter").json()["public"] is False
         assert second.call("/Greeter/greet", "x").status_code >= 400
         assert second.ask("GET", "/subscriptions").json() == {"subscriptions": [subscribed]}
+
+
+@pytest.mark.parametrize("prefix", ["", "/v2", "/v3", "/v4"])
+def test_queries_are_described_with_the_rest(server, prefix):
+    paths = server.ask("GET", f"{prefix}/openapi").json()["paths"]
+    assert set(paths["/query"]) == {"post"}
+    assert server.ask("GET", f"{prefix}/limits/rules").headers["allow"] == "PUT"

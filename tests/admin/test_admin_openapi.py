@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from admin_support import Server
 from starlette.routing import Mount, Route
 
+from perdure.admin.about import API_VERSION_MAX, API_VERSION_MIN
 from perdure.admin.app import create_admin
+from perdure.admin.bodies import WRONG_MAX
+from perdure.core.model.rules import DESCRIPTION_LENGTH_MAX, RULES_MAX
 
-METHODS = {"get", "post", "put", "patch", "delete"}
+PAGE = Path(__file__).parents[2] / "docs" / "admin-api.md"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,30 @@ def test_every_path_of_the_reference_is_there(document):
         "/version": {"get"},
     }
     assert expected.items() <= {path: set(each) for path, each in document["paths"].items()}.items()
+
+
+def test_the_page_about_the_api_names_every_operation(document):
+    page = PAGE.read_text()
+    told = set(re.findall(r"^\| `([A-Z]+) (/[^`]*)`", page, re.MULTILINE))
+    told -= {("POST", "/query"), ("POST", "/internal/invocations/{operation}")}
+    described = {
+        (method.upper(), path)
+        for path, method, _ in operations(document)
+        if not path.startswith("/internal/")
+    }
+    assert told == described
+    batches = re.search(r"Do one of (.*) with many", page)[1]
+    assert {f"/internal/invocations/{name}" for name in re.findall(r"`([a-z-]+)`", batches)} == {
+        path for path in document["paths"] if path.startswith("/internal/")
+    }
+
+
+def test_the_page_about_the_api_names_its_bounds():
+    page = PAGE.read_text()
+    assert f"at most {RULES_MAX:,} rules" in page
+    assert f"descriptions of up to {DESCRIPTION_LENGTH_MAX} characters" in page
+    assert f"up to {WRONG_MAX} of a list" in page
+    assert f"`/v{API_VERSION_MIN}` to `/v{API_VERSION_MAX}`" in page
 
 
 def test_only_what_handlers_have_a_say_in_is_answered_before_it_is_done(document):

@@ -91,6 +91,13 @@ def test_nobody_there_is_told_with_its_code(server):
     assert (response.status, response.json["restate_code"]) == (500, "META0003")
 
 
+def test_an_identity_that_cannot_be_had_is_not_left_out(server):
+    response = register(server, auth={"GoogleIdToken": {}}, uri="nowhere")
+    assert response.status == 422
+    assert [each["field"] for each in response.json["fields"]] == ["uri", "auth"]
+    assert register(server, auth=None).status == 201
+
+
 _ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),

@@ -57,6 +57,15 @@ def test_a_cluster_has_a_name_and_brokers(server, changes):
     assert response.json["message"]
 
 
+@pytest.mark.parametrize("properties", [{"x": "y"}, {"x": 1}, 1])
+def test_every_wrong_field_of_a_cluster_is_told(server, properties):
+    body = {"name": "a b", "properties": properties}
+    response = server.ask("POST", "/kafka-clusters", body)
+    assert response.status == 422
+    fields = [each["field"].partition(".")[0] for each in response.json["fields"]]
+    assert fields == ["name", "properties"]
+
+
 def test_a_change_takes_the_place_of_all_options(server):
     body = {"properties": {"metadata.broker.list": "h:2"}}
     response = server.ask("PATCH", "/kafka-clusters/kc1", body)

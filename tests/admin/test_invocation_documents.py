@@ -29,7 +29,7 @@ PROBLEM = Problem(500, "boom", doc_code="RT0007")
 def row(status, **others):
     target = others.pop("target", Target("Counter", "add", HandlerKind.EXCLUSIVE, "k1"))
     retention = Retention(86_400_000, 3_600_000)
-    return Invocation(target, status, NOW_MS, NOW_MS, retention, JournalSize(5, 3), **others)
+    return Invocation(NOW_MS, NOW_MS, target, status, retention, JournalSize(5, 3), **others)
 
 
 def show(invocation):

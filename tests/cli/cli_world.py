@@ -106,6 +106,7 @@ class User:
         terminal: bool = False,
         answers: bool = False,
         writes: str | None = None,
+        pipes: str = "",
     ) -> None:
         self.admin = admin or Admin()
         self.home = home
@@ -113,6 +114,7 @@ class User:
         self.terminal = terminal
         self.answers = answers
         self.writes = writes
+        self.pipes = pipes
         self.edited: str | None = None
         self.looks = 1
 
@@ -141,6 +143,7 @@ class User:
             now=lambda: NOW,
             sleep=self.sleep,
             run_editor=self.edit,
+            read_input=lambda: self.pipes,
             has_terminal=lambda: self.terminal,
             ask=lambda _question: self.answers,
         )

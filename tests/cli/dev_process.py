@@ -46,13 +46,14 @@ class Dev:
         unfinished.write_text(dedent(source))
         unfinished.replace(self.folder / name)
 
-    def start(self, *options: str, **variables: str) -> None:
+    def start(self, *options: str, target: str | None = "shop:app", **variables: str) -> None:
         """Start to serve on free ports, with more variables in the environment."""
+        targets = () if target is None else (target,)
         ports = ("--ingress-port", "0", "--admin-port", "0")
         with self.output.open("ab") as output:
             self._started = output.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", "dev", "shop:app", *ports, *options],
+                [sys.executable, "-m", "perdure", "dev", *targets, *ports, *options],
                 cwd=self.folder,
                 env={**environment(), **variables},
                 stdin=subprocess.DEVNULL,

@@ -29,7 +29,7 @@ ANSWERS = {
 ROWS = {
     "status != 'completed'": [{"id": INVOCATION, **ROW}],
     "status = 'completed'": [{"id": OTHER, **ROW}],
-    "status IN ('invoked', 'suspended')": [{"id": INVOCATION, **ROW}],
+    "status IN ('running', 'ready', 'backing-off', 'suspended')": [{"id": INVOCATION, **ROW}],
     "DISTINCT service_key FROM state WHERE service_name IN ('Counter')": [{"service_key": "k"}],
 }
 

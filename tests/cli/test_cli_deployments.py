@@ -155,6 +155,23 @@ def test_options_that_do_not_fit_are_refused(deployment, options):
 SUBSCRIPTION = {"id": "sub_1", "source": "kafka://c/t", "sink": "service://Counter/add"}
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--gcp-id-token", "--extra-header NAME=VALUE"),
+        ("--gcp-impersonate-service-account a@b", "Let a proxy"),
+        ("--gcp-audience here", "identity tokens"),
+        ("--tunnel-name t", "Register an address that the server reaches"),
+    ],
+)
+def test_what_other_servers_can_do_is_answered_with_what_to_do_instead(words, told):
+    user = User(Admin())
+    ran = user.runs("dp", "register", "9080", *words.split())
+    assert ran.code == EXIT_USAGE
+    assert told in ran.err
+    assert user.admin.sent == []
+
+
 def test_subscriptions_are_listed_shown_made_and_deleted():
     admin = Admin(
         {
@@ -181,6 +198,21 @@ SUBSCRIBED = {
     "sink": "service://Counter/add",
     "options": {"group.id": "g"},
 }
+
+
+def test_a_subscription_is_read_from_toml_and_from_standard_input(tmp_path):
+    file = tmp_path / "subscription.toml"
+    ends = 'source = "kafka://c/t"\nsink = "service://Counter/add"\n'
+    file.write_text(ends + '[options]\n"group.id" = "g"\n')
+    user = User(Admin({"POST /subscriptions": (201, SUBSCRIPTION)}))
+    assert user.runs("-y", "sub", "create", "-f", str(file)).code == 0
+    user.pipes = "sink=service://Counter/add\ngroup.id=g\n"
+    assert user.runs("-y", "sub", "create", "kafka://c/t", "-f", "-").code == 0
+    assert [sent.body for sent in user.admin.changes] == [SUBSCRIBED, SUBSCRIBED]
+    file.write_text("[properties]\na = 1")
+    ran = user.runs("-y", "sub", "create", "-f", str(file))
+    assert ran.code == EXIT_USAGE
+    assert "write source, sink, [options] there" in ran.err
 
 
 def test_a_subscription_is_read_from_a_file_or_written_in_an_editor(tmp_path):

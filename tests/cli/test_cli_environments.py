@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cli_world import Admin, User
 
+from perdure.cli.env_file import with_env_file
 from perdure.cli.environments import Target, find_target
 from perdure.cli.errors import EXIT_USAGE, UsageError
 from perdure.cli.global_options import GlobalOptions
@@ -53,6 +54,40 @@ def test_variables_come_before_the_file_and_ours_before_theirs(home):
     assert target(home, variables).admin_url == "http://theirs"
     assert target(home, variables | {"PERDURE_ADMIN_URL": "http://x"}).admin_url == "http://x"
     assert target(home, {"PERDURE_AUTH_TOKEN": WORD}).bearer_token == WORD
+
+
+def test_a_host_makes_an_address(home):
+    assert target(home, {"RESTATE_HOST": "h"}).admin_url == "http://h:9070"
+    variables = {"RESTATE_HOST": "h", "RESTATE_HOST_SCHEME": "https"}
+    assert target(home, variables).admin_url == "https://h:9070"
+    assert target(home, variables | {"PERDURE_ADMIN_URL": "http://x"}).admin_url == "http://x"
+
+
+def test_a_file_of_the_folder_stands_below_the_environment(tmp_path):
+    (tmp_path / ".env").write_text(
+        "# ours\n"
+        "export RESTATE_ADMIN_URL='http://file'  # here\n"
+        'PERDURE_AUTH_TOKEN = "a b#c"\n'
+        "RESTATE_ENVIRONMENT=prod # a word\n"
+        "PERDURE_EDITOR=\n"
+        "PATH=/bad\n"
+        "nonsense\n"
+    )
+    found = with_env_file({"RESTATE_ADMIN_URL": "http://shell"}, tmp_path)
+    assert found == {
+        "RESTATE_ADMIN_URL": "http://shell",
+        "PERDURE_AUTH_TOKEN": "a b#c",
+        "RESTATE_ENVIRONMENT": "prod",
+        "PERDURE_EDITOR": "",
+    }
+    assert with_env_file({}, tmp_path)["RESTATE_ADMIN_URL"] == "http://file"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read_says_nothing(tmp_path, content):
+    if content is not None:
+        (tmp_path / ".env").write_bytes(content)
+    assert with_env_file({"A": "b"}, tmp_path) == {"A": "b"}
 
 
 def test_what_the_line_says_comes_first(home):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -170,6 +171,40 @@ config edit
 def test_what_fingers_and_scripts_know_is_understood(line):
     ran = User().runs(*line.split(), "--help")
     assert (ran.code, ran.err) == (0, "")
+
+
+#: The commands that ours are to be understood like: name, aliases, and flags.
+REFERENCE = (Path(__file__).parent / "reference_commands.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("line", REFERENCE)
+def test_every_command_alias_and_flag_of_the_reference_is_there(line):
+    names, _, flags = line.partition(": ")
+    name, *aliases = names.split(", ")
+    path = name.split()
+    found = find(path)
+    assert found is not None
+    for alias in aliases:
+        assert find([*path[:-1], alias]).name == found.name
+    options = {word for each in found.get_params(click.Context(found)) for word in each.opts}
+    assert set(flags.split()) <= options
+
+
+def find(path):
+    """Give the command of this name or alias."""
+    command = cli
+    for word in path:
+        command = command.get_command(click.Context(command), word)
+    return command
+
+
+@pytest.mark.parametrize("line", ["cloud", "c login", "cloud env tunnel -r 8080 --no-local"])
+def test_a_cloud_is_not_here(line):
+    ran = User().runs(*line.split())
+    assert ran.code == EXIT_USAGE
+    assert ran.err.startswith("error: there is no cloud of ours: run `perdure server`")
+    assert ran.err.count("\n") == 1
+    assert "cloud" not in User().runs("--help").out
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])

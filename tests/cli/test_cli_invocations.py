@@ -12,13 +12,13 @@ from perdure.cli.errors import EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
 
 PATH = f"PATCH /invocations/{INVOCATION}"
 TWO = [
-    {"id": INVOCATION, "target": "Greeter/greet", "status": "invoked"},
+    {"id": INVOCATION, "target": "Greeter/greet", "status": "running"},
     {"id": OTHER, "target": "Greeter/slow", "status": "suspended"},
 ]
 
 
 def bulk(*rows, **answers):
-    return Admin(answers, {"FROM sys_invocation_status": list(rows)})
+    return Admin(answers, {"FROM sys_invocation": list(rows)})
 
 
 # -- list
@@ -171,7 +171,7 @@ def test_a_script_says_yes_or_nothing_is_done():
 
 @pytest.mark.parametrize(("answer", "code", "changes"), [(False, EXIT_REFUSED, 0), (True, 0, 1)])
 def test_somebody_at_a_terminal_is_asked(answer, code, changes):
-    admin = Admin({f"{PATH}/kill": (200, None)}, {"FROM sys_invocation_status": TWO[:1]})
+    admin = Admin({f"{PATH}/kill": (200, None)}, {"FROM sys_invocation": TWO[:1]})
     ran = User(admin, terminal=True, answers=answer).runs("inv", "kill", INVOCATION)
     assert (ran.code, len(admin.changes)) == (code, changes)
     assert INVOCATION in ran.err
@@ -180,7 +180,7 @@ def test_somebody_at_a_terminal_is_asked(answer, code, changes):
 @pytest.mark.parametrize("words", [["--yes"], ["-y"], []])
 def test_all_that_match_are_changed(words):
     answers = {f"PATCH /invocations/{row['id']}/cancel": (202, None) for row in TWO}
-    admin = Admin(answers, {"FROM sys_invocation_status": TWO})
+    admin = Admin(answers, {"FROM sys_invocation": TWO})
     environment = {} if words else {"CI": "true"}
     ran = User(admin, environment=environment).runs("inv", "cancel", "Greeter", *words)
     assert ran.code == 0
@@ -204,8 +204,12 @@ def test_a_dry_run_only_shows():
         ("cancel X", "cancel", "status != 'completed'"),
         ("cancel X --kill", "kill", "status != 'completed'"),
         ("kill X", "kill", "status != 'completed'"),
-        ("pause X", "pause", "status IN ('invoked', 'suspended')"),
-        ("resume X", "resume", "status IN ('paused', 'invoked', 'suspended')"),
+        ("pause X", "pause", "status IN ('running', 'ready', 'backing-off', 'suspended')"),
+        (
+            "resume X",
+            "resume",
+            "status IN ('paused', 'running', 'ready', 'backing-off', 'suspended')",
+        ),
         ("resume X --deployment latest", "resume?deployment=latest", "status IN"),
         ("rm X", "purge", "status = 'completed'"),
         ("purge X --journal-only", "purge-journal", "status = 'completed'"),
@@ -214,7 +218,7 @@ def test_a_dry_run_only_shows():
     ],
 )
 def test_each_change_is_made_to_what_it_can_be_made_to(words, operation, eligible):
-    admin = Admin({f"{PATH}/{operation}": None}, {"FROM sys_invocation_status": TWO[:1]})
+    admin = Admin({f"{PATH}/{operation}": None}, {"FROM sys_invocation": TWO[:1]})
     admin.answers[f"{PATH}/{operation}"] = (200, None)
     ran = User(admin).runs("-y", "inv", *words.split())
     assert ran.code == 0, ran.err
@@ -223,7 +227,7 @@ def test_each_change_is_made_to_what_it_can_be_made_to(words, operation, eligibl
 
 def test_new_ids_are_data():
     answer = {"new_invocation_id": OTHER}
-    admin = Admin({f"{PATH}/restart-as-new": answer}, {"FROM sys_invocation_status": TWO[:1]})
+    admin = Admin({f"{PATH}/restart-as-new": answer}, {"FROM sys_invocation": TWO[:1]})
     ran = User(admin).runs("-y", "inv", "restart", INVOCATION)
     assert ran.lines == [["OLD", "ID", "NEW", "ID"], [INVOCATION, OTHER]]
 
@@ -233,7 +237,7 @@ def test_what_could_not_be_changed_is_told_and_the_rest_is_done():
         f"{PATH}/purge": (409, {"message": "is not yet completed", "restate_code": None}),
         f"PATCH /invocations/{OTHER}/purge": (200, None),
     }
-    admin = Admin(answers, {"FROM sys_invocation_status": TWO})
+    admin = Admin(answers, {"FROM sys_invocation": TWO})
     ran = User(admin).runs("-y", "inv", "purge", "Greeter", "--json")
     assert ran.code == EXIT_REFUSED
     assert {row["id"]: row["outcome"] for row in ran.json} == {INVOCATION: "failed", OTHER: "done"}
@@ -242,7 +246,7 @@ def test_what_could_not_be_changed_is_told_and_the_rest_is_done():
 
 def test_a_server_that_goes_away_stops_the_run():
     answers = {f"{PATH}/kill": httpx.ConnectError("gone")}
-    admin = Admin(answers, {"FROM sys_invocation_status": TWO[:1]})
+    admin = Admin(answers, {"FROM sys_invocation": TWO[:1]})
     ran = User(admin).runs("-y", "inv", "kill", "Greeter")
     assert ran.code == EXIT_UNREACHABLE
     assert "stopped: 0 of 1" in ran.err
@@ -253,10 +257,10 @@ def test_nothing_that_matches_is_told_apart_from_nothing_to_do():
     assert (ran.code, "no invocation matches Nope" in ran.err) == (EXIT_REFUSED, True)
 
     admin = Admin(rows={"LIMIT 1": [TWO[0]]})
-    admin.rows = {"status = 'completed'": [], "FROM sys_invocation_status": [TWO[0]]}
+    admin.rows = {"status = 'completed'": [], "FROM sys_invocation": [TWO[0]]}
     ran = User(admin).runs("-y", "inv", "purge", INVOCATION)
     assert ran.code == EXIT_REFUSED
-    assert f"{INVOCATION} is invoked" in ran.err
+    assert f"{INVOCATION} is running" in ran.err
 
 
 def test_more_than_the_limit_is_left_alone():

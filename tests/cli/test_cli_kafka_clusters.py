@@ -49,6 +49,59 @@ def test_properties_come_from_the_line_a_file_and_an_editor(tmp_path):
     assert editing.admin.changes[0].body["properties"] == {"bootstrap.servers": "e:1"}
 
 
+TOML = """\
+[properties]
+"client.id" = "x"
+bootstrap.servers = "h:9092"
+enable.auto.commit = false
+session.timeout.ms = 6000
+"""
+
+
+def test_properties_come_from_toml_and_from_standard_input(tmp_path):
+    file = tmp_path / "kafka.TOML"
+    file.write_text(TOML)
+    world = user()
+    assert world.runs("kc", "create", "c", "-f", str(file)).code == 0
+    assert world.admin.changes[0].body["properties"] == {
+        "client.id": "x",
+        "bootstrap.servers": "h:9092",
+        "enable.auto.commit": "false",
+        "session.timeout.ms": "6000",
+    }
+    world = user(pipes="bootstrap.servers=h:1\n")
+    assert world.runs("kc", "create", "c", "-f", "-", "a=b").code == 0
+    properties = {"bootstrap.servers": "h:1", "a": "b"}
+    assert world.admin.changes[0].body["properties"] == properties
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bootstrap.servers=h:1", "is no TOML"),
+        ("a = 1\n[properties]\nb = 2", "write [properties] there, and nothing else"),
+        ("properties = 1", "write [properties] there"),
+        ("[properties]\na = [1]", "a is no text, number, true or false"),
+        ("[properties]\na.b = 1979-05-27", "a.b is no text"),
+    ],
+)
+def test_toml_that_says_something_else_is_refused(tmp_path, text, told):
+    file = tmp_path / "kafka.toml"
+    file.write_text(text)
+    world = user()
+    ran = world.runs("kc", "create", "c", "-f", str(file))
+    assert ran.code == EXIT_USAGE
+    assert told in ran.err
+    assert world.admin.changes == []
+
+
+def test_a_file_takes_the_place_of_all_properties_that_there_are():
+    world = user(pipes="bootstrap.servers=h:1\na=b\n")
+    words = ("-y", "kc", "patch", "c", "-f", "-", "--set", "d=e", "--unset", "a")
+    assert world.runs(*words).code == 0
+    assert world.admin.changes[0].body["properties"] == {"bootstrap.servers": "h:1", "d": "e"}
+
+
 def test_a_patch_keeps_what_it_does_not_name():
     world = user()
     assert world.runs("-y", "kc", "patch", "c", "--set", "bootstrap.servers=h:1").code == 0

@@ -18,7 +18,8 @@ from perdure.protocol.manifest import (
     ServiceManifest,
     ServiceType,
 )
-from perdure.server.settings import Address, Settings
+from perdure.server.setting_values import Address
+from perdure.server.settings import Settings
 
 
 def options(host=None, ingress_port=None, admin_port=None, data_dir=None) -> DevOptions:
@@ -52,6 +53,13 @@ def test_random_ports_are_those_that_are_not_given():
     settings = read_settings(chosen, {"PERDURE_INGRESS__BIND_ADDRESS": "10.0.0.1:80"})
     assert settings.ingress == Address("10.0.0.1", 0)
     assert settings.admin.port == 9000
+
+
+def test_without_an_application_data_goes_where_that_was_said_or_nowhere():
+    alone = options()._replace(target=None)
+    assert read_settings(alone, {}).data_dir is None
+    assert read_settings(alone, {"PERDURE_BASE_DIR": "/srv"}).data_dir == Path("/srv")
+    assert read_settings(alone._replace(data_dir=Path("here")), {}).data_dir == Path("here")
 
 
 def test_an_environment_that_is_not_understood_is_told():
@@ -102,6 +110,12 @@ def example(*services):
 )
 def test_an_example_has_a_body_of_the_right_type(schema, body):
     assert example(service("S", handler("h", schema))) == f"curl http://here/S/h --json '{body}'"
+
+
+def test_an_example_names_the_file_of_a_socket():
+    registry = registry_of(service("S", handler("h", takes=False)))
+    expected = "curl --unix-socket /tmp/a.sock http://localhost/S/h"
+    assert example_request(registry, "unix:/tmp/a.sock") == expected
 
 
 def test_a_handler_without_input_gets_no_body():

@@ -308,16 +308,42 @@ def test_sql(cli, server):
         cli("sql", "DROP TABLE sys_invocation")
 
 
-# What there is none of
+# Flow control
 
 
-def test_there_is_no_flow_control(cli):
+def test_rules(cli, server):
     assert "No rules" in cli("rules", "list")
-    assert "No virtual queues" in cli("vqueues", "list")
-    with pytest.raises(RefusedError, match="no flow control"):
-        cli("rules", "set", "tenant", "--concurrency", "5")
+    created = ("--concurrency", "5", "--description", "what for", "--disabled")
+    assert "Created rule 'tenant/*'" in cli("rules", "set", "tenant/*", *created)
+    (row,) = listed_rules(cli)
+    assert row[:3] == ["tenant/*", "5", "yes"]
+    assert row[3:6] == ["what", "for", "1"]
+    assert "Updated rule 'tenant/*'" in cli("rules", "set", "tenant/*", "--concurrency", "7")
+    assert "enabled" in cli("rules", "enable", "tenant/*")
+    assert "already enabled" in cli("rules", "enable", "tenant/*")
+    (row,) = listed_rules(cli)
+    assert row[:6] == ["tenant/*", "7", "no", "what", "for", "3"]
+    assert "disabled" in cli("rules", "disable", "tenant/*")
+    cli("rules", "set", "*", "--unlimited")
+    assert [row[:3] for row in listed_rules(cli)] == [
+        ["*", "unlimited", "no"],
+        ["tenant/*", "7", "yes"],
+    ]
+    for pattern in ("tenant/*", "*"):
+        assert f"Deleted rule '{pattern}'" in cli("rules", "delete", pattern)
+    assert "No rules" in cli("rules", "list")
     for change in ("enable", "disable", "delete"):
         with pytest.raises(RefusedError, match="No rule found"):
-            cli("rules", change, "tenant")
-    with pytest.raises(RefusedError):
-        cli("vqueues", "describe", "vq_1aYbSpkPe1Gz6fy8TmrR6WBMRhl9ZQWy3L")
+            cli("rules", change, "tenant/*")
+    with pytest.raises(RefusedError, match="outside the allowed set"):
+        cli("rules", "set", "a b", "--concurrency", "1")
+
+
+def listed_rules(cli):
+    return [line.split() for line in cli("rules", "list", "--extra").splitlines()[1:] if line]
+
+
+def test_there_are_no_virtual_queues(cli):
+    assert "No virtual queues" in cli("vqueues", "list", "--limit", "5")
+    with pytest.raises(RefusedError, match="not found"):
+        cli("vqueues", "describe", "vq_1ir2UWPztvxn3nUSEjFHK8WVVxrnXf4hyE", "--newest-first")

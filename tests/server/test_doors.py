@@ -12,7 +12,7 @@ from asgi_applications import read_body, respond
 from http1_client import GET, read_response
 from open_servers import opened, until
 
-from perdure.server.doors import Door, DoorError, bind
+from perdure.server.doors import Door, DoorError, bind, bind_file
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.open_files import connections_max, raise_limit
 
@@ -276,3 +276,30 @@ def test_doors_leave_files_for_others():
     raise_limit()
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < 2 * connections_max() <= soft
+
+
+def test_a_door_may_be_a_file_that_outlives_it(run, tmp_path):
+    path = tmp_path / "door"
+
+    async def scenario():
+        listener = bind_file(path)
+        with listener.dup() as kept:
+            door = Door(Application(), listener)
+            await door.start()
+            assert door.address == str(path)
+            reader, writer = await asyncio.open_unix_connection(path)
+            with contextlib.closing(writer):
+                writer.write(GET)
+                assert (await read_response(reader))[0] == 200
+            await door.stop(GRACE_S)
+            assert path.exists()
+            again = Door(Application(), kept)
+            await again.start()
+            await again.stop(GRACE_S)
+
+    run(scenario)
+
+
+def test_a_file_that_cannot_be_is_told(tmp_path):
+    with pytest.raises(DoorError, match=r"cannot listen on .*; use ports"):
+        bind_file(tmp_path / "nowhere" / "door")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType, UnionType
 from typing import Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -21,8 +21,12 @@ Check = Callable[[Any], object]
 
 _NO_CHECKS: Final[Mapping[str, Check]] = MappingProxyType({})
 
+_NO_OBJECT: Final = "it is not an object"
+
 #: Documents of requests: names, options, some headers.
 BODY_BYTES_MAX: Final = 1024 * 1024
+#: So much is told of a list; there may be more that is wrong.
+WRONG_MAX: Final = 100
 
 
 class Wrong(NamedTuple):
@@ -53,11 +57,60 @@ async def read_body(
             checks say.
     """
     raw = await _read_json(request, bytes_max)
+    return _read_object(raw, kind, checks, one_of)
+
+
+async def read_list(
+    request: Request, kind: type[T], checks: Mapping[str, Check] = _NO_CHECKS
+) -> list[T]:
+    """Read the JSON list of a request; a wrong field is told with its place, as ``[0].name``.
+
+    Args:
+        request: the request.
+        kind: shape of each element.
+        checks: what more a field of an element, which is never null, must pass.
+
+    Raises:
+        AdminError: it is not JSON, not of this shape, or too long; or, in one error, what is wrong
+            with the elements.
+    """
+    raw = await _read_json(request, BODY_BYTES_MAX)
+    if not isinstance(raw, list):
+        raise _wrong_body("it is not a list")
+    try:
+        read = [msgspec.convert(element, kind) for element in raw]
+        for element in read:
+            for name, check in checks.items():
+                check(getattr(element, name))
+    except (msgspec.ValidationError, AdminError) as error:
+        raise unprocessable(_wrong_elements(raw, kind, checks)) from error
+    return read
+
+
+def _wrong_elements(
+    raw: Iterable[object], kind: type[Struct], checks: Mapping[str, Check]
+) -> list[Wrong]:
+    """Tell what is wrong with elements of which at least one is wrong."""
+    wrong: list[Wrong] = []
+    for index, element in enumerate(raw):
+        if len(wrong) >= WRONG_MAX:
+            break
+        try:
+            _read_object(element, kind, checks)
+        except AdminError as error:
+            place = f"[{index}]"
+            wrong += [Wrong(f"{place}.{name}", reason) for name, reason in error.fields] or [
+                Wrong(place, _NO_OBJECT)
+            ]
+    return wrong
+
+
+def _read_object(
+    raw: object, kind: type[T], checks: Mapping[str, Check], one_of: Sequence[str] = ()
+) -> T:
+    """Make a document of a JSON value; blame all fields that are wrong."""
     if not isinstance(raw, dict):
-        raise AdminError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "Failed to deserialize the JSON body into the target type: it is not an object",
-        )
+        raise _wrong_body(_NO_OBJECT)
     values: dict[str, Any] = {}
     errors: list[AdminError] = []
     for field in msgspec.structs.fields(kind):
@@ -76,10 +129,13 @@ async def read_body(
 
 def unprocessable(wrong: Sequence[Wrong]) -> AdminError:
     """Give the error about all that is wrong."""
-    listed = "; ".join(f"{field}: {reason}" for field, reason in wrong)
+    return _wrong_body("; ".join(f"{field}: {reason}" for field, reason in wrong), wrong)
+
+
+def _wrong_body(reason: str, wrong: Sequence[Wrong] = ()) -> AdminError:
     return AdminError(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        f"Failed to deserialize the JSON body into the target type: {listed}",
+        f"Failed to deserialize the JSON body into the target type: {reason}",
         fields=wrong,
     )
 

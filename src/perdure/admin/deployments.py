@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -24,16 +23,8 @@ from perdure.core.model.lambda_arns import ArnError, check_role_arn, parse_lambd
 from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.registrar import Amendment, DiscoveryError, Order, Outcome, Registrar
 from perdure.protocol.ids import DeploymentId, IdentifierError, parse_deployment_id
+from perdure.transport.additional_headers import header_fault
 
-_HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
-#: Headers that belong to the connection or to the protocol.
-_RESERVED: Final = frozenset(
-    {
-        *("connection", "host", "keep-alive", "te", "transfer-encoding", "upgrade"),
-        *("content-length", "content-type", "accept", "x-restate-invocation-id"),
-    }
-)
 _STATUS: Final = {
     "META0006": HTTPStatus.CONFLICT,
     "META0012": HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -49,6 +40,8 @@ class RegisterBody(Struct):
     arn: str | None = None
     assume_role_arn: str | None = None
     additional_headers: dict[str, str] | None = None
+    #: Identities that the server would have to ask somebody for: refused, and not forgotten.
+    auth: dict[str, Any] | None = None
     use_http_11: bool = False
     metadata: dict[str, str] | None = None
     breaking: bool = False
@@ -63,7 +56,7 @@ class AmendBody(Struct):
     arn: str | None = None
     assume_role_arn: str | None = None
     additional_headers: dict[str, str] | None = None
-    use_http_11: bool = False
+    use_http_11: bool | None = None
     overwrite: bool = False
     dry_run: bool = False
 
@@ -120,7 +113,7 @@ class Deployments:
                 endpoint=endpoint,
                 additional_headers=headers,
                 assume_role_arn=check_role(body.assume_role_arn, whose),
-                use_http_11=body.use_http_11,
+                use_http_11=bool(body.use_http_11),
                 overwrite=body.overwrite,
                 dry_run=body.dry_run,
             )
@@ -231,14 +224,20 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
     checked = {name.lower(): value for name, value in headers.items()}
     wrong = []
     for name, value in checked.items():
-        field = f"additional_headers.{name}"
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            wrong.append(Wrong(field, f"{name!r} is no header of HTTP, or its value is none"))
-        elif name in _RESERVED:
-            wrong.append(Wrong(field, f"the header {name!r} is set by this server"))
+        fault = header_fault(name, value)
+        if fault is not None:
+            wrong.append(Wrong(f"additional_headers.{name}", fault))
     if wrong:
         raise unprocessable(wrong)
     return checked
+
+
+def _refuse_auth(_auth: dict[str, Any]) -> None:
+    raise bad_value(
+        "auth",
+        "this server asks nobody for identity tokens; let a proxy beside it add them, or send a "
+        "fixed header with additional_headers",
+    )
 
 
 _CHECKS: Final[Mapping[str, Check]] = {
@@ -246,6 +245,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "arn": check_arn,
     "assume_role_arn": _check_role_alone,
     "additional_headers": check_headers,
+    "auth": _refuse_auth,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -21,6 +22,8 @@ from perdure.core.model.event_sources import (
     SourceError,
     Subscription,
     SubscriptionId,
+    check_brokers,
+    check_cluster_name,
     check_sink,
     check_source,
     parse_subscription_id,
@@ -28,6 +31,8 @@ from perdure.core.model.event_sources import (
 from perdure.core.model.instants import utc_text
 from perdure.engine.configurator import Configurator
 from perdure.protocol.ids import IdentifierError
+
+T = TypeVar("T")
 
 
 class NewCluster(Struct):
@@ -101,7 +106,11 @@ class Clusters:
 
     async def create(self, request: Request) -> Response:
         """Add a cluster."""
-        body = await read_body(request, NewCluster)
+        checks = {
+            "name": _checking("name", check_cluster_name),
+            "properties": _checking("properties", check_brokers),
+        }
+        body = await read_body(request, NewCluster, checks=checks)
         try:
             cluster = self._configurator.add_cluster(body.name, body.properties)
         except SourceError as error:
@@ -229,12 +238,12 @@ def _no_cluster(name: str) -> AdminError:
     return missing(f"Kafka cluster '{name}'")
 
 
-def _checking(field: str, check: Callable[[str], None]) -> Check:
+def _checking(field: str, check: Callable[[T], None]) -> Check:
     """Blame a field for what a check refuses."""
 
-    def checking(text: str) -> None:
+    def checking(value: T) -> None:
         try:
-            check(text)
+            check(value)
         except SourceError as error:
             raise _refused(error, field) from error
 

@@ -28,7 +28,13 @@ from perdure.admin.event_sources import (
     SubscriptionList,
     Subscriptions,
 )
-from perdure.admin.flow_control import flow_control_operations
+from perdure.admin.flow_control import (
+    RuleChange,
+    RuleDeletion,
+    RuleDocument,
+    Rules,
+    change_queue,
+)
 from perdure.admin.invocation_documents import InvocationDocument
 from perdure.admin.invocations import InvocationEndpoints, Invocations, RestartedDocument
 from perdure.admin.journal_documents import EntryDocument, JournalDocument
@@ -75,7 +81,7 @@ def list_operations(parts: Parts, *, force_by_default: bool) -> list[Operation]:
         *_catalog(parts.requests, parts.ingress_url),
         *_invocations(Invocations(parts.requests)),
         *_batches(Batches(Invocations(parts.requests))),
-        *flow_control_operations(),
+        *_queues(),
     ]
     if parts.registrar is not None:
         deployments = Deployments(parts.registrar, force_by_default=force_by_default)
@@ -84,6 +90,7 @@ def list_operations(parts: Parts, *, force_by_default: bool) -> list[Operation]:
         operations += _services(Services(parts.requests, parts.configurator))
         operations += _clusters(Clusters(parts.configurator))
         operations += _subscriptions(Subscriptions(parts.configurator))
+        operations += _rules(Rules(parts.configurator))
     return operations
 
 
@@ -305,3 +312,33 @@ def _subscriptions(subscriptions: Subscriptions) -> Iterator[Operation]:
         summary="Forget a subscription",
         answers={ACCEPTED: None},
     )
+
+
+def _rules(rules: Rules) -> Iterator[Operation]:
+    yield Operation(
+        method="PUT",
+        path="/limits/rules",
+        endpoint=rules.put,
+        summary="Set rules, all of them or none",
+        body=list[RuleChange],
+        answers={OK: list[RuleDocument]},
+    )
+    yield Operation(
+        method="POST",
+        path="/limits/rules/bulk-delete",
+        endpoint=rules.delete,
+        summary="Remove rules, all of them or none; the answer tells which were there",
+        body=list[RuleDeletion],
+        answers={OK: list[str]},
+    )
+
+
+def _queues() -> Iterator[Operation]:
+    for name, verb in (("pause", "Pause"), ("resume", "Resume")):
+        yield Operation(
+            method="POST",
+            path=f"/vqueues/{{vqueue_id}}/{name}",
+            endpoint=change_queue,
+            summary=f"{verb} a virtual queue, of which there are none yet",
+            answers={ACCEPTED: None},
+        )

@@ -78,7 +78,7 @@ def carry_out(session: Session, order: Order) -> None:
 
 def _find(session: Session, order: Order) -> list[Row]:
     columns = ("id", "target", "status")
-    table = "sys_invocation_status"
+    table = "sys_invocation"
     meant_ones = matching_any(order.queries)
     rows = session.admin.query(
         select(columns, table, [meant_ones, order.action.eligible], limit=order.limit + 1)

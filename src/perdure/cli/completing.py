@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from perdure.cli.admin_api import AdminApi
 from perdure.cli.environments import read_environments
 from perdure.cli.errors import CommandError
+from perdure.cli.examples import examples_folder, list_examples
 from perdure.cli.global_options import read_global_options
 from perdure.cli.session import Session
 from perdure.cli.sql_text import is_in, select
@@ -75,6 +76,17 @@ def environments(
     return _fitting(map(Word, names), incomplete)
 
 
+def examples(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete names of examples."""
+    try:
+        found = list_examples(examples_folder())
+    except CommandError:
+        return []
+    return _fitting((Word(*example) for example in found), incomplete)
+
+
 def invocations(*conditions: str) -> Completer:
     """Complete ids of invocations: of those that meet one of the conditions, in their order."""
     return asking(lambda admin, _context: _invocations(admin, conditions))
@@ -129,11 +141,23 @@ def _subscriptions(admin: AdminApi, _context: click.Context) -> Iterator[Word]:
         yield Word(row["id"], f"{row['source']} to {row['sink']}")
 
 
+def _rules(admin: AdminApi, _context: click.Context) -> Iterator[Word]:
+    columns = ["pattern", "description"]
+    for row in admin.query(select(columns, "sys_rules", order="pattern", limit=WORDS_MAX)):
+        yield Word(row["pattern"], str(row.get("description", "")))
+
+
+def _vqueues(admin: AdminApi, _context: click.Context) -> Iterator[Word]:
+    columns = ["id", "service_name"]
+    for row in admin.query(select(columns, "sys_vqueue_meta", limit=WORDS_MAX)):
+        yield Word(row["id"], str(row.get("service_name", "")))
+
+
 def _invocations(admin: AdminApi, conditions: Iterable[str]) -> Iterator[Word]:
     # Without an order, so that the server can stop as soon as it has found enough.
     for condition in conditions:
         columns = ["id", "target", "status"]
-        query = select(columns, "sys_invocation_status", [condition], limit=WORDS_MAX)
+        query = select(columns, "sys_invocation", [condition], limit=WORDS_MAX)
         for row in admin.query(query):
             yield Word(row["id"], f"{row['target']} {row['status']}")
 
@@ -144,3 +168,5 @@ keys: Final = asking(_keys)
 deployments: Final = asking(_deployments)
 clusters: Final = asking(_clusters)
 subscriptions: Final = asking(_subscriptions)
+rules: Final = asking(_rules)
+vqueues: Final = asking(_vqueues)

@@ -121,9 +121,17 @@ def find_target(surroundings: Surroundings, options: GlobalOptions) -> Target:
             raise UsageError(f'{key} of environment {name} is no text; write {key} = "..."')
         return value
 
+    named = options.admin_url or setting("ADMIN_URL", "admin_base_url")
     return Target(
         environment=name,
-        admin_url=options.admin_url or setting("ADMIN_URL", "admin_base_url") or ADMIN_URL_DEFAULT,
+        admin_url=named or _url_by_host(variables),
         ingress_url=setting("INGRESS_URL", "ingress_base_url"),
         bearer_token=setting("AUTH_TOKEN", "bearer_token"),
     )
+
+
+def _url_by_host(variables: Mapping[str, str]) -> str:
+    """Give the URL that the official command line makes of a host, or the one without a word."""
+    host = variables.get("RESTATE_HOST")
+    scheme = variables.get("RESTATE_HOST_SCHEME") or "http"
+    return f"{scheme}://{host}:9070" if host else ADMIN_URL_DEFAULT

@@ -27,6 +27,8 @@ class Entry(NamedTuple):
     #: First line of the command's help.
     summary: str
     aliases: tuple[str, ...] = ()
+    #: Understood, but neither listed nor found by the start of its name.
+    hidden: bool = False
 
 
 class AdminCommand(click.Command):
@@ -66,7 +68,7 @@ class CommandGroup(click.Group):
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self.entries, *self.commands]
+        return self._names()
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -98,7 +100,8 @@ class CommandGroup(click.Group):
             formatter.write_dl(rows)
 
     def _names(self) -> list[str]:
-        return [*self.entries, *self.commands]
+        listed = (name for name, entry in self.entries.items() if not entry.hidden)
+        return [*listed, *self.commands]
 
     def _label(self, name: str) -> str:
         return ", ".join([name, *(alias for alias, full in self.aliases.items() if full == name)])
@@ -111,16 +114,15 @@ class CommandGroup(click.Group):
         """Complete an alias, or the start of one command's name."""
         if name in self.aliases:
             return self.aliases[name]
-        if name in self._names():
+        if name in self.entries or name in self.commands:
             return name
         meant = self._meant(name)
         return meant[0] if len(meant) == 1 else name
 
     def _meant(self, start: str) -> Sequence[str]:
         names = {name for name in self._names() if name.startswith(start)}
-        return sorted(
-            names | {full for alias, full in self.aliases.items() if alias.startswith(start)}
-        )
+        aliased = {full for alias, full in self.aliases.items() if alias.startswith(start)}
+        return sorted(names | (aliased & {*self._names()}))
 
     def _unknown(self, name: str) -> str:
         meant = self._meant(name)
@@ -152,7 +154,8 @@ def _write_options(
     everywhere: list[tuple[str, str]] = []
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None:
+        # Arguments stand in the line of usage, and are told of in the text below it.
+        if record is not None and isinstance(parameter, click.Option):
             (everywhere if parameter.name in _GLOBAL_NAMES else own).append(record)
     with formatter.section("Options"):
         formatter.write_dl(own)

@@ -46,11 +46,20 @@ COMMANDS: Final = {
     "subscriptions": Entry(
         f"{_HERE}.subscriptions:subscriptions", "Show and change subscriptions.", ("sub",)
     ),
+    "rules": Entry(
+        f"{_HERE}.rules:rules", "Show and change the rules that limit concurrency.", ("rule",)
+    ),
+    "vqueues": Entry(f"{_HERE}.vqueues:vqueues", "Show the virtual queues of flow control."),
     "sql": Entry(f"{_HERE}.sql:sql", "Ask the server in SQL."),
+    "example": Entry(
+        f"{_HERE}.example:example",
+        "Write out an example to begin with; without NAME, list those there are.",
+    ),
     "config": Entry(f"{_HERE}.config:config", "Choose among the servers you work with."),
     "completions": Entry(
         f"{_HERE}.completions:completions", "Complete commands in the shell with the tab key."
     ),
+    "cloud": Entry(f"{_HERE}.cloud:cloud", "Not here.", ("c",), hidden=True),
 }
 
 

@@ -28,7 +28,8 @@ shows what it means and asks; `--yes` answers, and `--dry-run` only shows.
 
 The admin API is looked for at `--admin-url`, else at `PERDURE_ADMIN_URL` (or `RESTATE_ADMIN_URL`),
 else where the environment of the configuration file says, else at `http://localhost:9070`;
-`unix:/path` names a socket. `PERDURE_AUTH_TOKEN` is sent as a bearer token.
+`unix:/path` names a socket. `PERDURE_AUTH_TOKEN` is sent as a bearer token. Such variables may also
+stand in a file `.env` of the folder.
 
 ## At night
 
@@ -93,7 +94,11 @@ def _command(
         yield from ["", f"Also: {', '.join(f'`{alias}`' for alias in aliases)}."]
     for paragraph in (command.help or "").split("\n\n"):
         yield from ["", " ".join(paragraph.split())]
-    own = [option for option in command.params if option.name not in _GLOBAL_NAMES]
+    own = [
+        option
+        for option in command.params
+        if isinstance(option, click.Option) and option.name not in _GLOBAL_NAMES
+    ]
     rows = list(_options(context, own))
     if len(rows) > 2:
         yield from ["", *rows]

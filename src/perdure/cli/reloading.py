@@ -35,7 +35,7 @@ LEAVE_S: Final = STUCK_S + 5.0
 _STUCK: Final = (EXIT_SERVER, -signal.SIGKILL)
 
 
-def supervise(options: serving.DevOptions, settings: Settings) -> None:
+def supervise(target: str, options: serving.DevOptions, settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, with a new process whenever a source file changes.
 
     Raises:
@@ -43,13 +43,14 @@ def supervise(options: serving.DevOptions, settings: Settings) -> None:
     """
     inherited = os.environ.pop(CHILD_VARIABLE, None)
     if inherited is not None:
-        _serve_as_child(options, settings, inherited)
+        _serve_as_child(target, settings, inherited)
         return
-    split_target(options.target)  # no change of the source would mend it
-    asyncio.run(Supervisor(settings).run())
+    split_target(target)  # no change of the source would mend it
+    with serving.listening(settings, unix_sockets=options.unix_sockets) as listeners:
+        asyncio.run(Supervisor(settings, listeners).run())
 
 
-def _serve_as_child(options: serving.DevOptions, settings: Settings, inherited: str) -> None:
+def _serve_as_child(target: str, settings: Settings, inherited: str) -> None:
     # Compiled files tell versions of a source apart by whole seconds: too coarse for two changes.
     sys.dont_write_bytecode = True
     ingress, admin, lifeline = (int(number) for number in inherited.split(","))
@@ -60,7 +61,7 @@ def _serve_as_child(options: serving.DevOptions, settings: Settings, inherited: 
     async def main() -> None:
         # The pipe ends when the parent does, however it dies: then nobody would restart us.
         asyncio.get_running_loop().add_reader(lifeline, os._exit, EXIT_SERVER)
-        await serving.serve_on(options.target, settings, listeners, watchdog)
+        await serving.serve_on(target, settings, listeners, watchdog)
 
     run(main, watchdog)
 
@@ -68,8 +69,8 @@ def _serve_as_child(options: serving.DevOptions, settings: Settings, inherited: 
 class Supervisor:
     """The parent: keeps one child running."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._listeners = serving.bind_doors(settings)
+    def __init__(self, settings: Settings, listeners: Mapping[str, socket.socket]) -> None:
+        self._listeners = listeners
         self._read_end, self._write_end = os.pipe()
         self._leave_s = settings.shutdown_timeout_ms / 1000 + LEAVE_S
         self._child: asyncio.subprocess.Process | None = None

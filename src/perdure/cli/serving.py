@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,21 +20,27 @@ from perdure.core.model.deployments import HandlerSchema, Registry
 from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
-from perdure.server.doors import DoorError, bind
+from perdure.server.doors import DoorError, bind, bind_file
 from perdure.server.runtime import Failure, Runtime, open_runtime
-from perdure.server.settings import Address, Settings, SettingsError, read_environment
+from perdure.server.setting_values import Address
+from perdure.server.settings import Settings, SettingsError, read_environment
+
+_DOORS: Final = ("ingress", "admin")
 
 
 class DevOptions(NamedTuple):
     """What the command line gave; None where it gave nothing."""
 
-    target: str
+    #: None serves no application: the server is for services elsewhere.
+    target: str | None
     host: str | None
     ingress_port: int | None
     admin_port: int | None
     data_dir: Path | None
     #: Whether ports that are not given are any that are free.
     random_ports: bool = False
+    #: Whether there are sockets in the file system, and no ports.
+    unix_sockets: bool = False
 
 
 def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settings:
@@ -42,15 +50,18 @@ def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settin
         CommandError: a variable of the environment is unknown or not understood.
     """
     try:
-        settings = replace(Settings(), **read_environment(environment))
+        values = read_environment(environment)
     except SettingsError as error:
         raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
+    settings = replace(Settings(), **values)
     otherwise = 0 if options.random_ports else None
+    # A server without an application is for trying things out: its data goes with it.
+    data_dir = values.get("data_dir") if options.target is None else settings.data_dir
     return replace(
         settings,
         ingress=_address(settings.ingress, options.host, options.ingress_port, otherwise),
         admin=_address(settings.admin, options.host, options.admin_port, otherwise),
-        data_dir=options.data_dir or settings.data_dir,
+        data_dir=options.data_dir or data_dir,
     )
 
 
@@ -77,14 +88,33 @@ def bind_doors(settings: Settings) -> dict[str, socket.socket]:
         raise CommandError(str(error), EXIT_SERVER) from error
 
 
-def serve(options: DevOptions, settings: Settings) -> None:
+@contextlib.contextmanager
+def listening(settings: Settings, *, unix_sockets: bool) -> Iterator[dict[str, socket.socket]]:
+    """Bind both doors: to ports, or to paths that only this user reaches, and that go at the end.
+
+    Raises:
+        CommandError: one of them cannot be had.
+    """
+    if not unix_sockets:
+        yield bind_doors(settings)
+        return
+    with tempfile.TemporaryDirectory(prefix="perdure-") as folder:
+        try:
+            listeners = {name: bind_file(Path(folder) / f"{name}.sock") for name in _DOORS}
+        except DoorError as error:
+            raise CommandError(str(error), EXIT_SERVER) from error
+        yield listeners
+
+
+def serve(target: str, options: DevOptions, settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
         CommandError: the application, the data directory or a port cannot be used.
     """
     watchdog = watchdog_of(settings)
-    run(lambda: serve_on(options.target, settings, bind_doors(settings), watchdog), watchdog)
+    with listening(settings, unix_sockets=options.unix_sockets) as listeners:
+        run(lambda: serve_on(target, settings, listeners, watchdog), watchdog)
 
 
 def watchdog_of(settings: Settings) -> Watchdog:
@@ -145,7 +175,9 @@ def example_request(registry: Registry, ingress_url: str) -> str | None:
         return None
     handler = min(handlers, key=_difficulty)
     key = "/my-key" if handler.kind.keyed else ""
-    return f"curl {ingress_url}/{handler.service}{key}/{handler.name}{_body(handler)}"
+    scheme, _, path = ingress_url.partition(":")
+    where = f"--unix-socket {path} http://localhost" if scheme == "unix" else ingress_url
+    return f"curl {where}/{handler.service}{key}/{handler.name}{_body(handler)}"
 
 
 def _difficulty(handler: HandlerSchema) -> tuple[bool, bool]:

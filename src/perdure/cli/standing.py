@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +14,13 @@ from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loops import Watchdog, run, stop_signal
-from perdure.cli.serving import bind_doors, greet, watchdog_of
+from perdure.cli.serving import greet, listening, watchdog_of
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
 from perdure.server.config_file import dump_config, parse_keys, read_config_file
 from perdure.server.runtime import Failure, open_runtime
-from perdure.server.settings import Address, Settings, SettingsError, read_environment
+from perdure.server.setting_values import Address
+from perdure.server.settings import Settings, SettingsError, read_environment
 
 __all__ = ["ServerOptions", "dump_config", "read_settings", "serve"]
 
@@ -57,20 +60,44 @@ def read_settings(options: ServerOptions, environment: Mapping[str, str]) -> Set
     )
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, unix_sockets: bool = False) -> None:
     """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: how.
+        unix_sockets: whether on sockets in the file system, and on no ports.
 
     Raises:
         CommandError: a setting, the data directory or a port cannot be used.
     """
     watchdog = watchdog_of(settings)
-    run(lambda: _serve(settings, watchdog), watchdog)
+    with listening(settings, unix_sockets=unix_sockets) as listeners:
+        run(lambda: _serve(settings, listeners, watchdog), watchdog)
 
 
-async def _serve(settings: Settings, watchdog: Watchdog) -> None:
+def try_out(settings: Settings, *, retain: bool, unix_sockets: bool) -> None:
+    """Serve with data that goes with the server, unless the settings name a place for it.
+
+    Args:
+        settings: how.
+        retain: whether to write data to a new folder, and to leave it there.
+        unix_sockets: whether on sockets in the file system, and on no ports.
+
+    Raises:
+        CommandError: a setting, the data directory or a port cannot be used.
+    """
+    if retain and settings.data_dir is None:
+        settings = replace(settings, data_dir=Path(tempfile.mkdtemp(prefix="perdure-data-")))
+    where = "in memory, and gone at the end" if settings.data_dir is None else settings.data_dir
+    click.echo(f"data {where}")
+    serve(settings, unix_sockets=unix_sockets)
+
+
+async def _serve(
+    settings: Settings, listeners: Mapping[str, socket.socket], watchdog: Watchdog
+) -> None:
     failure = Failure()
     stop = stop_signal(watchdog)
-    listeners = bind_doors(settings)
     try:
         async with open_runtime(settings, {}, listeners, failure) as runtime:
             settle_down()
@@ -78,7 +105,10 @@ async def _serve(settings: Settings, watchdog: Watchdog) -> None:
             click.echo(f"node {settings.node_name} of cluster {settings.cluster_name}")
             for key in runtime.public_keys:
                 click.echo(f"requests are signed: services know this server by {key}")
-            click.echo(f"register services with POST {runtime.admin_url}/deployments")
+            click.echo(
+                "register services: perdure deployments register URL --admin-url "
+                + runtime.admin_url
+            )
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
     except SettingsError as error:
         raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error

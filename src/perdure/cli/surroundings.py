@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from perdure.cli.env_file import with_env_file
+
 
 def _run_editor(command: list[str]) -> int:
     return subprocess.run(command, check=False).returncode  # noqa: S603 - the user's own editor
@@ -20,6 +22,10 @@ def _run_editor(command: list[str]) -> int:
 
 def _ask(question: str) -> bool:
     return click.confirm(question, err=True)
+
+
+def _read_input() -> str:
+    return sys.stdin.read()
 
 
 def _has_terminal() -> bool:
@@ -31,7 +37,9 @@ class Surroundings:
     """The world of one run of the command line."""
 
     #: Variables of the environment.
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environment: Mapping[str, str] = field(
+        default_factory=lambda: with_env_file(os.environ, Path.cwd())
+    )
     #: Folder of the user's own files.
     home: Path = field(default_factory=Path.home)
     #: What carries requests, as ``httpx`` takes it; None opens real connections.
@@ -42,6 +50,8 @@ class Surroundings:
     sleep: Callable[[float], None] = time.sleep
     #: Runs the words of a command and gives its exit code.
     run_editor: Callable[[list[str]], int] = _run_editor
+    #: Reads standard input to its end.
+    read_input: Callable[[], str] = _read_input
     #: Whether somebody is there to be asked.
     has_terminal: Callable[[], bool] = _has_terminal
     #: Asks a question and gives whether the answer is yes.

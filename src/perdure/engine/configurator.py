@@ -1,6 +1,8 @@
-"""What operators set by hand: options of services, Kafka clusters and subscriptions."""
+"""What operators set by hand: options of services, sources of events, and rules."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from perdure.core.model.deployments import Registry
 from perdure.core.model.event_sources import (
@@ -17,6 +19,14 @@ from perdure.core.model.event_sources import (
 )
 from perdure.core.model.overrides import Overrides
 from perdure.core.model.revisions import reconfigured
+from perdure.core.model.rules import (
+    Rule,
+    RuleBook,
+    RuleOrder,
+    RuleRemoval,
+    with_rules,
+    without_rules,
+)
 from perdure.engine.ports import Clock
 from perdure.engine.registry import RegistryKeeper
 from perdure.protocol.ids import ulid
@@ -111,3 +121,27 @@ class Configurator:
         if subscription_id not in self.sources.subscriptions:
             raise LookupError(subscription_id)
         self._keeper.store_sources(without_subscription(self.sources, subscription_id))
+
+    def set_rules(self, orders: Sequence[RuleOrder]) -> list[Rule]:
+        """Set rules, all of them or none; give each as it is then, in the order they came.
+
+        Raises:
+            RuleError: one of them cannot be as asked.
+        """
+        book = with_rules(self._keeper.rule_book, orders, self._clock.now_ms())
+        self._store_rules(book)
+        return [book.rules[order.pattern] for order in orders]
+
+    def remove_rules(self, removals: Sequence[RuleRemoval]) -> list[str]:
+        """Remove rules, all of them or none; give the patterns of those that were there.
+
+        Raises:
+            RuleError: one of them is not as expected.
+        """
+        book, removed = without_rules(self._keeper.rule_book, removals)
+        self._store_rules(book)
+        return removed
+
+    def _store_rules(self, book: RuleBook) -> None:
+        if book is not self._keeper.rule_book:
+            self._keeper.store_rules(book)

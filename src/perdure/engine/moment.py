@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from perdure.core.model.deployments import Registry
+from perdure.core.model.rules import RuleBook
 from perdure.engine.ports import StoreView
 from perdure.protocol.ids import DeploymentId, InvocationId
 
@@ -22,10 +23,11 @@ class LiveAttempt(Struct, frozen=True, gc=False):
 
 
 class Moment(Struct, frozen=True):
-    """Tables, registry and open attempts, of the same instant; its user closes the view."""
+    """Tables, registry, open attempts and rules, of the same instant; its user closes the view."""
 
     #: Milliseconds since 1970.
     now_ms: int
     view: StoreView
     registry: Registry
     attempts: Mapping[InvocationId, LiveAttempt]
+    rule_book: RuleBook

@@ -1,11 +1,16 @@
-"""The registry of deployments: one immutable value, kept durably, changed by whole replacement."""
+"""The registry: deployments, and what operators set, kept durably and changed by whole replacement.
+
+Deployments, sources of events and the rule book are immutable values in one document.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perdure.core.model.deployments import (
     Defaults,
@@ -20,6 +25,7 @@ from perdure.core.model.event_sources import (
     Subscription,
     event_sources,
 )
+from perdure.core.model.rules import RuleBook
 from perdure.engine.ports import Clock, Document, StorageError
 from perdure.protocol.ids import DeploymentId, deployment_text, ulid
 from perdure.protocol.manifest import Manifest
@@ -31,6 +37,7 @@ class Stored(Struct, frozen=True):
     deployments: tuple[Deployment, ...] = ()
     clusters: tuple[KafkaCluster, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    rule_book: RuleBook = RuleBook()
 
 
 class RegistryKeeper:
@@ -43,15 +50,21 @@ class RegistryKeeper:
         self._watchers: list[Callable[[Registry], None]] = []
         #: Endpoints in this process.
         self.served: set[str] = set()
-        stored = Stored()
+        self._stored = Stored()
         loaded = document.load()
         if loaded is not None:
             self._version, content = loaded
-            stored = _decode(content)
+            self._stored = _decode(content)
+        stored = self._stored
         #: What can be called now.
         self.registry = build_registry(stored.deployments, defaults)
         #: Where events come from now.
         self.sources = event_sources(stored.clusters, stored.subscriptions)
+
+    @property
+    def rule_book(self) -> RuleBook:
+        """What limits concurrency now."""
+        return self._stored.rule_book
 
     def watch(self, watcher: Callable[[Registry], None]) -> None:
         """Tell someone of every change from now on."""
@@ -84,7 +97,7 @@ class RegistryKeeper:
         Raises:
             StorageError: the change could not be made durable; nothing was changed.
         """
-        self._replace(registry, self.sources)
+        self._replace(deployments=tuple(registry.deployments.values()))
         self.registry = registry
         for watcher in self._watchers:
             watcher(registry)
@@ -95,16 +108,25 @@ class RegistryKeeper:
         Raises:
             StorageError: the change could not be made durable; nothing was changed.
         """
-        self._replace(self.registry, sources)
+        self._replace(
+            clusters=tuple(sources.clusters.values()),
+            subscriptions=tuple(sources.subscriptions.values()),
+        )
         self.sources = sources
 
-    def _replace(self, registry: Registry, sources: EventSources) -> None:
-        stored = Stored(
-            tuple(registry.deployments.values()),
-            tuple(sources.clusters.values()),
-            tuple(sources.subscriptions.values()),
-        )
+    def store_rules(self, rule_book: RuleBook) -> None:
+        """Put another rule book in the place of this one.
+
+        Raises:
+            StorageError: the change could not be made durable; nothing was changed.
+        """
+        self._replace(rule_book=rule_book)
+
+    def _replace(self, **parts: Any) -> None:
+        """Store the document with some of its parts new; only then do they count."""
+        stored = replace(self._stored, **parts)
         self._version = self._document.replace(self._version, msgspec.json.encode(stored))
+        self._stored = stored
 
     def _newest_at(self, endpoint: str) -> Deployment | None:
         found = [

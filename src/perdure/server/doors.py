@@ -15,8 +15,10 @@ import contextlib
 import errno
 import socket
 import ssl
+import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from perdure.server.arrivals import Arrival
@@ -25,7 +27,7 @@ from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.lobby import Lobby
 from perdure.server.open_files import connections_max
 
-__all__ = ["HEAD_BYTES_MAX", "Application", "Door", "DoorError", "bind"]
+__all__ = ["HEAD_BYTES_MAX", "Application", "Door", "DoorError", "bind", "bind_file"]
 
 #: Connections that may wait to be accepted.
 _BACKLOG: Final = 2048
@@ -36,6 +38,10 @@ _PATIENCE_S: Final = 120.0
 _SWEEP_S: Final = 10.0
 #: How long cancelled requests may take to say good-bye.
 _FAREWELL_S: Final = 1.0
+#: The file of a socket belongs to whoever made it: others may go on listening on it.
+_KEEPING_FILE: Final[dict[str, Any]] = (
+    {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+)
 
 
 class DoorError(Exception):
@@ -75,6 +81,24 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         raise DoorError(f"{reason}; {advice}") from error
 
 
+def bind_file(path: Path) -> socket.socket:
+    """Bind a socket that listens on a path of the file system, which does not exist.
+
+    Raises:
+        DoorError: the system has no such sockets, or not with this path.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        raise DoorError("this system has no Unix sockets; use ports")
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise DoorError(f"cannot listen on {path}: {error}; use ports") from error
+    return listener
+
+
 class Door:
     """An application, served on a socket.
 
@@ -93,18 +117,17 @@ class Door:
         self._application = application
         self._listener = listener
         self._tls = tls
-        #: Port that the door is bound to.
-        self.port: int = listener.getsockname()[1]
+        #: Address that the door is bound to: host, port, and more for IPv6; or a path.
+        self.address: tuple[Any, ...] | str = listener.getsockname()
         self._lobby: Lobby | None = None
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
     @property
-    def address(self) -> tuple[Any, ...]:
-        """Address that the door is bound to: host, port, and more for IPv6."""
-        address: tuple[Any, ...] = self._listener.getsockname()
-        return address
+    def port(self) -> int:
+        """Port that the door is bound to, if it is."""
+        return int(self.address[1])
 
     async def start(self) -> None:
         """Accept connections."""
@@ -112,8 +135,17 @@ class Door:
         lobby = self._lobby = Lobby(self._application, connections_max())
         self._tick(loop, lobby)
         self._sweep(loop, lobby)
-        self._server = await loop.create_server(
-            lambda: Arrival(lobby), sock=self._listener, backlog=_BACKLOG, ssl=self._tls
+        self._server = await self._listen(loop, lambda: Arrival(lobby))
+
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop, arrive: Callable[[], Arrival]
+    ) -> asyncio.Server:
+        if isinstance(self.address, str):
+            return await loop.create_unix_server(
+                arrive, sock=self._listener, backlog=_BACKLOG, ssl=self._tls, **_KEEPING_FILE
+            )
+        return await loop.create_server(
+            arrive, sock=self._listener, backlog=_BACKLOG, ssl=self._tls
         )
 
     async def stop(self, grace_s: float) -> None:
@@ -131,10 +163,10 @@ class Door:
         lobby.closed = True
         for connection in tuple(lobby.connections):
             connection.shutdown()
-        await _settle(lobby.tasks, grace_s)
-        for task in tuple(lobby.tasks):
-            task.cancel()
-        await _settle(lobby.tasks, _FAREWELL_S)
+        await _settle(lobby, grace_s)
+        for exchange in tuple(lobby.under_way):
+            exchange.stop()
+        await _settle(lobby, _FAREWELL_S)
         await _disconnect(lobby)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, lobby: Lobby) -> None:
@@ -150,10 +182,11 @@ class Door:
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep, loop, lobby)
 
 
-async def _settle(tasks: Collection[asyncio.Task[None]], timeout_s: float) -> None:
+async def _settle(lobby: Lobby, timeout_s: float) -> None:
     """Wait until no request is under way, but no longer than that."""
-    if tasks:
-        await asyncio.wait(tuple(tasks), timeout=timeout_s)
+    if lobby.under_way:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(lobby.settled.wait(), timeout_s)
 
 
 async def _disconnect(lobby: Lobby) -> None:

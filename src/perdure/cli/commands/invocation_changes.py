@@ -23,14 +23,18 @@ PURGE: Final = Action("purge", "purge", "purged", *_ENDED)
 PURGE_JOURNAL: Final = Action("purge-journal", "purge the journal of", "purged", *_ENDED)
 RESTART: Final = Action("restart-as-new", "restart", "restarted", *_ENDED)
 PAUSE: Final = Action(
-    "pause", "pause", "paused", "status IN ('invoked', 'suspended')", "running or suspended"
+    "pause",
+    "pause",
+    "paused",
+    "status IN ('running', 'ready', 'backing-off', 'suspended')",
+    "running, backing off or suspended",
 )
 RESUME: Final = Action(
     "resume",
     "resume",
     "resumed",
-    "status IN ('paused', 'invoked', 'suspended')",
-    "paused, suspended or backing off",
+    "status IN ('paused', 'running', 'ready', 'backing-off', 'suspended')",
+    "paused, suspended, backing off or running",
 )
 
 

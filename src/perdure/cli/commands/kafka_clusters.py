@@ -27,6 +27,14 @@ kafka_clusters = CommandGroup(
     help="Show and change the Kafka clusters that subscriptions name.",
 )
 
+_from_file = click.option(
+    "-f",
+    "--from-file",
+    type=PROPERTIES_FILE,
+    metavar="FILE",
+    help="Properties, one a line; or .toml with [properties]; - reads standard input.",
+)
+
 
 @kafka_clusters.command("list")
 @viewed
@@ -74,7 +82,7 @@ def describe(session: Session, name: str, *, view: View) -> None:
 @kafka_clusters.command("create")
 @click.argument("name")
 @click.argument("properties", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("-f", "--from-file", type=PROPERTIES_FILE, help="Properties, one a line.")
+@_from_file
 @click.option("--edit", "in_editor", is_flag=True, help="Write properties in an editor.")
 @output_option
 @with_session
@@ -88,7 +96,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Add a cluster; bootstrap.servers says where its brokers are."""
-    chosen = {} if from_file is None else read_properties(from_file)
+    chosen = _read(session, from_file) or {}
     chosen |= pairs(properties, "properties")
     if in_editor:
         chosen = edit_properties(session.surroundings, chosen, _TEMPLATE)
@@ -114,7 +122,7 @@ def edit_cluster(session: Session, name: str, *, as_json: bool) -> None:
 @click.argument("name", shell_complete=completing.clusters)
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set; repeatable.")
 @click.option("--unset", "removals", metavar="KEY", multiple=True, help="Remove; repeatable.")
-@click.option("-f", "--from-file", type=PROPERTIES_FILE, help="Properties to set, one a line.")
+@_from_file
 @output_option
 @with_session
 def patch(
@@ -126,14 +134,19 @@ def patch(
     from_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Change some properties of a cluster; the others, secrets too, stay as they are."""
+    """Change some properties of a cluster; the others, secrets too, stay as they are.
+
+    With a file, its properties take the place of all there are, before some are changed.
+    """
     before = _properties(session, name)
-    given = {} if from_file is None else read_properties(from_file)
-    given |= pairs(assignments, "--set")
-    missing = [key for key in removals if key not in before]
+    base = _read(session, from_file)
+    if base is None:
+        base = before
+    missing = [key for key in removals if key not in base]
     if missing:
         raise UsageError(f"{name} has no {', '.join(missing)}; nothing was changed")
-    after = {key: value for key, value in before.items() if key not in removals} | given
+    kept = {key: value for key, value in base.items() if key not in removals}
+    after = kept | pairs(assignments, "--set")
     _change(session, name, before, after, as_json=as_json)
 
 
@@ -156,6 +169,12 @@ def delete(session: Session, name: str, *, force: bool, as_json: bool) -> None:
 def _properties(session: Session, name: str) -> dict[str, str]:
     properties: dict[str, str] = session.admin.get(path("kafka-clusters", name))["properties"]
     return properties
+
+
+def _read(session: Session, from_file: Path | None) -> dict[str, str] | None:
+    if from_file is None:
+        return None
+    return read_properties(session.surroundings, from_file, "properties")
 
 
 def _brokers(properties: Row) -> object:

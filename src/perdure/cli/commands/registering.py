@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,6 +14,17 @@ from perdure.cli.output import plain
 from perdure.cli.properties import pairs
 from perdure.cli.session import Session, with_session
 from perdure.cli.views import output_option
+
+_ELSEWHERE: Final = "Understood by other servers only."
+_NO_GOOGLE: Final = (
+    "Perdure asks Google for no identity tokens. Let a proxy beside the server add them, and "
+    "register its address; or let the service accept a fixed header, and register it with "
+    "--extra-header NAME=VALUE"
+)
+_NO_TUNNEL: Final = (
+    "tunnels belong to Restate Cloud. Register an address that the server reaches by itself: over "
+    "a VPN, through a reverse proxy, or by `ssh -R 9080:localhost:9080` to the server's machine"
+)
 
 
 @click.command(cls=AdminCommand)
@@ -30,16 +41,33 @@ from perdure.cli.views import output_option
 )
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Kept with it; repeatable.")
 @click.option("--assume-role-arn", metavar="ARN", help="Role to call a Lambda function with.")
+@click.option("--gcp-id-token", is_flag=True, help=_ELSEWHERE)
+@click.option("--gcp-impersonate-service-account", metavar="EMAIL", help=_ELSEWHERE)
+@click.option("--gcp-audience", metavar="TEXT", help=_ELSEWHERE)
+@click.option("--tunnel-name", metavar="NAME", help=_ELSEWHERE)
 @click.option("--dry-run", is_flag=True, help="Show what would change, and leave.")
 @output_option
 @with_session
 def register(
-    session: Session, deployment: str, *, dry_run: bool, as_json: bool, **options: Any
+    session: Session,
+    deployment: str,
+    *,
+    gcp_id_token: bool,
+    gcp_impersonate_service_account: str | None,
+    gcp_audience: str | None,
+    tunnel_name: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Discover the services at an address, and register them.
 
     URL may leave out http://, and localhost before a port: 9080.
     """
+    if gcp_id_token or gcp_impersonate_service_account or gcp_audience:
+        raise UsageError(_NO_GOOGLE)
+    if tunnel_name is not None:
+        raise UsageError(_NO_TUNNEL)
     body = request_body(deployment, **options)
     planned = session.admin.send("POST", "/deployments", {**body, "dry_run": True})
     if planned.status == 200 and not body["force"]:

@@ -67,7 +67,11 @@ def describe(session: Session, subscription_id: str, *, view: View) -> None:
 @click.argument("sink", required=False)
 @click.argument("options", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option(
-    "-f", "--from-file", type=PROPERTIES_FILE, help="source, sink and options, one a line."
+    "-f",
+    "--from-file",
+    type=PROPERTIES_FILE,
+    metavar="FILE",
+    help="source, sink and options, one a line; or .toml with [options]; - reads standard input.",
 )
 @click.option("--edit", "in_editor", is_flag=True, help="Write them in an editor.")
 @output_option
@@ -86,7 +90,9 @@ def create(
 
     SOURCE is such as kafka://cluster/topic, SINK such as service://Counter/add.
     """
-    chosen = {} if from_file is None else read_properties(from_file)
+    chosen = {}
+    if from_file is not None:
+        chosen = read_properties(session.surroundings, from_file, "options", _ENDS)
     chosen |= pairs(options, "options")
     chosen |= {end: text for end, text in zip(_ENDS, (source, sink), strict=True) if text}
     if in_editor:

@@ -112,11 +112,7 @@ def with_cluster(sources: EventSources, cluster: KafkaCluster) -> EventSources:
     Raises:
         SourceError: its name is taken or none, or nothing says where it is.
     """
-    if not _CLUSTER_NAME.fullmatch(cluster.name):
-        raise SourceError(
-            f"kafka cluster name {cluster.name!r} is not the name of a host; use letters, digits, "
-            "'-' and '.'"
-        )
+    check_cluster_name(cluster.name)
     if cluster.name in sources.clusters:
         raise ClusterExistsError(
             f"kafka cluster '{cluster.name}' already exists in schema registry"
@@ -173,6 +169,30 @@ def cluster_of(source: str) -> str:
     return source.partition("://")[2].partition("/")[0]
 
 
+def check_cluster_name(name: str) -> None:
+    """Refuse a name that no host could have.
+
+    Raises:
+        SourceError: what to write instead.
+    """
+    if not _CLUSTER_NAME.fullmatch(name):
+        raise SourceError(
+            f"kafka cluster name {name!r} is not the name of a host; use letters, digits, "
+            "'-' and '.'"
+        )
+
+
+def check_brokers(properties: Mapping[str, str]) -> None:
+    """Refuse properties of a cluster that do not say where it is.
+
+    Raises:
+        SourceError: which do.
+    """
+    if not any(properties.get(option) for option in BROKER_OPTIONS):
+        either = " or ".join(f"'{option}'" for option in BROKER_OPTIONS)
+        raise SourceError(f"kafka cluster properties must contain either {either}")
+
+
 def check_source(sources: EventSources, uri: str) -> None:
     """Refuse a source that is no topic of a known cluster.
 
@@ -205,11 +225,7 @@ def check_sink(registry: Registry, uri: str) -> None:
 
 
 def _with_cluster(sources: EventSources, cluster: KafkaCluster) -> EventSources:
-    if not any(cluster.properties.get(option) for option in BROKER_OPTIONS):
-        raise SourceError(
-            f"kafka cluster '{cluster.name}' properties must contain either "
-            "'bootstrap.servers' or 'metadata.broker.list'"
-        )
+    check_brokers(cluster.properties)
     return replace(sources, clusters={**sources.clusters, cluster.name: cluster})
 
 

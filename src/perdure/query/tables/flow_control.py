@@ -1,12 +1,13 @@
-"""Tables of flow control, which is not here: declared, so that clients may ask, and empty."""
+"""Tables of flow control: its rules; and the rest, which is not here: declared, and empty."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
+from perdure.core.model.rules import Rule
 from perdure.engine.moment import Moment
-from perdure.query.columns import Column, Kind, Table, Wanted, always_null
+from perdure.query.columns import Column, Kind, Table, Wanted, always_null, sliced
 
 _CAUSES: Final = (
     "invoker_concurrency",
@@ -21,6 +22,10 @@ _CAUSES: Final = (
 
 def _no_rows(_moment: Moment, _wanted: Wanted) -> Iterator[list[object]]:
     return iter(())
+
+
+def _rules(moment: Moment, _wanted: Wanted) -> Iterator[list[Rule]]:
+    return sliced(rule for _, rule in sorted(moment.rule_book.rules.items()))
 
 
 def _column(name: str, kind: Kind, description: str) -> Column:
@@ -73,6 +78,31 @@ _HISTORY: Final = _instants(
     created_at="When it was put in", transitioned_at="When its stage changed last"
 )
 
+RULES: Final = Table(
+    "sys_rules",
+    "Rules that limit concurrency. They apply to invocations with a scope, which the ingress does "
+    "not take yet.",
+    (
+        Column("pattern", Kind.TEXT, "What it applies to", lambda rule: rule.pattern),
+        Column(
+            "concurrency",
+            Kind.UINT32,
+            "How many may run; null sets no limit",
+            lambda rule: rule.concurrency,
+        ),
+        Column("description", Kind.TEXT, "What it is for", lambda rule: rule.description),
+        Column("disabled", Kind.BOOLEAN, "Whether it is out of force", lambda rule: rule.disabled),
+        Column("version", Kind.UINT32, "Its version", lambda rule: rule.version),
+        Column(
+            "last_modified",
+            Kind.INSTANT,
+            "When it got this version",
+            lambda rule: rule.modified_at,
+        ),
+    ),
+    _rules,
+)
+
 TABLES: Final = (
     _table(
         "sys_locks",
@@ -83,16 +113,7 @@ TABLES: Final = (
         *_instants(acquired_at="Since when it is held"),
         *_texts(acquired_by="Who holds it"),
     ),
-    _table(
-        "sys_rules",
-        "Rules that limit concurrency.",
-        *_texts(pattern="What it applies to"),
-        *_counts(Kind.UINT32, concurrency="How many may run; null sets no limit"),
-        *_texts(description="What it is for"),
-        _column("disabled", Kind.BOOLEAN, "Whether it is out of force"),
-        *_counts(Kind.UINT32, version="Its version"),
-        *_instants(last_modified="When it was changed last"),
-    ),
+    RULES,
     _table(
         "sys_scheduler",
         "Heads of queues, and what they wait for.",
