@@ -1,7 +1,8 @@
 """Queries of operators beside many retained invocations, and what requests feel of them.
 
 Each system is filled with empty invocations. Then every query is asked a few times: alone, and
-while one connection calls an empty handler over and over.
+while one connection calls an empty handler over and over. With ``--keep`` the systems stay filled,
+and another run begins with the questions, until invocations expire after a day.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -82,7 +84,7 @@ def main() -> None:
     results: dict[str, dict[str, Figures]] = {}
     for name in options.systems:
         SYSTEMS[name].install()
-        with scratch_folder() as folder:
+        with folder_of(name, options.keep) as folder:
             try:
                 results[name] = measure(SYSTEMS[name](folder), options.retained, options.times)
             except (LoadError, ProgramError, OSError) as error:
@@ -102,14 +104,23 @@ def parse_options() -> argparse.Namespace:
                         default=["perdure", "restate"])  # fmt: skip
     parser.add_argument("--retained", type=int, default=1_000_000, metavar="N")
     parser.add_argument("--times", type=int, default=3, metavar="N", help="how often to ask each")
+    parser.add_argument("--keep", type=Path, metavar="DIR",
+                        help="keep the filled systems there, or go on with these")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     return parser.parse_args()
 
 
+def folder_of(name: str, keep: Path | None) -> AbstractContextManager[Path]:
+    """Give the folder of a system: an empty one that goes away, or one that is kept."""
+    return scratch_folder() if keep is None else nullcontext(keep.resolve() / name)
+
+
 def measure(system: System, retained: int, times: int) -> dict[str, Figures]:
-    """Fill a system, and ask it everything."""
+    """Fill a system as far as it is not yet, and ask it everything."""
     with system as running:
-        run_load(load(running, connections=64, requests=retained))
+        there = rows(running, "SELECT COUNT(*) AS n FROM sys_invocation")[0]["n"]
+        if there < retained:
+            run_load(load(running, connections=64, requests=retained - there))
         return {title: figures(running, queries, times) for title, queries in QUERIES.items()}
 
 

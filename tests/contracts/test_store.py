@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -73,7 +74,7 @@ def test_a_write_without_changes_reaches_its_lsn(kind):
 @every_kind
 def test_a_scan_takes_its_start_and_leaves_its_end(kind):
     with opened(kind) as store:
-        keys = [b"\x00", b"a", b"a\x00", b"a\xff", b"b", b"\xff"]
+        keys = [b"\x01", b"a", b"a\x00", b"a\xff", b"b", b"\xff"]
         store.write([(key, key) for key in keys], 1)
         assert [key for key, _ in store.scan(b"a", b"b")] == [b"a", b"a\x00", b"a\xff"]
         assert [key for key, _ in store.scan(b"", b"\xff")] == keys[:-1]
@@ -134,7 +135,27 @@ def test_the_pages_of_a_view_are_its_rows(kind):
         pages = list(view.pages(b"00010", b"02990"))
         assert all(pages)
         assert [row for page in pages for row in page] == list(view.scan(b"00010", b"02990"))
+        keys = [key for page in view.pages(b"00010", b"02990", values=False) for key, _ in page]
+        assert keys == [key for key, _ in rows[10:2_990]]
         assert list(view.pages(b"a", b"b")) == []
+        view.close()
+
+
+@every_kind
+@pytest.mark.parametrize("values", [True, False])
+@pytest.mark.parametrize("pages_before", [0, 1, 2, 3])
+def test_a_long_scan_shows_its_moment_whenever_others_write(kind, pages_before, values):
+    with opened(kind) as store:
+        rows = [(b"%05d" % number, b"old") for number in range(5_000)]
+        store.write(rows, 1)
+        view = store.view()
+        pages = view.pages(b"0", b"9", values=values)
+        shown = [row for page in islice(pages, pages_before) for row in page]
+        store.write([(key, b"new") for key, _ in rows[::2]] + [(rows[1][0], None)], 2)
+        store.checkpoint()
+        shown += [row for page in pages for row in page]
+        assert [key for key, _ in shown] == [key for key, _ in rows]
+        assert not values or shown == rows
         view.close()
 
 
@@ -151,7 +172,9 @@ def test_a_checkpoint_makes_what_was_written_durable(kind):
         assert store.durable_lsn == 5
 
 
-keys = st.binary(min_size=1, max_size=2) | st.sampled_from([b"i/1", b"i/2", b"j/1", b"j/2"])
+keys = st.binary(min_size=1, max_size=2).filter(lambda key: key[0]) | st.sampled_from(
+    [b"i/1", b"i/2", b"j/1", b"j/2"]
+)
 changes = st.lists(st.tuples(keys, st.none() | st.binary(max_size=20)), max_size=8)
 operations = st.one_of(
     st.tuples(st.just("write"), changes),

@@ -45,6 +45,29 @@ async def test_what_is_in_no_list_of_what_is_open_has_ended(monkeypatch):
     assert list(map(column.get, table.reader(seen, [column])(found))) == listed
 
 
+@pytest.mark.parametrize("name", ["sys_invocation", "sys_invocation_status"])
+async def test_a_status_is_told_by_the_key_alone(name):
+    table, seen = TABLES[name], await moment()
+    column = table.column("status")
+    keys = table.find_keys(seen, {}, frozenset({invocation_rows.STATUS_NAME}))
+    bare = [(key, b"") for piece in keys for key, _ in piece]
+    found = [each for piece in table.find(seen, {}) for each in piece]
+    read = table.reader(seen, [column])
+    assert [key for key, _ in bare] == [key for key, _ in found]
+    assert list(map(column.get, read(bare))) == list(map(column.get, read(found)))
+
+
+async def test_keys_alone_are_read_only_where_they_tell_all(monkeypatch):
+    seen, status = await moment(), frozenset({invocation_rows.STATUS_NAME})
+    find_keys = TABLES["sys_invocation"].find_keys
+    assert find_keys(seen, {}, frozenset()) is not None
+    assert find_keys(seen, {}, status | {"target"}) is None
+    assert find_keys(seen, {"status": frozenset({"paused"})}, status) is None
+    assert TABLES["sys_journal"].find_keys(seen, {}, frozenset()) is None
+    monkeypatch.setattr(invocation_rows, "LOOKUPS_MAX", 0)
+    assert find_keys(seen, {}, status) is None
+
+
 @pytest.mark.parametrize("limit", [0, 20_000])
 @pytest.mark.parametrize(
     "statuses", [{"suspended"}, {"paused", "running"}, {"pending", "scheduled", "backing-off"}]
@@ -59,8 +82,8 @@ async def test_what_is_open_is_found_by_its_status(monkeypatch, limit, statuses)
 
 def test_a_partial_row_has_its_fields_and_stands_for_itself():
     world_row = Invocation.__struct_fields__
-    assert world_row[:3] == ("target", "status", "created_at")
-    encoded = b"\x97\xc0\x91\x02\x07\x08\x92\x01\x02\x92\x00\x00\xa5never"
+    assert world_row[:4] == ("created_at", "modified_at", "target", "status")
+    encoded = b"\x97\x07\x08\xc0\x91\x02\x92\x01\x02\x92\x00\x00\xa5never"
     row = decoder(Invocation, frozenset({"status", "created_at"}))(encoded)
     assert (row.status, row.created_at, row.row) == (Running(), 7, row)
     assert decoder(Invocation, frozenset())(b"not even msgpack") is None

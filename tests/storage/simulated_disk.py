@@ -29,7 +29,8 @@ def change(content: bytearray, step: tuple[str, int, bytes]) -> None:
     verb, offset, data = step
     match verb:
         case "write":
-            content.extend(bytes(max(0, offset - len(content))))
+            if offset > len(content):
+                content.extend(bytes(offset - len(content)))
             content[offset : offset + len(data)] = data
         case "truncate":
             del content[offset:]

@@ -52,10 +52,13 @@ def test_the_file_is_seen_by_whoever_opens_it_next(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "first line is not a header"),
-        (b'{"format":1}\n', "first line is not a header"),
+        (b"", r"\[META0010\] .*does not tell its format"),
+        (b'{"format":1}\n', r"\[META0010\] .*does not tell its format"),
         (b'{"format":1,"version":3,"checksum":1}\ncontent', "does not match its checksum"),
-        (b'{"format":2,"version":3,"checksum":1}\ncontent', "has format 2, this version reads"),
+        (
+            b'{"format":2,"version":3,"checksum":1}\ncontent',
+            r"\[META0011\] .*has format 2",
+        ),
     ],
 )
 def test_damage_is_named(tmp_path, content, complaint):

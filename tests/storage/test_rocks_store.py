@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import islice
 
 import pytest
 
-from perdure.storage.rocks_store import CACHE_BYTES, RocksStore, StoreFailedError
+from perdure.storage.rocks_errors import StoreFailedError
+from perdure.storage.rocks_store import CACHE_BYTES, RocksStore
 
 WRITER = """
 import sys, threading
@@ -120,6 +122,40 @@ def test_a_page_of_large_rows_is_short(tmp_path):
     assert [len(page) for page in view.pages(b"0", b"9")] == [4] * 5
     view.close()
     store.close()
+
+
+def test_large_rows_behind_small_ones_are_read_few_at_a_time(tmp_path):
+    store = RocksStore.open(tmp_path)
+    sizes = [10] * 300 + [300_000] * 100 + [10] * 3_000
+    store.write([(b"%04d" % number, b"x" * size) for number, size in enumerate(sizes)], 1)
+    view = store.view()
+    pages = list(view.pages(b"0", b"9"))
+    assert [len(value) for page in pages for _, value in page] == sizes
+    assert max(sum(len(value) for _, value in page) for page in pages) < 12_000_000
+    view.close()
+    store.close()
+
+
+def test_a_view_that_is_closed_during_a_scan_says_so(tmp_path):
+    store = RocksStore.open(tmp_path)
+    store.write([(b"%05d" % number, b"x") for number in range(10_000)], 1)
+    for taken in range(4):
+        view = store.view()
+        pages = view.pages(b"0", b"9")
+        assert len(list(islice(pages, taken))) == taken
+        view.close()
+        with pytest.raises(StoreFailedError, match="take another"):
+            next(pages)
+    store.close()
+
+
+def test_a_view_outlives_its_store(tmp_path):
+    store = RocksStore.open(tmp_path)
+    store.write([(b"%05d" % number, b"x") for number in range(1_000)], 1)
+    view = store.view()
+    store.close()
+    assert sum(map(len, view.pages(b"0", b"9"))) == 1_000
+    view.close()
 
 
 def test_a_store_that_is_opened_again_has_its_cache(tmp_path):

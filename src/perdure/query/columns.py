@@ -39,6 +39,10 @@ class Kind(Enum):
     NUMBERS = "List(UInt32)"
 
 
+#: Gives texts, or heads of values, of which one stands in what is stored of a row that has a value.
+Traces = Callable[[Any], tuple[bytes, ...]]
+
+
 class Column(Struct, frozen=True):
     """A column of a table; ``get`` takes it out of a row."""
 
@@ -50,6 +54,10 @@ class Column(Struct, frozen=True):
     reads: tuple[str, ...] | None = None
     #: All values that it can have, if these are few.
     values: frozenset[str] = frozenset()
+    #: What tells of its value in what is stored, which is then found as keys with bytes.
+    traces: Traces | None = None
+    #: Where its number stands in the bytes of what is stored, if they all have it at one place.
+    place: int | None = None
 
 
 #: Makes rows of what was found, out of which only some columns will be taken.
@@ -93,6 +101,10 @@ def as_found(_moment: Moment, _columns: Sequence[Column]) -> Reader:
     return as_it_is
 
 
+def no_keys(_moment: Moment, _wanted: Wanted, _fields: frozenset[str]) -> None:
+    """Say that keys alone do not do."""
+
+
 class Table(Struct, frozen=True):
     """A table: what is stored is found first, and then read as far as a query needs it."""
 
@@ -103,6 +115,8 @@ class Table(Struct, frozen=True):
     find: Callable[[Moment, Wanted], Iterator[Sequence[Any]]]
     #: Gives what reads these columns.
     reader: Callable[[Moment, Sequence[Column]], Reader] = as_found
+    #: Gives what is stored with its keys alone, if these tell the fields that columns look at.
+    find_keys: Callable[[Moment, Wanted, frozenset[str]], Iterator[Sequence[Any]] | None] = no_keys
 
     def column(self, name: str) -> Column:
         """Give a column by its name, which exists."""

@@ -18,7 +18,17 @@ import pyarrow.dataset as ds
 from msgspec import Struct
 
 from perdure.engine.moment import Moment
-from perdure.query.columns import Alike, Column, Kind, Reader, Table, Wanted, as_it_is, sliced
+from perdure.query.columns import (
+    Alike,
+    Column,
+    Kind,
+    Reader,
+    Table,
+    Wanted,
+    as_it_is,
+    fields_of,
+    sliced,
+)
 from perdure.query.filters import (
     Node,
     columns_of,
@@ -28,6 +38,7 @@ from perdure.query.filters import (
     wanted_of,
 )
 from perdure.query.ranking import Ranking, Top
+from perdure.query.sieves import trace_sieve
 
 #: Text is small text inside, of which alone the SQL engine hands down lists; answers widen it.
 _TYPES: Final = {
@@ -41,6 +52,7 @@ _TYPES: Final = {
     Kind.TEXTS: pa.list_(pa.large_string()),
     Kind.NUMBERS: pa.list_(pa.uint32()),
 }
+_TIMES: Final = frozenset({Kind.INSTANT, Kind.SPAN})
 #: The largest instant and duration that Arrow can tell, in milliseconds.
 _INT64_MAX: Final = 2**63 - 1
 
@@ -130,7 +142,9 @@ class Scan:
         if source.top is not None:
             names.add(source.top.column.name)
         tested = [column for column in table.columns if column.name in names]
+        self._fields = fields_of([*tested, *shown])
         self._wanted = {} if self._filter is None else _wanted(self._filter, tested)
+        self._sieve = trace_sieve(self._wanted, tested)
         with source.gate:
             self._tested = Part(table, source, tested)
             self._others = Part(table, source, [each for each in shown if each.name not in names])
@@ -140,9 +154,10 @@ class Scan:
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """Give the rows; whoever needs no more of them just stops asking."""
         source = self._source
+        ranking = None if source.top is None else Ranking(source.top)
         try:
-            passing = self._passing()
-            for passed in passing if source.top is None else _first(passing, source.top):
+            passing = self._passing(ranking)
+            for passed in passing if ranking is None else _first(passing, ranking):
                 with source.gate:
                     batch = self._batch(passed)
                 yield batch
@@ -150,24 +165,38 @@ class Scan:
             source.refuse(error)
             raise
 
-    def _passing(self) -> Iterator[Passed]:
-        """Find what passes the filter."""
+    def _passing(self, ranking: Ranking | None) -> Iterator[Passed]:
+        """Find what passes the filter, and may be among the first."""
         source = self._source
-        slices = self._table.find(source.moment, self._wanted)
+        slices = self._slices()
         while True:
             with source.gate:
                 found = next(slices, None)
                 if found is None:
                     return
+                if ranking is not None:
+                    found = ranking.promising(found)
                 passed = self._passed(found)
             if passed.found:
                 yield passed
 
+    def _slices(self) -> Iterator[Sequence[Any]]:
+        """Find what is stored, without values if nobody looks at them."""
+        moment, table = self._source.moment, self._table
+        keys = None if self._fields is None else table.find_keys(moment, self._wanted, self._fields)
+        return table.find(moment, self._wanted) if keys is None else keys
+
     def _passed(self, found: Sequence[Any]) -> Passed:
+        if self._sieve is not None:
+            found = self._sieve(found)
+        if not found:
+            return Passed((), {})
         known = self._tested.arrays(found)
         if self._filter is None:
             return Passed(found, known)
         mask = mask_of(self._filter, known)
+        if isinstance(mask, pa.Scalar):
+            return Passed(found, known) if mask.as_py() else Passed((), {})
         passing = pc.sum(mask).as_py() or 0
         if passing == len(found):
             return Passed(found, known)
@@ -200,12 +229,11 @@ def _wanted(node: Node, tested: Sequence[Column]) -> Wanted:
     return wanted
 
 
-def _first(passing: Iterator[Passed], top: Top) -> Iterator[Passed]:
+def _first(passing: Iterator[Passed], ranking: Ranking) -> Iterator[Passed]:
     """Keep what may be among the first, to give it at the end."""
-    ranking = Ranking(top)
     for passed in passing:
         assert passed.known is not None, "the column that orders is read with those of the filter"
-        crowded = ranking.add(passed.found, passed.known[top.column.name])
+        crowded = ranking.add(passed.found, passed.known[ranking.column.name])
         yield from (Passed(found, None) for found in sliced(crowded))
     yield from (Passed(found, None) for found in sliced(ranking.take()))
 
@@ -218,8 +246,13 @@ def _array(column: Column, rows: Sequence[Any]) -> pa.Array:
     if isinstance(rows, Alike):
         return pa.repeat(_array(column, [rows.row])[0], len(rows))
     values: list[Any] = list(map(column.get, rows))
+    kind = _TYPES[column.kind]
+    if column.kind not in _TIMES:
+        return pa.array(values, kind)
     try:
-        return pa.array(values, _TYPES[column.kind])
+        numbers = pa.array(values, pa.int64())
     except OverflowError:
         clipped = [None if value is None else min(value, _INT64_MAX) for value in values]
-        return pa.array(clipped, _TYPES[column.kind])
+        numbers = pa.array(clipped, pa.int64())
+    # The library takes five times as long to make them at once.
+    return numbers.view(kind)

@@ -48,8 +48,10 @@ class Call(Struct, frozen=True):
 Node = Field | Literal | Call
 
 
-def read_filter(expression: pc.Expression) -> Node:
-    """Read an expression as a tree."""
+def read_filter(expression: pc.Expression | pa.Scalar) -> Node:
+    """Read an expression as a tree; one that is always the same may come as just its value."""
+    if isinstance(expression, pa.Scalar):
+        return Literal(expression)
     # Expressions are pickled in the form of a record batch.
     [serialized] = expression.__reduce__()[1]
     batch = pa.ipc.open_file(serialized).get_batch(0)

@@ -29,6 +29,8 @@ class QueryLimits(Struct, frozen=True, kw_only=True):
     #: Queries that run at the same time, and that wait for one of them to end.
     running: int = 4
     waiting: int = 64
+    #: What sorting, grouping and joining may hold in memory, for one query.
+    memory_bytes: int = 256 * 1024 * 1024
 
 
 class Queries:
@@ -96,7 +98,9 @@ class Queries:
         if self._idle:
             return self._idle.pop(), _load()[1]
         session_module, answers = await asyncio.to_thread(_load)
-        return await asyncio.to_thread(session_module.Session, self._gate), answers
+        memory_bytes = self._limits.memory_bytes
+        session = await asyncio.to_thread(session_module.Session, self._gate, memory_bytes)
+        return session, answers
 
     @contextmanager
     def _switching_often(self) -> Iterator[None]:

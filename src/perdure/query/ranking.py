@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from msgspec import Struct
 
 from perdure.query.columns import Column, Kind
+from perdure.query.sieves import Sieve, number_sieve
 
 #: Kinds of columns whose order is that of numbers.
 RANKED_KINDS: Final = frozenset({Kind.INSTANT, Kind.UINT32})
@@ -22,7 +23,7 @@ RANKED_KINDS: Final = frozenset({Kind.INSTANT, Kind.UINT32})
 ROWS_MAX: Final = 5_000
 
 #: Rows that are kept beside four times those that are wanted, before some are dropped.
-_SPARE: Final = 4096
+_SPARE: Final = 1024
 _LAST: Final = 2**63 - 1
 
 
@@ -48,6 +49,12 @@ class Ranking:
         self._scores: list[int] = []
         #: The least score that is worth keeping, once there are enough.
         self._least: int | None = None
+        self._sieve: Sieve | None = None
+
+    @property
+    def column(self) -> Column:
+        """The column that orders."""
+        return self._top.column
 
     def add(self, found: Sequence[Any], values: pa.Array) -> list[Any]:
         """Add what was found, with the values of the column that orders it.
@@ -66,8 +73,14 @@ class Ranking:
         self._prune()
         return self.take() if 2 * len(self._found) > self._room else []
 
+    def promising(self, found: Sequence[Any]) -> Sequence[Any]:
+        """Leave out what is told by its bytes not to be among the first."""
+        return found if self._sieve is None else self._sieve(found)
+
     def take(self) -> list[Any]:
-        """Give what is kept, and keep it no longer."""
+        """Give what may be among the first, and keep it no longer."""
+        if len(self._found) > self._top.count:
+            self._prune()
         taken, self._found, self._scores = self._found, [], []
         return taken
 
@@ -80,8 +93,12 @@ class Ranking:
         return scores.fill_null(_LAST if top.nulls_first else -_LAST)
 
     def _prune(self) -> None:
-        least = nlargest(self._top.count, self._scores)[-1]
+        top = self._top
+        least = nlargest(top.count, self._scores)[-1]
         keeps = [score >= least for score in self._scores]
         self._found = list(compress(self._found, keeps))
         self._scores = list(compress(self._scores, keeps))
         self._least = least
+        if top.column.place is not None:
+            bound = least if top.descending else -least
+            self._sieve = number_sieve(top.column.place, bound, least=top.descending)

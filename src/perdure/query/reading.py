@@ -25,11 +25,12 @@ _PARTITION_KEY_SIZE = 8
 
 
 def pages(
-    view: StoreView, tag: bytes, prefixes: Iterable[bytes] = (b"",)
+    view: StoreView, tag: bytes, prefixes: Iterable[bytes] = (b"",), *, values: bool = True
 ) -> Iterator[list[Stored]]:
     """Give what a table stores under the keys that begin with one of the prefixes."""
     return chain.from_iterable(
-        view.pages(start, after_prefix(start)) for start in (tag + prefix for prefix in prefixes)
+        view.pages(start, after_prefix(start), values=values)
+        for start in (tag + prefix for prefix in prefixes)
     )
 
 

@@ -27,8 +27,6 @@ from perdure.query.plans import first_rows
 from perdure.query.ranking import RANKED_KINDS, ROWS_MAX, Top
 from perdure.query.tables.catalog import TABLES
 
-#: What one query may keep in memory while it sorts, groups and joins.
-MEMORY_BYTES_MAX: Final = 256 * 1024 * 1024
 #: Rows that the SQL engine passes on at a time.
 BATCH_ROWS: Final = 1024
 
@@ -57,14 +55,15 @@ class Started(Struct, frozen=True):
 class Session:
     """Plans queries and runs them, one at a time; making one costs as much as a small query."""
 
-    def __init__(self, gate: Lock) -> None:
+    def __init__(self, gate: Lock, memory_bytes: int) -> None:
         """Prepare.
 
         Args:
             gate: held while rows are read; shared by all sessions.
+            memory_bytes: what a query may keep in memory while it sorts, groups and joins.
         """
         self._gate = gate
-        self._context = _context()
+        self._context = _context(memory_bytes)
         #: Each table costs time to declare: those that a query meant so far.
         self._tables: dict[str, TableData] = {}
         #: Why scans of this query failed; the SQL engine only passes on their texts.
@@ -146,7 +145,7 @@ class Session:
         return QueryError(f"Datafusion error: {text}")
 
 
-def _context() -> SessionContext:
+def _context(memory_bytes: int) -> SessionContext:
     settings = {
         "datafusion.catalog.default_catalog": "restate",
         "datafusion.catalog.default_schema": "public",
@@ -155,7 +154,7 @@ def _context() -> SessionContext:
     # Rows come from one scan in one thread: what would be shared out is less than the sharing.
     config = config.with_target_partitions(1).with_batch_size(BATCH_ROWS)
     limits = RuntimeEnvBuilder().with_disk_manager_disabled()
-    limits = limits.with_greedy_memory_pool(MEMORY_BYTES_MAX)
+    limits = limits.with_greedy_memory_pool(memory_bytes)
     context = SessionContext(config, limits)
     for function in json_functions():
         context.register_udf(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from perdure.core.model.invocations import Problem
 from perdure.core.model.targets import HandlerKind
 from perdure.protocol.messages import Combinator, Failure, Future, JournalMessage
+from perdure.protocol.trees import fold
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 
@@ -70,18 +72,21 @@ def problem_document(problem: Problem) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def future_document(future: Future) -> dict[str, Any]:
-    """Give what is awaited as a tree."""
+def future_text(future: Future) -> str:
+    """Give what is awaited as a tree, in JSON."""
+    return fold(future, _one_future_text)
+
+
+def _one_future_text(future: Future, nested: Sequence[str]) -> str:
     singles: list[dict[str, Any]] = [
         *({"CompletionId": number} for number in future.completions),
         *({"SignalIndex": number} for number in future.signals),
         *({"SignalName": name} for name in future.named_signals),
     ]
-    children = [{"Single": single} for single in singles]
-    children += [future_document(child) for child in future.nested]
+    children = [*(json_text({"Single": single}) for single in singles), *nested]
     if len(children) == 1:
         return children[0]
-    return {_COMBINATORS[future.combinator]: children}
+    return f'{{"{_COMBINATORS[future.combinator]}":[{",".join(children)}]}}'
 
 
 def leaves(future: Future) -> tuple[list[int], list[int]]:

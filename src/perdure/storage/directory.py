@@ -1,7 +1,7 @@
 """The data directory: one folder, of one server, of one format.
 
 LOCK          who uses the directory: its process id, under an exclusive lock
-FORMAT        {"format": 2, "created_by": "0.1.0"}
+FORMAT        {"format": 3, "created_by": "0.1.0"}
 log/          segments of the log
 store/        the embedded store
 registry.json deployments and what they serve
@@ -22,8 +22,9 @@ from msgspec import Struct
 from perdure.engine.ports import StorageError
 from perdure.storage.files import UNFINISHED_SUFFIX, OsFiles, create_folder, write_whole
 
-#: 2: waiting and paused invocations stand in a table of their own.
-FORMAT: Final = 2
+#: 2: waiting and paused invocations stand in a table of their own; 3: the row of an invocation
+#: begins with its times.
+FORMAT: Final = 3
 
 _LOCK_NAME: Final = "LOCK"
 _FORMAT_NAME: Final = "FORMAT"

@@ -103,20 +103,24 @@ class DocumentFile:
         try:
             header = msgspec.json.decode(line, type=DocumentHeader)
         except msgspec.MsgspecError as error:
-            raise self._damaged(f"its first line is not a header ({error})") from error
+            raise self._damaged(
+                f"its first line does not tell its format ({error})", "META0010"
+            ) from error
         if header.format != FORMAT:
             raise CorruptDocumentError(
-                f"{self._path} has format {header.format}, this version reads format {FORMAT}: "
+                f"[META0011] {self._path} has format {header.format}, this version reads format "
+                f"{FORMAT}: "
                 "open the data directory with the version that wrote it"
             )
         if crc32c(content) != header.checksum:
             raise self._damaged("the content does not match its checksum")
         return header.version, content
 
-    def _damaged(self, what: str) -> CorruptDocumentError:
+    def _damaged(self, what: str, code: str | None = None) -> CorruptDocumentError:
+        told = "" if code is None else f"[{code}] "
         return CorruptDocumentError(
-            f"{self._path} is damaged: {what}. Check the disk, then restore the data directory "
-            "from a backup"
+            f"{told}{self._path} is damaged: {what}. Check the disk, then restore the data "
+            "directory from a backup"
         )
 
 

@@ -42,6 +42,10 @@ class MemoryStore:
         """Give the rows from ``start`` up to but excluding ``end``, as they are now, in order."""
         return self._rows.scan(start, end)
 
+    def stage(self, _key: bytes, _value: bytes) -> Iterator[None]:
+        """Do nothing ahead of a write: memory keeps a value as it is."""
+        return iter(())
+
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
         """Put (or, with None, delete) rows in one atomic step that reaches ``lsn``."""
         if self._viewed:
@@ -81,7 +85,13 @@ class MemoryView:
         """Give the rows from ``start`` up to but excluding ``end``, in order."""
         return self._rows.scan(start, end)
 
-    def pages(self, start: bytes, end: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+    def pages(
+        self,
+        start: bytes,
+        end: bytes,
+        *,
+        values: bool = True,  # noqa: ARG002 - they cost nothing here
+    ) -> Iterator[list[tuple[bytes, bytes]]]:
         """Give the same, some at a time."""
         rows = self.scan(start, end)
         while page := list(islice(rows, PAGE_ROWS)):
@@ -106,8 +116,10 @@ class Rows:
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give the rows from ``start`` up to but excluding ``end``, as they are now."""
-        keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
-        return iter([(key, self._values[key]) for key in keys])
+        keys, values = self._keys, self._values
+        first = bisect_left(keys, start)
+        last = bisect_left(keys, end, first)
+        return iter([(key, values[key]) for key in keys[first:last]])
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set the value of a key."""

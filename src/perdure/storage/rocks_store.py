@@ -3,7 +3,8 @@
 RocksDB's own write-ahead log is off: the log is ours, and the store is rebuilt from it. What a
 crash leaves is what was flushed: with one column family the memtables are flushed in the order of
 the writes and each write goes into one of them, so that is all writes up to some one of them. The
-LSN that a write reaches is a row of the same write, under the empty key, which no table uses.
+LSN that a write reaches is a row of the same write, under the empty key, which no table uses. Long
+values may be written in pieces ahead of their row, see :mod:`perdure.storage.long_values`.
 
 Scans always carry their upper bound: without it an iterator would walk over the tombstones behind
 the last row to find the next. They use the low-level iterator, because the convenient one takes a
@@ -13,15 +14,17 @@ damaged block for the end. Measured, µs: a write of ten rows 8, a get 2, a scan
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 import rocksdict
 
-from perdure.engine.ports import StorageError
+from perdure.engine.ports import StoreView
 from perdure.storage.files import create_folder
+from perdure.storage.long_values import LONG_BYTES, LongValues, WholeView
+from perdure.storage.rocks_errors import translated
+from perdure.storage.rocks_view import FIRST_KEY, RocksView
 
 MIB: Final = 1 << 20
 #: Memory for rows that are not flushed yet; beyond it RocksDB flushes by itself.
@@ -29,19 +32,8 @@ MEMTABLE_BYTES: Final = 32 * MIB
 #: Memory for blocks read from disk, their indexes and filters included.
 CACHE_BYTES: Final = 32 * MIB
 METADATA_BLOCK_BYTES: Final = 4096
-#: Rows that a view takes at a time: the first of a scan, and more and more while it goes on; and
-#: bytes of values after which it takes no more, however few rows these are.
-PAGE_ROWS: Final = 64
-PAGE_ROWS_MAX: Final = 2048
-PAGE_BYTES: Final = MIB
 
 _LSN_KEY: Final = b""
-_FIRST_KEY: Final = b"\x00"
-_LONG_BYTES: Final = MIB
-
-
-class StoreFailedError(StorageError):
-    """The embedded store cannot be read or written; the message says why and what to do."""
 
 
 class RocksStore:
@@ -55,9 +47,13 @@ class RocksStore:
         self._db = database
         # RocksDB is flushed or closed, not both at once.
         self._flushing = Lock()
-        self._applied_lsn = int.from_bytes(self.get(_LSN_KEY) or b"")
+        self._applied_lsn = _read_lsn(database)
         # All that can be read now was read from files, and RocksDB names no file that is not safe.
         self._durable_lsn = self._applied_lsn
+        try:
+            self._long = LongValues(database)
+        except Exception as error:
+            raise translated("read", error) from error
 
     @classmethod
     def open(cls, folder: Path) -> RocksStore:
@@ -73,7 +69,7 @@ class RocksStore:
             # filter and cache are missing, unless they are given once more by name.
             database = rocksdict.Rdict(str(folder), options, column_families={"default": options})
         except Exception as error:
-            raise _translated("opened", error) from error
+            raise translated("opened", error) from error
         database.set_write_options(_write_options())
         return cls(database)
 
@@ -95,8 +91,10 @@ class RocksStore:
         """
         try:
             value: bytes | None = self._db.get(key)
+            if value == b"" and key in self._long.index:
+                value = self._long.read(key)
         except Exception as error:
-            raise _translated("read", error) from error
+            raise translated("read", error) from error
         return value
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -109,10 +107,26 @@ class RocksStore:
             bounds = rocksdict.ReadOptions()
             bounds.set_iterate_upper_bound(end)
             cursor = self._db.iter(bounds)
-            cursor.seek(start or _FIRST_KEY)
+            cursor.seek(start or FIRST_KEY)
+            long = self._long.view() if self._long.index else None
         except Exception as error:
-            raise _translated("read", error) from error
-        return _rows(cursor, end, bounds)
+            raise translated("read", error) from error
+        rows = _rows(cursor, end, bounds)
+        return long.fill(rows) if long else rows
+
+    def stage(self, key: bytes, value: bytes) -> Iterator[None]:
+        """Write a long value ahead of its row, a little with each step.
+
+        The next write takes the value from there if it has come whole by then, and if it is given
+        this very object; otherwise what was written is deleted.
+
+        Raises:
+            StoreFailedError: it cannot be written; raised by a step.
+        """
+        try:
+            yield from self._long.stage(key, value)
+        except Exception as error:
+            raise translated("written", error) from error
 
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
         """Put (or, with None, delete) rows in one atomic step that reaches ``lsn``.
@@ -122,22 +136,24 @@ class RocksStore:
         """
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
-        # The batch is one piece of memory, which is copied when it grows: long values come last.
         put(_LSN_KEY, lsn.to_bytes(8))
+        staged = self._long.settle(batch, changes)
+        # The batch is one piece of memory, which is copied when it grows: long values come last.
         long = []
         for key, value in changes:
             if value is None:
                 delete(key)
-            elif len(value) < _LONG_BYTES:
+            elif len(value) < LONG_BYTES:
                 put(key, value)
-            else:
+            elif key not in staged:
                 long.append((key, value))
         for key, value in long:
             put(key, value)
         try:
             self._db.write(batch)
         except Exception as error:
-            raise _translated("written", error) from error
+            raise translated("written", error) from error
+        self._long.settled(changes, staged)
         self._applied_lsn = lsn
 
     def checkpoint(self) -> None:
@@ -152,22 +168,20 @@ class RocksStore:
             try:
                 self._db.flush()
             except Exception as error:
-                raise _translated("flushed", error) from error
+                raise translated("flushed", error) from error
             self._durable_lsn = lsn
 
-    def view(self) -> RocksView:
+    def view(self) -> StoreView:
         """Give a consistent view that later writes do not change; close it before the store.
 
         Raises:
             StoreFailedError: the store cannot be read.
         """
         try:
-            options = rocksdict.ReadOptions()
-            # What is looked at once must not drive out what each request needs.
-            options.fill_cache(False)  # type: ignore[call-arg]  # the stubs forgot it
-            return RocksView(self._db.iter(options))
+            view = RocksView(self._db)
+            return WholeView(view, self._long) if self._long.index else view
         except Exception as error:
-            raise _translated("read", error) from error
+            raise translated("read", error) from error
 
     def close(self) -> None:
         """Flush what was written and release the files; a checkpoint under way is waited for.
@@ -181,77 +195,14 @@ class RocksStore:
             try:
                 self._db.close()
             except Exception as error:
-                raise _translated("closed", error) from error
+                raise translated("closed", error) from error
 
 
-class RocksView:
-    """The port :class:`perdure.engine.ports.StoreView` on a cursor, which sees one moment.
-
-    One thread uses it. (A snapshot of rocksdict 0.3.29 would not do: it looks up single keys in the
-    past, but its iterators show the present.)
-    """
-
-    def __init__(self, cursor: rocksdict.RdictIter) -> None:
-        """Take over a cursor that was made at the moment that the view shall show."""
-        self._cursor: rocksdict.RdictIter | None = cursor
-
-    def get(self, key: bytes) -> bytes | None:
-        """Give the value of a key, which is not empty.
-
-        Raises:
-            StoreFailedError: it cannot be read, or the view was closed.
-        """
-        page = self._page(key, key + b"\x00", 1)
-        return page[0][1] if page else None
-
-    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Give the rows from ``start`` up to but excluding ``end``, in order.
-
-        Raises:
-            StoreFailedError: a row cannot be read, or the view was closed.
-        """
-        return chain.from_iterable(self.pages(start, end))
-
-    def pages(self, start: bytes, end: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
-        """Give the same rows, as many at a time as are well read together.
-
-        Raises:
-            StoreFailedError: a row cannot be read, or the view was closed.
-        """
-        # There is one cursor, and between two pages others may move it.
-        size = PAGE_ROWS
-        page = self._page(start or _FIRST_KEY, end, size)
-        while page:
-            yield page
-            size = min(2 * size, PAGE_ROWS_MAX)
-            page = self._page(page[-1][0] + b"\x00", end, size)
-
-    def close(self) -> None:
-        """Let the store forget what later writes replaced."""
-        self._cursor = None
-
-    def _page(self, start: bytes, end: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
-        cursor = self._cursor
-        if cursor is None:
-            raise StoreFailedError("the view was closed: take another from the store")
-        page: list[tuple[bytes, bytes]] = []
-        # Queries read a million rows here: each call that is spared is felt.
-        add, next_key, next_value, advance = page.append, cursor.key, cursor.value, cursor.next
-        room = PAGE_BYTES
-        try:
-            cursor.seek(start)
-            for _ in range(rows_max):
-                key = next_key()
-                if key is None or key >= end or room <= 0:
-                    break
-                value = next_value()
-                add((key, value))
-                room -= len(value)
-                advance()
-            cursor.status()
-        except Exception as error:
-            raise _translated("read", error) from error
-        return page
+def _read_lsn(database: rocksdict.Rdict) -> int:
+    try:
+        return int.from_bytes(database.get(_LSN_KEY) or b"")
+    except Exception as error:
+        raise translated("read", error) from error
 
 
 def _rows(
@@ -267,16 +218,7 @@ def _rows(
     try:
         cursor.status()
     except Exception as error:
-        raise _translated("read", error) from error
-
-
-def _translated(step: str, error: Exception) -> StoreFailedError:
-    """Make our error of one of the library's, which are all plain exceptions with a text."""
-    return StoreFailedError(
-        f"the store could not be {step}: {error}. What the log holds is not lost: put the disk in "
-        "order (is it full?) and start again; a store that is damaged must be restored from the "
-        "same backup as the log"
-    )
+        raise translated("read", error) from error
 
 
 def _options() -> rocksdict.Options:

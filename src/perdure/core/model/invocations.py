@@ -11,10 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from perdure.core.model.awaiting import Awaited
 from perdure.core.model.journals import JournalSize
 from perdure.core.model.targets import Target
 from perdure.protocol.ids import DeploymentId, InvocationId
-from perdure.protocol.messages import CompletionKind, Future, Outcome
+from perdure.protocol.messages import CompletionKind, Outcome
 
 
 class Problem(Struct, frozen=True, array_like=True, gc=False):
@@ -59,7 +60,7 @@ class Running(Struct, frozen=True, array_like=True, gc=False, tag=2):
 class Suspended(Struct, frozen=True, array_like=True, tag=3):
     """Waits for notifications; what is left of the awaited tree."""
 
-    awaiting: Future
+    awaiting: Awaited
 
 
 class Paused(Struct, frozen=True, array_like=True, gc=False, tag=4):
@@ -125,12 +126,15 @@ class Origin(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Invocation(Struct, frozen=True, array_like=True):
-    """The row of one invocation."""
+    """The row of one invocation.
 
-    target: Target
-    status: Status
+    The times come first, so that they stand in all rows at the same place.
+    """
+
     created_at: int
     modified_at: int
+    target: Target
+    status: Status
     retention: Retention
     journal: JournalSize
     #: Number of the newest attempt; what an older one says is dropped. A partition gives each

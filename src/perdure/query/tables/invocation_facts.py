@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from perdure.core.model.awaiting import tree
 from perdure.core.model.invocations import (
     Completed,
     Inboxed,
@@ -20,8 +21,7 @@ from perdure.query.tables.invocation_rows import InvocationRow, is_held
 from perdure.query.texts import (
     command_name,
     failure_text,
-    future_document,
-    json_text,
+    future_text,
     leaves,
     problem_text,
 )
@@ -129,13 +129,13 @@ def completion_failure(invocation: InvocationRow) -> str | None:
 def awaited_completions(invocation: InvocationRow) -> list[int] | None:
     """List the completions it is suspended on."""
     current = invocation.row.status
-    return leaves(current.awaiting)[0] if isinstance(current, Suspended) else None
+    return leaves(tree(current.awaiting))[0] if isinstance(current, Suspended) else None
 
 
 def awaited_signals(invocation: InvocationRow) -> list[int] | None:
     """List the signals it is suspended on."""
     current = invocation.row.status
-    return leaves(current.awaiting)[1] if isinstance(current, Suspended) else None
+    return leaves(tree(current.awaiting))[1] if isinstance(current, Suspended) else None
 
 
 def awaited_future(invocation: InvocationRow) -> str | None:
@@ -143,7 +143,7 @@ def awaited_future(invocation: InvocationRow) -> str | None:
     current = invocation.row.status
     if not isinstance(current, Suspended):
         return None
-    return json_text(future_document(current.awaiting))
+    return future_text(tree(current.awaiting))
 
 
 def retry_count(invocation: InvocationRow) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Final
 
 from msgspec import Struct
@@ -24,6 +25,9 @@ from perdure.query.reading import Stored, pages, scan, wanted_ids, wanted_partit
 ID: Final = "id"
 STATUS_NAME: Final = "status name"
 
+#: Where the time of creation stands in the bytes of a row: behind the head of a long array.
+CREATED_AT_PLACE: Final = 3
+
 #: Invocations that are looked up one by one; if there are more, reading all is faster.
 LOOKUPS_MAX: Final = 20_000
 
@@ -33,6 +37,8 @@ _INBOXED: Final = frozenset({"inboxed", "pending"})
 _SCHEDULED: Final = frozenset({"scheduled"})
 _PARKED: Final = frozenset({"suspended", "paused"})
 _OPEN: Final = _RUNNING | _INBOXED | _SCHEDULED | _PARKED
+
+_key: Final = itemgetter(0)
 
 
 class InvocationRow(Struct, frozen=True, gc=False):
@@ -47,9 +53,9 @@ class InvocationRow(Struct, frozen=True, gc=False):
 _ENDED: Final = InvocationRow(
     InvocationId(b""),
     Invocation(
+        *(0, 0),
         Target("", "", HandlerKind.SERVICE),
         Completed(0, Value(b"")),
-        *(0, 0),
         Retention(0, 0),
         JournalSize(),
     ),
@@ -67,13 +73,25 @@ def find_invocations(moment: Moment, wanted: Wanted) -> Iterator[list[Stored]]:
     return pages(moment.view, b"i", wanted_partitions(wanted, "target_service_key"))
 
 
+def find_invocation_keys(
+    moment: Moment, wanted: Wanted, fields: frozenset[str]
+) -> Iterator[list[Stored]] | None:
+    """Give the keys alone, which do for the status if few enough are open to be told by lists."""
+    if not fields <= {STATUS_NAME} or wanted_ids(wanted) is not None:
+        return None
+    if _with_status(moment, wanted.get("status")) is not None or _listed(moment) is None:
+        return None
+    prefixes = wanted_partitions(wanted, "target_service_key")
+    return pages(moment.view, b"i", prefixes, values=False)
+
+
 def invocation_reader(moment: Moment, columns: Sequence[Column]) -> Reader:
     """Give what reads as much of invocations as these columns look at."""
     fields = fields_of(columns)
     if fields is None:
         return _reader(moment, fields)
     if fields == {STATUS_NAME}:
-        open_ids = _at_most(_open_ids(moment, _OPEN))
+        open_ids = _listed(moment)
         if open_ids is not None:
             return _status_reader(moment, open_ids)
     stored = fields - {ID, STATUS_NAME}
@@ -116,15 +134,29 @@ def _status_reader(moment: Moment, open_ids: Iterable[InvocationId]) -> Reader:
     """Read the status of what is open; all others have ended, whatever else is stored of them."""
     read_open = _reader(moment, frozenset({"status"}))
     open_keys = frozenset(b"i" + invocation_id for invocation_id in open_ids)
+    get = moment.view.get
+
+    def read_one(stored: Stored) -> InvocationRow:
+        key, value = stored
+        if key not in open_keys:
+            return _ENDED
+        # Whoever found it may have read keys alone.
+        found = value or get(key)
+        assert found is not None, "what is open has a row"
+        row: InvocationRow = read_open(((key, found),))[0]
+        return row
 
     def read(found: Sequence[Stored]) -> Sequence[InvocationRow]:
-        if open_keys.isdisjoint([key for key, _ in found]):
+        if open_keys.isdisjoint(map(_key, found)):
             return Alike(_ENDED, len(found))
-        return [
-            _ENDED if stored[0] not in open_keys else read_open((stored,))[0] for stored in found
-        ]
+        return list(map(read_one, found))
 
     return read
+
+
+def _listed(moment: Moment) -> list[InvocationId] | None:
+    """Give the invocations that are open, unless there are too many."""
+    return _at_most(_open_ids(moment, _OPEN))
 
 
 def _lookups(moment: Moment, ids: Iterable[InvocationId]) -> Iterator[Stored]:

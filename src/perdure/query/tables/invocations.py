@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from perdure.protocol.ids import invocation_text
+from perdure.protocol.messages import Failure, Value
 from perdure.query.columns import Column, Kind, Table, always_null
+from perdure.query.sieves import heads
 from perdure.query.tables import invocation_facts as facts
 from perdure.query.tables.attempt_columns import (
     ERROR_CODE,
@@ -19,13 +21,22 @@ from perdure.query.tables.attempt_columns import (
     related,
 )
 from perdure.query.tables.invocation_rows import (
+    CREATED_AT_PLACE,
     ID,
     STATUS_NAME,
     find_held,
+    find_invocation_keys,
     find_invocations,
     invocation_reader,
 )
 from perdure.query.texts import SERVICE_TYPES
+
+_OUTCOMES: Final = {"success": heads(Value), "failure": heads(Failure)}
+
+
+def _as_it_is(text: str) -> tuple[bytes]:
+    return (text.encode(),)
+
 
 _PARTITION: Final = Column(
     "partition_key",
@@ -55,6 +66,7 @@ _TARGET: Final = (
         "The service",
         lambda one: one.row.target.service,
         ("target",),
+        traces=_as_it_is,
     ),
     Column(
         "target_service_key",
@@ -62,6 +74,7 @@ _TARGET: Final = (
         "Key of the object or workflow; null for plain services",
         lambda one: facts.object_key_of(one.row),
         ("target",),
+        traces=_as_it_is,
     ),
     Column(
         "target_handler_name",
@@ -69,6 +82,7 @@ _TARGET: Final = (
         "The handler",
         lambda one: one.row.target.handler,
         ("target",),
+        traces=_as_it_is,
     ),
     Column(
         "target_service_ty",
@@ -85,6 +99,7 @@ _TARGET: Final = (
         "The caller's idempotency key",
         lambda one: one.row.idempotency_key,
         ("idempotency_key",),
+        traces=_as_it_is,
     ),
     Column(
         "invoked_by",
@@ -158,6 +173,7 @@ _PROGRESS: Final = (
         "When it was accepted",
         lambda one: one.row.created_at,
         ("created_at",),
+        place=CREATED_AT_PLACE,
     ),
     Column(
         "created_using_restate_version",
@@ -245,6 +261,7 @@ _RESULT: Final = (
         "`success` or `failure`",
         facts.completion_result,
         ("status",),
+        traces=lambda result: _OUTCOMES.get(result, ()),
     ),
     Column(
         "completion_failure",
@@ -289,6 +306,7 @@ INVOCATION: Final = Table(
     ),
     find_invocations,
     invocation_reader,
+    find_invocation_keys,
 )
 
 INVOCATION_STATUS: Final = Table(
@@ -315,6 +333,7 @@ INVOCATION_STATUS: Final = Table(
     ),
     find_invocations,
     invocation_reader,
+    find_invocation_keys,
 )
 
 INVOCATION_STATE: Final = Table(
