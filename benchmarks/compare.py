@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from benchmarks import peers
+from benchmarks.cores import Cores, CoresError, bound_to, split
 from benchmarks.figures import Figures, Sample, StartFigures, combine, combine_starts, ratios
 from benchmarks.load import Load, LoadError, run_load
 from benchmarks.processes import ProgramError, end_tidily, resident_bytes
@@ -37,6 +39,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     rounds: int
     warm_up_s: float
     measure_s: float
+    #: Cores that each system gets to itself; None leaves all to all.
+    cores: int | None = None
 
 
 FULL = Plan(rounds=3, warm_up_s=2.0, measure_s=8.0)
@@ -67,13 +71,15 @@ def main() -> None:
     """Compare the systems that the command line asks for."""
     end_tidily()
     options = parse_options()
-    plan = QUICK if options.quick else FULL
+    plan = replace(QUICK if options.quick else FULL, cores=options.cores)
     load_average = os.getloadavg()[0]
     systems = [SYSTEMS[name] for name in options.systems]
     try:
+        if plan.cores is not None:
+            split(plan.cores)
         for system in systems:
             system.install()
-    except peers.SetupError as error:
+    except (CoresError, peers.SetupError) as error:
         sys.exit(str(error))
     rows = compare_all([SCENARIOS[name] for name in options.only], systems, plan)
     if options.json:
@@ -121,6 +127,12 @@ def parse_options() -> argparse.Namespace:
         metavar="SYSTEM",
         help=f"of: {', '.join(SYSTEMS)}; ratios are to the first",
     )
+    parser.add_argument(
+        "--cores",
+        type=int,
+        metavar="N",
+        help="bind each system, with all its processes, to N cores, and the load to the others",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     return parser.parse_args()
 
@@ -156,7 +168,11 @@ def measure(system: type[System], scenario: Scenario, plan: Plan) -> Sample:
         LoadError: a response was wrong, or a connection broke.
         ProgramError: the system did not start, or died.
     """
-    with scratch_folder() as folder, system(folder) as running:
+    cores = Cores() if plan.cores is None else split(plan.cores)
+    with ExitStack() as stack:
+        with bound_to(cores.system):
+            running = stack.enter_context(system(stack.enter_context(scratch_folder())))
+        stack.enter_context(bound_to(cores.load))
         idle_bytes = resident_bytes(running.sessions)
         load = Load(
             port=running.port,

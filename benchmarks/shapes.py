@@ -145,23 +145,25 @@ def sleep_together(running: System, invocations: int, sleep_s: float) -> Row:
     left_s = at_s - time.time()
     if left_s < 1:
         raise LoadError(f"starting {invocations} invocations took too long for {sleep_s} s")
-    used_s = server_cpu_s(running)
+    before = used_cpu_s(running)
     time.sleep(left_s + 0.2)
     with probing(running) as delays:
         awake = wait_awake(running, invocations, at_s)
     late = sorted(each - at_s for each in awake)
+    server_s, all_s = (now - then for now, then in zip(used_cpu_s(running), before, strict=True))
     return {
         "invocations": float(invocations),
         "half awake s": late[len(late) // 2],
         "all awake s": late[-1],
-        "server CPU ms each": 1000 * (server_cpu_s(running) - used_s) / invocations,
+        "server CPU ms each": 1000 * server_s / invocations,
+        "service CPU ms each": 1000 * (all_s - server_s) / invocations,
         "others wait ms": 1000 * max(delays, default=0.0),
     }
 
 
-def server_cpu_s(running: System) -> float:
-    """Give the processor time that the server has used so far."""
-    return cpu_seconds(running.server_sessions)
+def used_cpu_s(running: System) -> tuple[float, float]:
+    """Give the processor time that the server has used so far, and that of all processes."""
+    return cpu_seconds(running.server_sessions), cpu_seconds(running.sessions)
 
 
 def wait_awake(running: System, invocations: int, since_s: float) -> list[float]:

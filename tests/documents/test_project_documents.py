@@ -11,7 +11,7 @@ from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX
 from perdure.core.model.durations import parse_duration_ms
 from perdure.engine.engine import EngineOptions
-from perdure.engine.partition import FLUSH_BYTES, FLUSH_ROWS
+from perdure.engine.partition import FLUSH_BYTES, FLUSH_BYTES_MAX, FLUSH_ROWS
 from perdure.engine.superseded import SUPERSEDED_MAX
 from perdure.engine.timers import WINDOW
 from perdure.ingress.bodies import BODY_BYTES_MAX, HELD_BYTES_MAX
@@ -21,6 +21,7 @@ from perdure.server.http2_budget import BUDGET_MAX, EARNED_BY_SECOND
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.open_files import CONNECTIONS_MAX
 from perdure.server.settings import KEYS, Settings
+from perdure.storage.long_values import LONG_BYTES
 from perdure.storage.segmented import SEGMENT_BYTES
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,7 @@ def test_bounds_are_documented_as_they_are():
         f"| request body | {BODY_BYTES_MAX // 2**20} MiB |",
         f"| path and query | {URI_BYTES_MAX:,} bytes |",
         f"| request headers | {HEAD_BYTES_MAX // 2**10} KiB |",
-        f"| requests waiting for a result | {limits.waiters:,} |",
+        f"| requests waiting for a result | {limits.waiters:,} ",
         f"| records not yet durable | {limits.records:,} |",
         f"| the same, in bytes | {limits.record_bytes // 2**20} MiB |",
         f"| request bodies on their way, together | {HELD_BYTES_MAX // 2**20} MiB |",
@@ -86,7 +87,9 @@ def test_bounds_are_documented_as_they_are():
             f"| changed rows | memory | written to the store after {FLUSH_ROWS:,} rows or "
             f"{FLUSH_BYTES // 2**20} MiB of records |"
         ),
-        f"| timers | memory, of a table | the nearest {WINDOW:,};",
+        f"a piece at a time | memory | {FLUSH_BYTES_MAX // 2**20} MiB of records |",
+        f"the values of {LONG_BYTES // 2**20} MiB or more",
+        f"| timers | memory, of a table | the nearest {WINDOW:,} ",
         f"the newest {EVENTS_MAX} |",
         f"as soon as there are {SUPERSEDED_MAX} that newer ones replaced",
         (

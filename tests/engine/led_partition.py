@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from engine_world import A, settled
 from virtual_time import VirtualClock
 
+from perdure.core.machine.actions import Action
 from perdure.core.model.records import Ended, Progress
 from perdure.engine.partition import Partition
 from perdure.protocol.messages import Output, Value
@@ -22,11 +25,12 @@ class Led:
         self.partition = Partition(self.log, self.store, VirtualClock())
         #: What came out, in order: replies by name, and actions.
         self.came: list[object] = []
+        self.performers = dict.fromkeys(get_args(Action), self.came.append)
         self.failures: list[BaseException] = []
 
     async def lead(self) -> None:
         self.partition.recover()
-        self.partition.lead(self.came.append, self.failures.append, lambda: None)
+        self.partition.lead(self.performers, self.failures.append, lambda: None)
         await self.write()
         assert self.came == []
 

@@ -58,7 +58,7 @@ async def test_a_reply_comes_before_the_actions_of_its_record_and_after_those_be
 async def test_leading_is_announced_once_that_is_durable():
     here = Led()
     announced = []
-    here.partition.lead(here.came.append, here.failures.append, lambda: announced.append(True))
+    here.partition.lead(here.performers, here.failures.append, lambda: announced.append(True))
     await settled()
     assert announced == []
     here.log.commit()
@@ -67,7 +67,7 @@ async def test_leading_is_announced_once_that_is_durable():
 
 async def test_what_is_proposed_before_the_announcement_is_durable_counts_all_the_same():
     here = Led()
-    here.partition.lead(here.came.append, here.failures.append, lambda: None)
+    here.partition.lead(here.performers, here.failures.append, lambda: None)
     here.propose(invoke())
     await here.write()
     assert ("reply", Admission(None)) in here.came
@@ -118,7 +118,8 @@ async def test_the_disk_works_on_the_next_batch_while_one_is_applied():
     here.propose(invoke(A))
     await settled()
     here.partition.propose(invoke(B))
-    here.partition._perform = lambda _action: busy.append(here.log.waiting)
+    look = lambda _action: busy.append(here.log.waiting)  # noqa: E731
+    here.partition._perform = dict.fromkeys(here.performers, look)
     here.log.commit()
     assert busy == [1]
 
@@ -143,7 +144,7 @@ async def test_actions_may_propose():
         if isinstance(action, StartAttempt):
             here.propose(ended(action.invocation_id, action.attempt), "ended")
 
-    here.partition._perform = perform
+    here.partition._perform = dict.fromkeys(here.performers, perform)
     here.propose(invoke())
     await here.write()
     assert here.came[:4] == [

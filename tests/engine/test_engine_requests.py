@@ -9,6 +9,7 @@ from scripted_host import ScriptedHost, ended, returns
 
 from perdure.core.machine.admission import ALREADY_INVOKED
 from perdure.core.model.invocations import Completed, Retention
+from perdure.core.model.targets import HandlerKind, Target
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.requests import NOT_READY, Answer, Submission
 from perdure.protocol.ids import keyed_partition_key, workflow_run_id
@@ -109,11 +110,10 @@ async def test_a_client_that_goes_leaves_the_invocation_running():
     await settled()
     asked[0].cancel()
     await settled()
-    assert world.engine.requests._waiting == 1
+    assert world.engine.requests._waiters.count == 1
     world.host.last.say(*ended())
     assert (await asked[1]).outcome == Value(b"out")
-    assert world.engine.requests._waiting == 0
-    assert world.engine.requests._waiters == {}
+    assert world.engine.requests._waiters.count == 0
     await world.stop()
 
 
@@ -136,7 +136,7 @@ async def test_a_client_that_goes_as_the_last_one_leaves_nothing_behind():
     await settled()
     asked.cancel()
     await settled()
-    assert world.engine.requests._waiters == {}
+    assert world.engine.requests._waiters.count == 0
     world.host.last.say(*ended())
     await settled()
     assert world.status() == "Completed"
@@ -205,12 +205,12 @@ async def test_who_waits_is_told_of_an_invocation_that_never_started():
 
 async def test_ids_are_drawn_by_what_names_the_request():
     world = await running()
-    requests = world.engine.requests
-    greet = requests.registry.handler("Greeter", "greet")
-    add = requests.registry.handler("Counter", "add")
-    run = requests.registry.handler("Signup", "run")
-    assert requests.draw_id(greet, "", None) != requests.draw_id(greet, "", None)
-    assert requests.draw_id(greet, "", "k") == requests.draw_id(greet, "", "k")
-    assert requests.draw_id(add, "x", None)[:8] == keyed_partition_key("x")
-    assert requests.draw_id(run, "w", "ignored") == workflow_run_id("Signup", "w")
+    draw_id = world.engine.requests.draw_id
+    greet = Target("Greeter", "greet", HandlerKind.SERVICE)
+    add = Target("Counter", "add", HandlerKind.EXCLUSIVE, "x")
+    run = Target("Signup", "run", HandlerKind.WORKFLOW, "w")
+    assert draw_id(greet, None) != draw_id(greet, None)
+    assert draw_id(greet, "k") == draw_id(greet, "k")
+    assert draw_id(add, None)[:8] == keyed_partition_key("x")
+    assert draw_id(run, "ignored") == workflow_run_id("Signup", "w")
     await world.stop()

@@ -17,12 +17,12 @@ async def test_no_more_attempts_are_open_than_there_are_slots():
     await settled()
     assert len(world.host.sessions) == 2
     assert world.engine._invoker.open_attempts == 2
-    assert world.engine._invoker.queued == 3
+    assert world.engine._invoker.count_queued() == 3
 
     world.host.sessions[0].say(*ended())
     await settled()
     assert len(world.host.sessions) == 3
-    assert world.engine._invoker.queued == 2
+    assert world.engine._invoker.count_queued() == 2
     await world.stop()
 
 
@@ -43,7 +43,7 @@ async def test_handlers_that_end_at_once_do_not_start_each_other_within_themselv
     propose(world, *(invoke(ident(str(number))) for number in range(2_000)))
     await until(lambda: len(world.host.sessions) == 2_000)
     await settled()
-    assert world.engine._invoker.queued == 0
+    assert world.engine._invoker.count_queued() == 0
     await world.stop()
 
 

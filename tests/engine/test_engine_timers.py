@@ -24,7 +24,9 @@ class Alarms:
         self.clock = VirtualClock()
         self.start_ms = self.clock.now_ms()
         self.rang: list[tuple[int, Timer]] = []
-        self.timers = Timers(self.tables, self.clock, self.fire, window)
+        #: Records that wait for the log.
+        self.waiting = 0
+        self.timers = Timers(self.tables, self.clock, self.fire, window, lambda: self.waiting)
 
     def fire(self, timer: Timer) -> None:
         """Take a timer off the table, as its record does some time later."""
@@ -70,6 +72,30 @@ async def test_timers_ring_in_the_order_in_which_they_are_due():
     await asyncio.sleep(1)
     assert alarms.rang_at == [100, 100, 200, 300]
     assert alarms.numbers == [1, 3, 2, 0]
+
+
+async def test_timers_wait_while_others_crowd_the_log():
+    alarms = Alarms()
+    alarms.waiting = BURST
+    alarms.arm(100)
+    await asyncio.sleep(1)
+    alarms.arm(50, number=1)
+    assert alarms.rang == []
+    alarms.waiting = BURST - 1
+    await asyncio.sleep(0.1)
+    assert alarms.numbers == [1, 0]
+    assert all(1_000 <= at < 1_010 for at in alarms.rang_at)
+
+
+async def test_timers_that_wait_for_the_log_are_stopped_too():
+    alarms = Alarms()
+    alarms.waiting = BURST
+    alarms.arm(100)
+    await asyncio.sleep(1)
+    alarms.timers.stop()
+    alarms.waiting = 0
+    await asyncio.sleep(1)
+    assert alarms.rang == []
 
 
 async def test_an_earlier_timer_is_not_kept_waiting_by_a_later_one():

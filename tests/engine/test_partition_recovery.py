@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from engine_world import A, B, ident, invoke, records_of, rows_of
@@ -90,6 +92,7 @@ async def test_large_rows_are_not_held_in_memory_for_long():
     for number in range(5):
         here.propose(invoke(ident(str(number)), input=large))
         await here.write()
+    await asyncio.sleep(1)
     assert here.store.applied_lsn >= 4
     again = Led(here.records)
     again.partition.recover()

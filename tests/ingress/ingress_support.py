@@ -7,8 +7,9 @@ from perdure.core.model.deployments import Defaults, build_registry, with_deploy
 from perdure.core.model.identities import CHANCE_BYTES, request_id
 from perdure.core.model.invocations import Invocation, Running
 from perdure.core.model.journals import JournalSize
-from perdure.core.model.targets import HandlerKind, Target
-from perdure.engine.requests import NOT_READY, Answer, Submission
+from perdure.core.model.targets import HandlerKind
+from perdure.engine.requests import NOT_READY, Submission
+from perdure.engine.waiters import Answer
 from perdure.ingress.app import Ingress
 from perdure.protocol.ids import deployment_text
 from perdure.protocol.manifest import (
@@ -103,9 +104,8 @@ class MemoryEngine:
     def now_ms(self):
         return NOW_MS
 
-    def draw_id(self, handler, key, idempotency_key):
+    def draw_id(self, target, idempotency_key):
         self.drawn += 1
-        target = Target(handler.service, handler.name, handler.kind, key)
         chance = self.drawn.to_bytes(CHANCE_BYTES, "big")
         return request_id(target, idempotency_key, NOW_MS, chance)
 
@@ -125,31 +125,39 @@ class MemoryEngine:
             future.set_result(behaviour(body))
         return True
 
-    async def call(self, body):
-        if self._accept(body):
-            return Answer(await self._wait(body.invocation_id), None)
-        if body.target.kind is HandlerKind.WORKFLOW:
-            return Answer(Failure(409, "the workflow method was already invoked"), None)
-        return await self.attach(body.invocation_id)
-
-    async def submit(self, body):
+    def begin_call(self, body, on_answer):
         is_new = self._accept(body)
-        return Submission(is_new, self.invocations[body.invocation_id].execution_time)
+        if not is_new and body.target.kind is HandlerKind.WORKFLOW:
+            refused = Answer(Failure(409, "the workflow method was already invoked"), None)
+            asyncio.get_running_loop().call_soon(on_answer, refused)
+            return Waiter(self, body.invocation_id)
+        return self._wait(body.invocation_id, on_answer, known=not is_new)
 
-    async def attach(self, invocation_id):
+    def begin_submit(self, body, on_answer):
+        is_new = self._accept(body)
+        submission = Submission(is_new, self.invocations[body.invocation_id].execution_time)
+        asyncio.get_running_loop().call_soon(on_answer, submission)
+
+    def begin_attach(self, invocation_id, on_answer):
         if invocation_id not in self.outcomes:
-            return None
-        done = self.outcomes[invocation_id].done()
-        outcome = await self._wait(invocation_id)
-        return Answer(outcome, NOW_MS + DAY_MS if done else None)
+            asyncio.get_running_loop().call_soon(on_answer, None)
+            return Waiter(self, invocation_id)
+        return self._wait(invocation_id, on_answer, known=self.outcomes[invocation_id].done())
 
-    async def _wait(self, invocation_id):
-        try:
-            return await asyncio.shield(self.outcomes[invocation_id])
-        except asyncio.CancelledError:
-            self.forgotten.append(invocation_id)
-            self.has_forgotten.set()
-            raise
+    def _wait(self, invocation_id, on_answer, *, known):
+        waiter = Waiter(self, invocation_id)
+
+        def tell(future):
+            if not waiter.left:
+                waiter.left = True
+                on_answer(Answer(future.result(), NOW_MS + DAY_MS if known else None))
+
+        outcome = self.outcomes[invocation_id]
+        if outcome.done():  # perhaps on a loop that is over
+            asyncio.get_running_loop().call_soon(tell, outcome)
+        else:
+            outcome.add_done_callback(tell)
+        return waiter
 
     def output(self, invocation_id):
         future = self.outcomes.get(invocation_id)
@@ -161,13 +169,28 @@ class MemoryEngine:
         body = self.invocations.get(invocation_id)
         if body is None:
             return None
-        return Invocation(body.target, Running(), NOW_MS, NOW_MS, body.retention, JournalSize(1, 1))
+        return Invocation(NOW_MS, NOW_MS, body.target, Running(), body.retention, JournalSize(1, 1))
 
-    async def signal(self, invocation_id, signal, result):
-        if (invocation_id, signal) not in self.awakeables:
-            return False
-        self.awakeables[invocation_id, signal] = result
-        return True
+    def begin_signal(self, invocation_id, signal, result, on_answer):
+        waits = (invocation_id, signal) in self.awakeables
+        if waits:
+            self.awakeables[invocation_id, signal] = result
+        asyncio.get_running_loop().call_soon(on_answer, waits)
+
+
+class Waiter:
+    """Somebody who waits for an invocation of the engine in memory."""
+
+    def __init__(self, engine, invocation_id):
+        self.engine = engine
+        self.invocation_id = invocation_id
+        self.left = False
+
+    def leave(self):
+        if not self.left:
+            self.left = True
+            self.engine.forgotten.append(self.invocation_id)
+            self.engine.has_forgotten.set()
 
 
 class Response:
@@ -197,6 +220,11 @@ def scope_of(method, url, headers):
         "query_string": query.encode("latin-1"),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
     }
+
+
+def part(body, *, more=True):
+    """Give an event that brings a piece of a body."""
+    return {"type": "http.request", "body": body, "more_body": more}
 
 
 async def ask(app, method, url, body=b"", headers=(), *, events=None, changes=None):

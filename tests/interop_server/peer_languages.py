@@ -167,7 +167,7 @@ def compiled(name: str, build: Callable[[], None], *program: str | Path, **facts
 
 JAVA_CLASSES = f"{PEERS / 'java' / 'target' / 'classes'}:{PEERS / 'java' / 'target' / 'lib' / '*'}"
 
-LANGUAGES = [
+_ALL = [
     Language("python", build_python, python_serve, python_visit),
     Language(
         "older_python",
@@ -181,5 +181,7 @@ LANGUAGES = [
     compiled("rust", build_rust, PEERS / "rust" / "target" / "debug" / "services", http1=False),
     compiled("java", build_java, "java", "-cp", JAVA_CLASSES, "interop.Main", signals=False),
 ]
+#: All of them, or the one that is asked for.
+LANGUAGES = [each for each in _ALL if each.name == os.environ.get("INTEROP_LANGUAGE", each.name)]
 #: Those that every machine with Python and npm can try; the others need a tool chain of their own.
 LIGHT = {"python", "typescript"}

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -78,6 +79,7 @@ class Process:
                 env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_S
         while not self.ready():
@@ -89,18 +91,18 @@ class Process:
         raise NotImplementedError
 
     def kill(self) -> None:
-        """Pull the plug."""
-        self._process.kill()
+        """Pull the plug, of the processes that it started too (hypercorn serves in such)."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
         self._process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
 
     def said(self) -> str:
         """Give what it wrote so far, in all its lives."""
@@ -212,8 +214,13 @@ def running(language: Language, way: str, folder: Path) -> Iterator[World]:
     """
     http1 = way == "http1"
     environment = {}
-    # Failing attempts shall not slow the tests down.
-    settings = ["default-retry-policy.initial-interval=50ms"]
+    # Failing attempts shall not slow the tests down. Services in Java take half a minute to start
+    # on a busy machine, and after that the usual policy waits for as long again.
+    settings = [
+        "default-retry-policy.initial-interval=50ms",
+        "default-retry-policy.max-interval=1s",
+        "default-retry-policy.max-attempts=unlimited",
+    ]
     if way == "impatient":
         settings.append("worker.invoker.inactivity-timeout=0s")
     if way == "signed":
@@ -232,8 +239,12 @@ def running(language: Language, way: str, folder: Path) -> Iterator[World]:
 
 
 def free_port() -> int:
-    """Find a port that stays free while its process is dead: none that systems give to clients."""
-    for port in random.sample(range(20_000, 32_000), 100):
+    """Find a port that stays free while its process is dead: none that systems give to clients.
+
+    Nor one that is given out by the tests of another language, which run at the same time.
+    """
+    first = 20_000 + os.getpid() % 12 * 1_000
+    for port in random.sample(range(first, first + 1_000), 100):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise AssertionError("no port is free")

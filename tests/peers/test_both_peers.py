@@ -52,10 +52,11 @@ async def ask(world: EngineWorld, handler: str, argument: Any = None) -> Answer:
     schema = requests.registry.handler("Tour", handler)
     assert schema is not None
     body = b"" if argument is None else json.dumps(argument).encode()
+    target = Target("Tour", handler, HandlerKind.SERVICE)
     return await requests.call(
         Invoke(
-            requests.draw_id(schema, "", None),
-            Target("Tour", handler, HandlerKind.SERVICE),
+            requests.draw_id(target, None),
+            target,
             Input(Value(body), (("content-type", "application/json"),)),
             schema.retention_for(idempotent=False),
         )

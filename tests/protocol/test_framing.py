@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.protocol import wire
 from perdure.protocol.framing import (
     Frame,
     FrameDecoder,
@@ -10,6 +11,7 @@ from perdure.protocol.framing import (
     WireError,
     frame,
 )
+from perdure.protocol.messages import End, Output, Value
 
 frames = st.lists(
     st.builds(Frame, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), st.binary(max_size=40))
@@ -63,3 +65,14 @@ def test_a_stream_that_ends_within_a_message(cut):
     assert decoder.receive_data(frame(1, 0, b"12345")[:cut]) == []
     with pytest.raises(TruncatedStreamError, match=f"{cut} bytes of"):
         decoder.receive_eof()
+
+
+@pytest.mark.parametrize("cut", [1, 9, 100_000, 2**20])
+def test_a_long_payload_is_not_copied_and_means_the_same(cut):
+    message = Output(Value(bytes(range(256)) * 4096))
+    data = wire.encode(message, 7) + wire.encode(End(), 7)
+    decoder = FrameDecoder()
+    frames = decoder.receive_data(data[:cut]) + decoder.receive_data(data[cut:])
+    decoder.receive_eof()
+    assert [type(each.payload) for each in frames] == [memoryview, bytes]
+    assert [wire.decode(*each, 7) for each in frames] == [message, End()]

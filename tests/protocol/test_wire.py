@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from perdure.protocol import messages as m
 from perdure.protocol.framing import FrameDecoder, WireError
 from perdure.protocol.messages import VOID, Combinator, CompletionKind, Failure, Future, Value
+from perdure.protocol.trees import LEVELS_MAX, depth
 from perdure.protocol.wire import (
     LONG_BYTES,
     MalformedMessageError,
@@ -19,7 +20,6 @@ from perdure.protocol.wire import (
     encode,
     encode_pieces,
 )
-from perdure.protocol.wire_trees import is_too_deep
 
 uint32, uint64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 text, data = st.text(max_size=8), st.binary(max_size=8)
@@ -225,28 +225,56 @@ def in_frames(message: m.Message) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("of", [m.Suspension, m.AwaitingOn])
-def test_trees_are_read_up_to_a_depth_and_deeper_ones_are_told_from_nonsense(of):
-    kind, payload = in_frames(of(tower(100)))
-    assert decode(kind, 0, payload, 7) == of(tower(100))
-    for levels in (101, 300):
-        kind, payload = in_frames(of(tower(levels)))
-        with pytest.raises(TooDeepMessageError, match="flatten it"):
-            decode(kind, 0, payload, 7)
-        with pytest.raises(MalformedMessageError) as nonsense:
-            decode(kind, 0, payload[:-1], 7)
-        assert nonsense.type is MalformedMessageError
+def test_trees_travel_up_to_a_depth(of):
+    kind, payload = in_frames(of(tower(LEVELS_MAX)))
+    read = decode(kind, 0, payload, 7)
+    assert depth(read.awaiting_on) == LEVELS_MAX
+    assert in_frames(read) == (kind, payload)
+    with pytest.raises(UnencodableMessageError, match="deeper than 1000 levels; flatten them"):
+        encode(of(tower(LEVELS_MAX + 1)), 7)
 
 
-def test_what_is_too_long_is_not_looked_into():
-    kind, payload = in_frames(m.Suspension(tower(101, named_signals=("x" * 70_000,))))
-    with pytest.raises(MalformedMessageError) as error:
+@pytest.mark.parametrize(("kind", "field"), [(0x0001, 0x22), (0x0006, 0x0A)])
+def test_deeper_trees_are_told_from_nonsense(kind, field):
+    def nested(body: bytes, levels: int) -> bytes:
+        for _ in range(levels - 1):
+            body = _within(0x22, body)
+        return _within(field, body)
+
+    leaf = b"\x0a\x01\x01"
+    assert depth(decode(kind, 0, nested(leaf, LEVELS_MAX), 7).awaiting_on) == LEVELS_MAX
+    with pytest.raises(TooDeepMessageError, match="flatten them, then resume"):
+        decode(kind, 0, nested(leaf, LEVELS_MAX + 1), 7)
+    for levels in (1, 2, 3, LEVELS_MAX):
+        with pytest.raises(MalformedMessageError, match="cannot be read"):
+            decode(kind, 0, nested(b"\x0a\x02\x01", levels), 7)
+
+
+def _within(tag: int, body: bytes) -> bytes:
+    size, length = len(body), bytearray()
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([tag, *length, size]) + body
+
+
+@pytest.mark.parametrize("levels", [500, 1000])
+def test_trees_that_would_take_long_to_read_are_refused(levels):
+    """Each level is copied out of the one above it."""
+    kind, payload = in_frames(m.Suspension(tower(levels, named_signals=("x" * 200_000,))))
+    with pytest.raises(TooDeepMessageError, match="hold too much"):
         decode(kind, 0, payload, 7)
-    assert error.type is MalformedMessageError
 
 
-@given(payload=st.binary(max_size=200))
-def test_a_look_into_nonsense_finds_nothing(payload):
-    assert not is_too_deep(0x0001, payload)
+def test_trees_of_very_many_futures_are_refused():
+    few, many = (Future(nested=(Future((1,)),) * count) for count in (30_000, 35_000))
+    assert through_the_wire(m.Suspension(few), 7) == m.Suspension(few)
+    with pytest.raises(TooDeepMessageError, match="hold too much"):
+        through_the_wire(m.Suspension(many), 7)
+
+
+def test_equal_deep_trees_are_encoded_alike():
+    assert encode(m.AwaitingOn(tower(900)), 7) == encode(m.AwaitingOn(tower(900)), 7)
 
 
 KINDS = st.sampled_from([*range(9), *range(0x0400, 0x0416), *CompletionKind, 0xFBFF])
@@ -274,6 +302,8 @@ def test_errors_are_told_whatever_they_say():
         m.Sleep(-1, 1),
         m.Output(Failure(2**32, "")),
         m.Output(Failure(500, "\ud800")),
+        m.Suspension(Future((1,), nested=(Future((-1,)),))),
+        m.Suspension(Future((1,), nested=(Future(named_signals=("\ud800",)),))),
         m.Error(math.inf, ""),  # type: ignore[arg-type]
     ],
 )

@@ -1,7 +1,6 @@
 """Services of ours behind an ASGI server, in this process, over any version of HTTP and IP.
 
-TLS is spoken by hypercorn, whose TLS is not ours. It breaks a whole connection when an application
-answers before it has read its request, as one does that refuses a server: such go behind our door.
+TLS is spoken by hypercorn, whose TLS is not ours.
 """
 
 from __future__ import annotations
@@ -65,11 +64,29 @@ async def _door(app: object, listener: socket.socket) -> AsyncIterator[None]:
 async def _hypercorn(
     app: object, listener: socket.socket, tls: Certificates, protocols: tuple[str, ...]
 ) -> AsyncIterator[None]:
+    files = {"certfile": str(tls.chain), "keyfile": str(tls.key)}
+    async with _served_by_hypercorn(app, listener, alpn_protocols=list(protocols), **files):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def hypercorned(app: object, **options: object) -> AsyncIterator[str]:
+    """Serve over cleartext HTTP/2 by hypercorn, with options of its own; give the address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with _served_by_hypercorn(app, listener, **options):
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def _served_by_hypercorn(
+    app: object, listener: socket.socket, **options: object
+) -> AsyncIterator[None]:
     config = Config()
     config.errorlog = logging.getLogger("tests.hypercorn")
-    config.alpn_protocols = list(protocols)
     config.graceful_timeout = 0.1
-    config.certfile, config.keyfile = str(tls.chain), str(tls.key)
+    for name, value in options.items():
+        setattr(config, name, value)
     config.bind = [f"fd://{listener.detach()}"]  # which the server closes
     stop = asyncio.Event()
     task = asyncio.create_task(hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait))

@@ -66,6 +66,12 @@ class RemoteWorld:
     async def status(self, invocation_id: str) -> str:
         return (await self.shown(invocation_id))["status"]
 
+    async def rows(self, query: str) -> list[dict]:
+        """Ask in SQL."""
+        url, json = f"{self.runtime.admin_url}/query", {"query": query}
+        response = await self.client.post(url, json=json, headers={"accept": "application/json"})
+        return response.json()["rows"]
+
     async def result(self, invocation_id: str) -> httpx.Response:
         """Wait for the result of an invocation."""
         path = f"/restate/invocation/{invocation_id}/attach"

@@ -131,6 +131,7 @@ class ScriptedService:
         self.behaviour = behaviour
         self.manifest: object = manifest()
         self.discovery_type = MANIFEST_TYPE
+        self.discovery_headers: dict[str, str] = {}
         self.settings: dict[int, int] = {}
         self.streams: list[Stream] = []
         self.connections = 0
@@ -188,6 +189,7 @@ class _Http2:
             case RequestReceived():
                 headers = dict(event.headers)
                 if headers[":path"].endswith("/discover"):
+                    self.service.discovery_headers = headers
                     self._answer_discovery(event.stream_id)
                     return
                 stream = self.streams[event.stream_id] = Stream(self, event.stream_id, headers)

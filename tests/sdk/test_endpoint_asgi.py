@@ -22,6 +22,7 @@ from perdure.protocol.messages import (
     Suspension,
     Value,
 )
+from perdure.sdk.asgi_exchange import read_on
 
 SLEPT = Completion(CompletionKind.SLEEP, 1, VOID)
 
@@ -350,3 +351,44 @@ async def test_mounted_in_fastapi():
     client.say(*journal(), more=False)
     await client.done()
     assert await client.heard(2) == [Output(Value(b'"Hello Ada"')), End()]
+
+
+async def refused(*events: tuple[bytes, bool]) -> Client:
+    """Ask for a handler that there is not, and go on with the request."""
+    client = Client.invoking(served(greet), "/invoke/S/nobody")
+    async with asyncio.timeout(5):
+        while len(client.sent) < 2:
+            client.grown.clear()
+            await client.grown.wait()
+    assert client.status == 404
+    assert not client.complete, "the request has not ended"
+    for data, more in events:
+        client.push(data, more=more)
+    return client
+
+
+async def test_a_request_that_is_refused_is_read_to_its_end():
+    client = await (await refused((b"x" * 100_000, True), (b"y", False))).done()
+    assert client.complete
+    assert b"nobody" in client.body
+
+
+async def test_a_refused_request_that_is_given_up_gets_no_more():
+    client = await refused((b"x", True))
+    client.disconnect()
+    await client.done()
+    assert not client.complete
+
+
+async def test_a_refused_request_is_not_read_for_ever():
+    client = await (await refused(*[(bytes(1024 * 1024), True)] * 2)).done()
+    assert client.complete
+
+
+async def test_a_refused_request_is_not_waited_for_long():
+    assert await read_on(asyncio.Queue().get, within_s=0.01)
+
+
+async def test_what_asks_for_no_attempt_is_answered_at_once():
+    client = await Client(served(greet), "GET", "/nothing").done()
+    assert (client.status, client.complete, len(client.sent)) == (404, True, 2)

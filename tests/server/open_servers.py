@@ -52,11 +52,11 @@ async def serving(application):
         yield lobby, server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in tuple(lobby.tasks):
-            task.cancel()
+        for exchange in tuple(lobby.under_way):
+            exchange.stop()
         for connection in tuple(lobby.connections):
             connection.abort()
-        await until(lambda: not lobby.connections and not lobby.tasks)
+        await until(lambda: not lobby.connections and not lobby.under_way)
 
 
 @contextlib.asynccontextmanager

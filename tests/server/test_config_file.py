@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from perdure.server.config_file import dump_config, read_config_file
-from perdure.server.settings import Address, Settings, SettingsError
+from perdure.server.setting_values import Address
+from perdure.server.settings import Settings, SettingsError
 
 
 def read(tmp_path, text):
@@ -53,6 +54,28 @@ def test_what_is_not_understood_is_refused(tmp_path, text, said):
         read(tmp_path, text)
 
 
+def test_headers_are_a_table(tmp_path):
+    expected = {"additional_headers": {"x-tenant": "blue", "authorization": "Bearer b"}}
+    inline = 'additional-request-headers = {x-tenant = "blue", Authorization = "Bearer b"}'
+    assert read(tmp_path, f"[worker.invoker]\n{inline}") == expected
+    table = '[worker.invoker.additional-request-headers]\nx-tenant = "blue"\n'
+    assert read(tmp_path, f'{table}Authorization = "Bearer b"') == expected
+    assert read(tmp_path, "[worker.invoker.additional-request-headers]") == {
+        "additional_headers": {}
+    }
+    with pytest.raises(SettingsError, match="write a table of names and texts") as refusal:
+        read(tmp_path, f"{table}x-secret = 17")
+    assert "17" not in str(refusal.value)
+
+
+def test_secret_headers_are_not_dumped(tmp_path):
+    dump = dump_config(Settings(additional_headers={"authorization": "Bearer b", "x-a": "b"}))
+    assert "Bearer" not in dump
+    assert 'x-a" = "b"' in dump
+    with pytest.raises(SettingsError, match="write the value of authorization"):
+        read(tmp_path, dump)
+
+
 def test_sections_may_be_empty(tmp_path):
     assert read(tmp_path, "[worker]\n[worker.invoker]\n[default-retry-policy]") == {}
 
@@ -68,6 +91,7 @@ def test_a_missing_file_is_told(tmp_path):
         Settings(),
         Settings(retry_max_attempts=None, ingress=Address("::", 0), message_bytes_limit=5),
         Settings(advertised_ingress="http://i/", disable_eager_state=True),
+        Settings(additional_headers={"x-a": 'say "b" \\', "x-b": ""}),
     ],
 )
 def test_a_dump_reads_as_it_was(tmp_path, settings):

@@ -264,7 +264,7 @@ def test_tasks_may_start_at_once():
         async with connected(echo) as (lobby, reader, writer):
             writer.write(post(b"a") + GET + post(b"b"))
             bodies = [(await read_response(reader))[2] for _ in range(3)]
-            await until(lambda: not lobby.tasks)
+            await until(lambda: not lobby.under_way)
             return bodies
 
     result = play(scenario())
@@ -294,7 +294,7 @@ def test_a_response_in_one_piece_is_one_write():
         connection = Http1Connection(lobby)
         connection.connection_made(wire)
         connection.data_received(GET + GET)
-        await until(lambda: len(wire.written) == 2 and not lobby.tasks)
+        await until(lambda: len(wire.written) == 2 and not lobby.under_way)
         return wire.written
 
     written = play(scenario())

@@ -102,7 +102,7 @@ def test_a_reset_at_any_byte_leaves_nothing_behind(run, pieces, caplog):
             with contextlib.closing(writer):
                 writer.write(GET)
                 response = await read_response(reader)
-            await until(lambda: not lobby.connections and not lobby.tasks)
+            await until(lambda: not lobby.connections and not lobby.under_way)
             return response[2]
 
     with caplog.at_level(logging.WARNING):
@@ -120,7 +120,7 @@ def test_an_application_that_listens_hears_of_the_end(run):
 
         async with connected(listening) as (lobby, _, writer):
             writer.write(GET)
-            await until(lambda: lobby.tasks)
+            await until(lambda: lobby.under_way)
             writer.close()
             return await heard
 
@@ -147,7 +147,7 @@ def test_an_application_that_asks_is_called_back(run, late):
             await until(lambda: not lobby.connections)
             gate.opened.set()
             await called.wait()
-            await until(lambda: not lobby.tasks)
+            await until(lambda: not lobby.under_way)
 
     run(scenario)
 

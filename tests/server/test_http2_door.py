@@ -245,7 +245,7 @@ def test_floods_of_taken_back_requests_leave_nothing_behind(run):
                 writer.write(frame(FrameType.RST_STREAM, 0, stream_id, bytes(4)))
             said = frames(await reader.read())
             application.released.set()
-            return said[-1], len(door._lobby.tasks)
+            return said[-1], len(door._lobby.under_way)
 
     (type_, _, _, payload), tasks = run(scenario)
     assert type_ is FrameType.GOAWAY

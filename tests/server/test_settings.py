@@ -10,14 +10,12 @@ from msgspec.structs import replace
 from perdure.core.model.deployments import Defaults
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.server.config_file import parse_keys
+from perdure.server.setting_values import Address, inline_table, parse_address, parse_size
 from perdure.server.settings import (
     KEYS,
-    Address,
     Settings,
     SettingsError,
     environment_name,
-    parse_address,
-    parse_size,
     read_environment,
 )
 
@@ -43,6 +41,11 @@ EVERY_KEY = {
         "PERDURE_ADMIN__ALLOW_LINK_LOCAL_DEPLOYMENTS",
         "true",
         {"allow_link_local": True},
+    ),
+    "admin.query-engine.memory-size": (
+        "PERDURE_ADMIN__QUERY_ENGINE__MEMORY_SIZE",
+        "1 GiB",
+        {"query_memory_bytes": 2**30},
     ),
     "ingress.request-size-limit": (
         "PERDURE_INGRESS__REQUEST_SIZE_LIMIT",
@@ -90,6 +93,51 @@ EVERY_KEY = {
         "PERDURE_WORKER__INVOKER__HTTP2_IDLE_CONNECTION_TIMEOUT",
         "1m",
         {"idle_timeout_ms": 60_000},
+    ),
+    "worker.invoker.http2-streams-per-connection-limit": (
+        "PERDURE_WORKER__INVOKER__HTTP2_STREAMS_PER_CONNECTION_LIMIT",
+        "16",
+        {"streams_limit": 16},
+    ),
+    "worker.invoker.http2-requests-per-connection-limit": (
+        "PERDURE_WORKER__INVOKER__HTTP2_REQUESTS_PER_CONNECTION_LIMIT",
+        "100",
+        {"connection_requests_limit": 100},
+    ),
+    "worker.invoker.http2-initial-stream-window-size": (
+        "PERDURE_WORKER__INVOKER__HTTP2_INITIAL_STREAM_WINDOW_SIZE",
+        "64 KiB",
+        {"stream_window_bytes": 65_536},
+    ),
+    "worker.invoker.http2-initial-connection-window-size": (
+        "PERDURE_WORKER__INVOKER__HTTP2_INITIAL_CONNECTION_WINDOW_SIZE",
+        "1 MiB",
+        {"connection_window_bytes": 1_048_576},
+    ),
+    "worker.invoker.additional-request-headers": (
+        "PERDURE_WORKER__INVOKER__ADDITIONAL_REQUEST_HEADERS",
+        '{X-Tenant = "blue", x-note = "a b"}',
+        {"additional_headers": {"x-tenant": "blue", "x-note": "a b"}},
+    ),
+    "worker.invoker.max-awaited-future-depth": (
+        "PERDURE_WORKER__INVOKER__MAX_AWAITED_FUTURE_DEPTH",
+        "10",
+        {"future_levels_max": 10},
+    ),
+    "worker.invoker.eager-state-size-limit": (
+        "PERDURE_WORKER__INVOKER__EAGER_STATE_SIZE_LIMIT",
+        "0",
+        {"eager_state_bytes_limit": 0},
+    ),
+    "worker.num-timers-in-memory-limit": (
+        "PERDURE_WORKER__NUM_TIMERS_IN_MEMORY_LIMIT",
+        "100",
+        {"timers_in_memory_limit": 100},
+    ),
+    "ingress.concurrent-api-requests-limit": (
+        "PERDURE_INGRESS__CONCURRENT_API_REQUESTS_LIMIT",
+        "50",
+        {"requests_limit": 50},
     ),
     "worker.invoker.ca-file": (
         "PERDURE_WORKER__INVOKER__CA_FILE",
@@ -258,6 +306,12 @@ def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
         ("worker.invoker.message-size-limit", "-1", "32 MiB"),
         ("worker.invoker.message-size-limit", "0", "at most 32 MiB"),
         ("worker.invoker.message-size-limit", "33 MiB", "at most 32 MiB"),
+        ("ingress.request-size-limit", "33 MiB", "at most 32 MiB"),
+        ("admin.query-engine.memory-size", "1 kB", "at least 1 MiB"),
+        ("ingress.request-size-limit", "0", "at most 32 MiB"),
+        ("worker.invoker.http2-initial-stream-window-size", "65535", "from 64 KiB"),
+        ("worker.invoker.http2-initial-connection-window-size", "2 GiB", "to 1 GiB"),
+        ("worker.invoker.max-awaited-future-depth", "1001", "from 1 to 1000"),
         ("worker.invoker.ca-file", "", "write a path"),
         ("worker.invoker.concurrent-invocations-limit", "0", "whole number from 1"),
         ("worker.invoker.concurrent-invocations-limit", "1.5", "whole number from 1"),
@@ -305,8 +359,65 @@ def test_every_value_is_written_as_it_is_read(key):
     setting, (_, text, _) = KEYS[key], EVERY_KEY[key]
     value = setting.parse(text)
     shown = setting.show(value)
-    again = setting.parse(str(shown).lower() if isinstance(shown, bool) else str(shown))
-    assert again == value
+    match shown:
+        case bool():
+            shown = str(shown).lower()
+        case dict():
+            shown = inline_table(shown)
+    assert setting.parse(str(shown)) == value
+
+
+HEADERS = "worker.invoker.additional-request-headers"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("secret", "write a table"),
+        ("{x = secret}", "write a table"),
+        ("{x-a = 7}", "write a table"),
+        ('"secret"', "write a table"),
+        ('{"x a" = "secret"}', "no header of HTTP"),
+        ('{x-a = "secret\\n"}', "no header of HTTP"),
+        ('{host = "secret"}', "is set by this server"),
+        ('{authorization = "***"}', "write the value of authorization"),
+    ],
+)
+def test_headers_that_are_not_understood_are_refused_without_telling_them(text, said):
+    for read in (
+        lambda: read_environment({environment_name(HEADERS): text}),
+        lambda: parse_keys({HEADERS: text}, "settings"),
+    ):
+        with pytest.raises(SettingsError, match=said) as refusal:
+            read()
+        assert "secret" not in str(refusal.value)
+
+
+def test_headers_go_with_every_request_beside_the_cluster_s_name():
+    headers = Settings(cluster_name="c", additional_headers={"x-a": "b"}).services().headers
+    assert headers == {"x-restate-cluster-name": "c", "x-a": "b"}
+    assert Settings(additional_headers={"x-restate-cluster-name": "d"}).services().headers == {
+        "x-restate-cluster-name": "d"
+    }
+
+
+def test_bounds_reach_what_keeps_to_them():
+    settings = Settings(
+        streams_limit=1,
+        stream_window_bytes=2,
+        connection_window_bytes=3,
+        future_levels_max=4,
+        eager_state_bytes_limit=5,
+        timers_in_memory_limit=6,
+        requests_limit=7,
+        connection_requests_limit=8,
+    )
+    http2, engine = settings.network().http2, settings.engine()
+    assert (http2.streams, http2.stream_window, http2.connection_window) == (1, 2, 3)
+    assert http2.requests == 8
+    assert Settings(query_memory_bytes=9).queries().memory_bytes == 9
+    assert (engine.journals.future_levels, engine.journals.eager_state_bytes) == (4, 5)
+    assert (engine.timers, engine.limits.waiters) == (6, 7)
 
 
 @pytest.mark.parametrize(

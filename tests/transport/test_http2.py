@@ -21,7 +21,9 @@ from perdure.transport.http2_frames import (
     frame,
     settings_frame,
 )
-from perdure.transport.http2_sender import CONNECTION_WINDOW, STREAM_WINDOW
+from perdure.transport.http2_limits import Http2Limits
+
+LIMITS = Http2Limits()
 
 
 def test_a_request_and_its_response():
@@ -91,9 +93,11 @@ def test_what_was_read_opens_the_windows_again():
     peer.open()
     peer.said()
     peer.head(1)
-    for _ in range(STREAM_WINDOW // 2 // 16384):
+    for _ in range(LIMITS.stream_window // 2 // 16384):
         peer.hear(FrameType.DATA, 0, 1, bytes(16384))
-    assert peer.said() == [(FrameType.WINDOW_UPDATE, 0, 1, struct.pack(">L", STREAM_WINDOW // 2))]
+    assert peer.said() == [
+        (FrameType.WINDOW_UPDATE, 0, 1, struct.pack(">L", LIMITS.stream_window // 2))
+    ]
 
 
 def test_streams_are_bounded_by_what_the_peer_takes():
@@ -229,7 +233,7 @@ def test_more_data_than_the_window_of_the_connection_ends_it():
     for _ in range(4):
         exchange, _ = peer.open()
         exchange.cancel()
-    peer.machine._unread = CONNECTION_WINDOW
+    peer.machine._unread = LIMITS.connection_window
     with pytest.raises(PeerError) as broken:
         peer.hear(FrameType.DATA, 0, 1, b"x")
     assert broken.value.code is ErrorCode.FLOW_CONTROL_ERROR

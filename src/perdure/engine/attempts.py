@@ -24,13 +24,13 @@ class OpenAttempt:
     """
 
     __slots__ = (
-        "_attempt",
         "_closing_since",
         "_ended",
         "_last_word",
         "_now",
         "_propose",
         "_session",
+        "attempt",
         "live",
     )
 
@@ -41,7 +41,8 @@ class OpenAttempt:
         ended: Callable[[OpenAttempt], None],
         now: Callable[[], float],
     ) -> None:
-        self._attempt = attempt
+        #: The server's half.
+        self.attempt = attempt
         self._propose = propose
         self._ended = ended
         self._now = now
@@ -53,11 +54,6 @@ class OpenAttempt:
         self.live: LiveAttempt | None = None
 
     @property
-    def attempt(self) -> Attempt:
-        """The server's half."""
-        return self._attempt
-
-    @property
     def closing(self) -> bool:
         """Whether the SDK was asked to suspend."""
         return self._closing_since is not None
@@ -65,22 +61,22 @@ class OpenAttempt:
     def begin(self, session: Session, opening: Sequence[Message]) -> None:
         """Send the first messages; the handler may be done when this returns."""
         self._session = session
-        self._attempt.opened(opening)
+        self.attempt.opened(opening)
         self._hand_over(opening)
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Take what the SDK says."""
-        if not self._attempt.open:
+        if not self.attempt.open:
             return
         self._last_word = self._now()
         try:
-            progress = self._attempt.receive(messages)
+            progress = self.attempt.receive(messages)
             if progress is None:
                 return
             self._propose(progress)
         except Exception as error:  # what cannot be stored costs one attempt, no more
             logger.exception("an attempt's words cannot be recorded")
-            self._propose(self._attempt.failed(_unspeakable(error)))
+            self._propose(self.attempt.failed(_unspeakable(error)))
             self._finish(abort=True)
             return
         if progress.ending is not None:
@@ -95,7 +91,7 @@ class OpenAttempt:
         """
         if self._closing_since is not None:
             return
-        message = self._attempt.notification(index, notification)
+        message = self.attempt.notification(index, notification)
         if message is not None:
             self._hand_over((message,))
 
@@ -104,11 +100,14 @@ class OpenAttempt:
         if self._session is None or self._closing_since is not None:
             return
         self._closing_since = self._last_word = self._now()
-        self._guard(self._session.close_input)
+        try:
+            self._session.close_input()
+        except Exception as error:  # noqa: BLE001 - as in _hand_over
+            self._break_off(error)
 
     def overdue(self, now: float) -> bool:
         """Close or abort the attempt if it was silent for too long; True if it was aborted."""
-        schema = self._attempt.schema
+        schema = self.attempt.schema
         silent_ms = (now - self._last_word) * 1000
         if self._closing_since is None:
             if silent_ms >= schema.inactivity_timeout_ms:
@@ -127,29 +126,29 @@ class OpenAttempt:
 
     def fail(self, problem: Problem, retry_after_ms: int | None = None) -> None:
         """End the attempt with a failure that is not the handler's own word."""
-        progress = self._attempt.lost(problem, retry_after_ms)
+        progress = self.attempt.lost(problem, retry_after_ms)
         if progress is not None:
             self._propose(progress)
             self._finish(abort=True)
 
     def abort(self) -> None:
         """End the attempt without a word: it was superseded, or the server stops."""
-        if self._attempt.open:
-            self._attempt.open = False
+        if self.attempt.open:
+            self.attempt.open = False
             self._finish(abort=True)
 
     def _hand_over(self, messages: Sequence[Message]) -> None:
         session = self._session
         assert session is not None, "an attempt hears nothing before it begins"
         self._last_word = self._now()
-        self._guard(lambda: session.receive(messages))
-
-    def _guard(self, call: Callable[[], None]) -> None:
         try:
-            call()
-        except Exception as error:  # a defect in an SDK or transport costs one attempt, no more
-            logger.exception("an attempt's session failed")
-            self.fail(broken_session(error))
+            session.receive(messages)
+        except Exception as error:  # noqa: BLE001 - a defect outside costs one attempt, no more
+            self._break_off(error)
+
+    def _break_off(self, error: Exception) -> None:
+        logger.error("an attempt's session failed", exc_info=error)
+        self.fail(broken_session(error))
 
     def _finish(self, *, abort: bool) -> None:
         session, self._session = self._session, None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from msgspec import Struct
 
 from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.machine.actions import (
-    Action,
     ArmTimer,
     Finish,
     Notify,
@@ -26,11 +25,12 @@ from perdure.engine.errors import UnavailableError
 from perdure.engine.invoker import Invoker
 from perdure.engine.janitor import Janitor
 from perdure.engine.moment import Moment
-from perdure.engine.partition import Partition
+from perdure.engine.partition import Partition, Performers
 from perdure.engine.ports import Clock, Log, StorageError, Store
 from perdure.engine.registry import RegistryKeeper
 from perdure.engine.requests import Limits, Requests
 from perdure.engine.superseded import drop_superseded
+from perdure.engine.timers import WINDOW as TIMERS_WINDOW
 from perdure.engine.timers import Timers
 from perdure.engine.transports import Transports
 from perdure.protocol.ids import InvocationId
@@ -56,6 +56,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     checkpoint_records: int = 200_000
     checkpoint_bytes: int = 1024 * 1024 * 1024
     limits: Limits = Limits()
+    #: Timers held in memory at the most.
+    timers: int = TIMERS_WINDOW
 
 
 class World(Struct, frozen=True):
@@ -92,7 +94,11 @@ class Engine:
             options.journals,
         )
         self._timers = Timers(
-            tables, world.clock, lambda timer: self.partition.propose(TimerFired(timer))
+            tables,
+            world.clock,
+            lambda timer: self.partition.propose(TimerFired(timer)),
+            options.timers,
+            lambda: self.partition.waiting,
         )
         self._janitor = Janitor(
             tables, world.clock, self.partition.propose, options.cleanup_interval_ms
@@ -100,13 +106,13 @@ class Engine:
         self.requests = Requests(
             self.partition,
             world.clock,
-            lambda: world.registry.registry,
-            lambda: self._invoker.queued,
+            world.registry.registry,
+            self._invoker.count_queued,
             options.limits,
         )
         world.registry.watch(self._registry_changed)
         self._checkpoint: asyncio.Task[None] | None = None
-        self._perform: Mapping[type[Action], Callable[[Any], None]] = {
+        self._perform: Performers = {
             StartAttempt: self._start_attempt,
             StopAttempt: self._stop_attempt,
             Notify: self._notify,
@@ -137,7 +143,7 @@ class Engine:
             self.requests.abandon()
             self._on_failure(error)
 
-        self.partition.lead(self._act, failed, lead)
+        self.partition.lead(self._perform, failed, lead)
         await announced
         if self.partition.failure is not None:
             # It failed right after: what the store did not take is missing in the tables now.
@@ -168,7 +174,7 @@ class Engine:
         """
         if self._checkpoint is not None:
             self._checkpoint.cancel()
-            await asyncio.gather(self._checkpoint, return_exceptions=True)
+            await asyncio.wait((self._checkpoint,))
         if self.partition.failure is None:
             self.partition.flush()
             await asyncio.to_thread(self._world.store.checkpoint)
@@ -195,10 +201,8 @@ class Engine:
             world.store.view(),
             world.registry.registry,
             self._invoker.live,
+            world.registry.rule_book,
         )
-
-    def _act(self, action: Action) -> None:
-        self._perform[type(action)](action)
 
     def _start_attempt(self, action: StartAttempt) -> None:
         self._invoker.start(action.invocation_id, action.attempt)
@@ -219,7 +223,7 @@ class Engine:
         self._janitor.watch(action.expires_at)
 
     def _registry_changed(self, registry: Registry) -> None:
-        self._invoker.registry = registry
+        self._invoker.registry = self.requests.registry = registry
 
     def _resume_running(self) -> None:
         """Start an attempt for every running invocation that does not back off."""
@@ -251,7 +255,8 @@ class Engine:
             if few and size - bytes_before < options.checkpoint_bytes:
                 continue
             try:
-                partition.flush()
+                if not partition.flushing:  # else it comes by itself, without holding up others
+                    partition.flush()
                 await asyncio.to_thread(store.checkpoint)
             except StorageError as error:
                 logger.warning("the log grows until the store can be written again: %s", error)

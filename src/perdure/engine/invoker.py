@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from perdure.core.attempt.attempt import Attempt, Chance, JournalLimits
@@ -24,12 +24,12 @@ from perdure.core.tables.tables import Tables
 from perdure.engine.attempts import OpenAttempt, broken_session
 from perdure.engine.moment import LiveAttempt
 from perdure.engine.partition import Partition
+from perdure.engine.pinning import UnservableError, pin_of
 from perdure.engine.ports import Clock
 from perdure.engine.transports import Line, TransportError, Transports
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.protocol.manifest import ProtocolMode
 from perdure.protocol.messages import Notification
-from perdure.protocol.versions import negotiate
 
 #: How often silent attempts are looked for, in seconds.
 SWEEP_S: Final = 1.0
@@ -39,14 +39,6 @@ ROOM_S: Final = 0.05
 STATE_PAGE: Final = 64
 
 logger = logging.getLogger("perdure.engine")
-
-
-class UnservableError(Exception):
-    """No handler can be found for an invocation; the attempt is retried by policy."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 class Invoker:
@@ -72,22 +64,19 @@ class Invoker:
         self._limits = limits
         self._open: dict[InvocationId, OpenAttempt] = {}
         self._queue: deque[tuple[InvocationId, int]] = deque()
+        #: Gives how many attempts wait for a slot.
+        self.count_queued: Callable[[], int] = self._queue.__len__
         self._loop = asyncio.get_running_loop()
         self._sweep: asyncio.TimerHandle | None = None
         self._room: asyncio.Handle | None = None
         self._stopping = False
+        #: Set when the last attempt has ended, once no more are started.
         self._all_ended = asyncio.Event()
-        self._all_ended.set()
 
     @property
     def open_attempts(self) -> int:
         """How many attempts are open."""
         return len(self._open)
-
-    @property
-    def queued(self) -> int:
-        """How many attempts wait for a slot."""
-        return len(self._queue)
 
     @property
     def live(self) -> dict[InvocationId, LiveAttempt]:
@@ -102,8 +91,11 @@ class Invoker:
         """Start an attempt, now or when a slot is free."""
         if self._stopping:
             return  # the table of running invocations starts it after the restart
-        self._queue.append((invocation_id, attempt))
-        self._fill()
+        if self._queue or len(self._open) >= self._slots:
+            self._queue.append((invocation_id, attempt))
+            self._fill()
+        else:
+            self._begin(invocation_id, attempt)
 
     def stop(self, invocation_id: InvocationId) -> None:
         """Abort the open attempt of an invocation, if there is one."""
@@ -125,7 +117,8 @@ class Invoker:
             attempt.close_input()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
-                await self._all_ended.wait()
+                if self._open:
+                    await self._all_ended.wait()
         self.abort_all()
 
     def abort_all(self) -> None:
@@ -207,7 +200,6 @@ class Invoker:
             shell.fail(broken_session(error))
             return
         self._open[attempt.invocation_id] = shell
-        self._all_ended.clear()
         if self._sweep is None:
             self._sweep = self._loop.call_later(SWEEP_S, self._look_for_silent)
         rows = self._tables.journals.counted(attempt.invocation_id, row.journal.entries)
@@ -217,7 +209,10 @@ class Invoker:
             state = self._tables.states.paged(object_key(row.target), STATE_PAGE)
         now = self._clock.now_ms()
         shell.live = LiveAttempt(now, deployment.id, deployment.sdk_version)
-        shell.begin(session, opening(attempt.invocation_id, row, journal, state, now))
+        state_bytes_max = self._limits.eager_state_bytes
+        shell.begin(
+            session, opening(attempt.invocation_id, row, journal, state, now, state_bytes_max)
+        )
         if (
             deployment.manifest.protocol_mode is ProtocolMode.REQUEST_RESPONSE
             or attempt.schema.inactivity_timeout_ms == 0
@@ -243,14 +238,11 @@ class Invoker:
                 )
             )
         deployment = registry.deployments[service.deployment_id]
-        manifest = deployment.manifest
-        version = negotiate(manifest.min_protocol_version, manifest.max_protocol_version)
-        assert version is not None, "a deployment without a common version is not registered"
-        return deployment, schema, row.pin or Pin(deployment.id, version)
+        return deployment, schema, pin_of(row, deployment)
 
     def _propose(self, progress: Progress) -> None:
         self._partition.propose(progress)
-        if isinstance(progress.ending, Failed):
+        if type(progress.ending) is Failed:
             self._tell_failure(progress, progress.ending.problem)
 
     def _tell_failure(self, progress: Progress, problem: Problem) -> None:
@@ -271,9 +263,10 @@ class Invoker:
         invocation_id = shell.attempt.invocation_id
         if self._open.get(invocation_id) is shell:
             del self._open[invocation_id]
-        if not self._open:
-            self._all_ended.set()
-        if self._queue and not self._stopping:
+        if self._stopping:
+            if not self._open:
+                self._all_ended.set()
+        elif self._queue:
             # Not now: a handler that ends while it starts would start the next one inside itself.
             self._loop.call_soon(self._fill)
 

@@ -12,10 +12,9 @@ would break a promise.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -32,12 +31,17 @@ from perdure.engine.ports import Clock, Log, LogFailedError, StorageError, Store
 FLUSH_ROWS: Final = 1024
 #: Records, in bytes, whose rows are written at the latest: until then they are held in memory.
 FLUSH_BYTES: Final = 16 * 1024 * 1024
-#: A batch of so many bytes takes long enough to apply: others may have their turn before its flush.
-LONG_BATCH_BYTES: Final = 1024 * 1024
+#: Rows from this length on are written ahead of their flush, a piece a turn of the loop.
+LONG_ROW_BYTES: Final = 1024 * 1024
+#: Records, in bytes, after which no flush waits for that any more.
+FLUSH_BYTES_MAX: Final = 128 * 1024 * 1024
+#: Between two pieces others have their turn, for so many seconds at least.
+PIECE_S: Final = 0.001
 #: Records in one batch at the most, so that applying one does not hold up the loop for long.
-BATCH_RECORDS_MAX: Final = 512
+BATCH_RECORDS_MAX: Final = 128
 
 OnReply = Callable[[Reply | UnavailableError], None]
+Performers = Mapping[type[Action], Callable[[Any], None]]
 
 logger = logging.getLogger("perdure.engine")
 
@@ -68,11 +72,16 @@ class Partition:
         #: Size of the records that were applied since this process started, in bytes.
         self.applied_bytes = 0
         self._flushed_bytes = 0
+        #: Whether long rows may have changed that nobody began to write ahead of their flush.
+        self._has_long_rows = False
+        #: Writes long rows ahead of their flush, a little a step.
+        self._ahead: Iterator[None] | None = None
         self._applied_lsn = store.applied_lsn
         #: Epoch in which this process leads.
         self._epoch = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._perform: Callable[[Action], None] | None = None
+        #: Who carries out an action, by its class.
+        self._perform: Performers = {}
         self._on_failure: Callable[[BaseException], None] | None = None
         self._settled: list[asyncio.Future[None]] = []
         #: Why the partition stopped, if it did.
@@ -87,6 +96,11 @@ class Partition:
     def waiting(self) -> int:
         """How many records are not durable yet."""
         return len(self._gathered) + len(self._in_flight)
+
+    @property
+    def flushing(self) -> bool:
+        """Whether a flush is under way that takes several turns of the loop."""
+        return self._ahead is not None
 
     def recover(self) -> None:
         """Apply what the log holds beyond the store; actions are rebuilt from the tables later.
@@ -110,14 +124,14 @@ class Partition:
 
     def lead(
         self,
-        perform: Callable[[Action], None],
+        perform: Performers,
         on_failure: Callable[[BaseException], None],
         announced: Callable[[], None],
     ) -> None:
         """Begin a new epoch, in which this process alone writes to the log.
 
         Args:
-            perform: carries out an action.
+            perform: who carries out an action, by its class.
             on_failure: hears why the partition stopped, once.
             announced: called when the epoch's first record is durable.
         """
@@ -125,13 +139,12 @@ class Partition:
         self._perform = perform
         self._on_failure = on_failure
         self._epoch = self.machine.epoch + 1
-        record = Record(self._epoch, self._clock.now_ms(), AnnounceLeader(self._epoch))
 
         def on_reply(reply: Reply | UnavailableError) -> None:
             if not isinstance(reply, UnavailableError):
                 announced()
 
-        self._gather(record, on_reply)
+        self.propose(AnnounceLeader(self._epoch), on_reply)
 
     def propose(self, body: RecordBody, on_reply: OnReply | None = None) -> None:
         """Append a record with the next batch.
@@ -145,7 +158,15 @@ class Partition:
             if on_reply is not None:
                 on_reply(_unavailable(self.failure))
             return
-        self._gather(Record(self._epoch, self._clock.now_ms(), body), on_reply)
+        record = Record(self._epoch, self._clock.now_ms(), body)
+        encoded = self._encode(record)
+        self._gathered.append(Proposal(record, encoded, on_reply))
+        self.waiting_bytes += len(encoded)
+        if not self._commit_planned and not self._in_flight:
+            assert self._loop is not None, "a partition leads before it takes records"
+            # Whatever else this turn of the loop brings goes into the same batch.
+            self._commit_planned = True
+            self._loop.call_soon(self._commit)
 
     async def settle(self) -> None:
         """Wait until all that was proposed is applied, or never will be."""
@@ -162,6 +183,7 @@ class Partition:
                 alone now.
         """
         self._flushed_bytes = self.applied_bytes
+        self._has_long_rows, self._ahead = False, None
         changes = self.tables.flush()
         if not changes and self._store.applied_lsn >= self._applied_lsn:
             return
@@ -191,16 +213,6 @@ class Partition:
         if self.tables.changed >= FLUSH_ROWS or behind >= FLUSH_BYTES:
             self.flush()
 
-    def _gather(self, record: Record, on_reply: OnReply | None) -> None:
-        encoded = self._encode(record)
-        self._gathered.append(Proposal(record, encoded, on_reply))
-        self.waiting_bytes += len(encoded)
-        if not self._commit_planned and not self._in_flight:
-            assert self._loop is not None, "a partition leads before it takes records"
-            # Whatever else this turn of the loop brings goes into the same batch.
-            self._commit_planned = True
-            self._loop.call_soon(self._commit)
-
     def _commit(self) -> None:
         self._commit_planned = False
         if self._in_flight or not self._gathered or self.failure is not None:
@@ -224,7 +236,7 @@ class Partition:
         applied = self._applied_lsn
         try:
             self._apply(batch)
-            self._flush_after(size)
+            self._flush_after(batch, size)
         except Exception as failure:  # whatever it is, going on would corrupt the fold
             logger.exception("a durable record could not be applied; the partition stops")
             self.fail(failure, batch[self._applied_lsn - applied :])
@@ -238,26 +250,51 @@ class Partition:
                 settled.set_result(None)
 
     def _apply(self, batch: Sequence[Proposal]) -> None:
-        perform = self._perform
-        assert perform is not None
-        for proposal in batch:
-            actions, reply = self.machine.apply(proposal.record)
+        perform, apply = self._perform, self.machine.apply
+        for record, _, on_reply in batch:
+            actions, reply = apply(record)
             self._applied_lsn += 1
-            if proposal.on_reply is not None:
-                proposal.on_reply(reply)
+            if on_reply is not None:
+                on_reply(reply)
             for action in actions:
-                perform(action)
+                perform[type(action)](action)
 
-    def _flush_after(self, batch_bytes: int) -> None:
-        if batch_bytes < LONG_BATCH_BYTES or self._loop is None:
+    def _flush_after(self, batch: Sequence[Proposal], size: int) -> None:
+        """Flush if much has changed: at once, or when long rows were written ahead."""
+        if size >= LONG_ROW_BYTES and not self._has_long_rows:
+            self._has_long_rows = any(len(each.encoded) >= LONG_ROW_BYTES for each in batch)
+        behind = self.applied_bytes - self._flushed_bytes
+        if self._ahead is None and not self._has_long_rows:
             self._flush_if_much()
-        else:
-            self._loop.call_soon(self._flush_later)
+        elif behind >= FLUSH_BYTES_MAX:
+            self.flush()
+        elif self._ahead is None and (self.tables.changed >= FLUSH_ROWS or behind >= FLUSH_BYTES):
+            self._ahead = self._write_ahead()
+            self._go_ahead_later(self._ahead)
 
-    def _flush_later(self) -> None:
-        if self.failure is None:
-            with contextlib.suppress(StorageError):  # whoever needs to know of it was told
-                self._flush_if_much()
+    def _write_ahead(self) -> Iterator[None]:
+        """Write long rows ahead of their flush, until there are none that were not."""
+        while self._has_long_rows:
+            self._has_long_rows = False
+            for key, value in self.tables.encode_ahead(LONG_ROW_BYTES):
+                yield
+                yield from self._store.stage(key, value)
+
+    def _go_ahead_later(self, ahead: Iterator[None]) -> None:
+        assert self._loop is not None, "a partition leads before it applies batches"
+        self._loop.call_later(PIECE_S, self._go_ahead, ahead)
+
+    def _go_ahead(self, ahead: Iterator[None]) -> None:
+        """Write the next piece, or flush behind the last one."""
+        if ahead is not self._ahead or self.failure is not None:
+            return  # a flush came first
+        try:
+            if next(ahead, ahead) is None:
+                self._go_ahead_later(ahead)
+            else:
+                self.flush()
+        except StorageError as error:
+            self.fail(error)
 
 
 def _unavailable(error: BaseException) -> UnavailableError:

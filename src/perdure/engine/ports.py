@@ -63,8 +63,13 @@ class StoreView(Protocol):
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give keys and values from ``start`` on, up to but excluding ``end``, in order."""
 
-    def pages(self, start: bytes, end: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
-        """Give the same, as many at a time as are well read together: few at first."""
+    def pages(
+        self, start: bytes, end: bytes, *, values: bool = True
+    ) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Give the same, as many at a time as are well read together: few at first.
+
+        Where values are not wanted, anything may stand in their place.
+        """
 
     def close(self) -> None:
         """Release what the view holds."""
@@ -74,7 +79,7 @@ class Store(Protocol):
     """The tables: a fold of the log, as ordered keys and values.
 
     A write is atomic and not synced: after a crash the store holds all writes up to some one of
-    them, and ``applied_lsn`` tells which.
+    them, and ``applied_lsn`` tells which. No key is empty or begins with a zero byte.
     """
 
     @property
@@ -90,6 +95,16 @@ class Store(Protocol):
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give keys and values from ``start`` on, up to but excluding ``end``, in order."""
+
+    def stage(self, key: bytes, value: bytes) -> Iterator[None]:
+        """Write a long value ahead of the write that will put it, a little with each step.
+
+        The next write takes it from there if all steps were made, and it is given this very
+        object; otherwise nothing was staged. Nobody can read it before.
+
+        Raises:
+            StorageError: it cannot be written; raised by a step.
+        """
 
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
         """Put (or, with None, delete) keys, each at most once, in one step that reaches ``lsn``."""

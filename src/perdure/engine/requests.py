@@ -1,7 +1,8 @@
 """What doors may ask of the engine: invoke, wait, look, signal, and change what runs.
 
 Whoever waits for an invocation's end waits in memory: if the process dies so does the connection,
-and the client asks again under the same id.
+and the client asks again under the same id. What is asked for every request comes in two forms: one
+that calls back, and one to be awaited, which stands on it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from perdure.core.machine.admission import ALREADY_INVOKED
 from perdure.core.machine.endings import expires_at
 from perdure.core.machine.notifications import can_be_told
-from perdure.core.model.deployments import HandlerSchema, Registry
+from perdure.core.model.deployments import Registry
 from perdure.core.model.identities import CHANCE_BYTES, mutation_id, request_id, sibling_id
 from perdure.core.model.invocations import Completed, Invocation
 from perdure.core.model.journals import JournalEntry
@@ -40,24 +42,16 @@ from perdure.engine.errors import OverloadedError, RefusalError, UnavailableErro
 from perdure.engine.partition import Partition
 from perdure.engine.pinning import other_pin
 from perdure.engine.ports import Clock
+from perdure.engine.waiters import Answer, OnAnswer, Waiter, Waiters
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Failure, Outcome, Value, Void
+
+T = TypeVar("T")
 
 #: Whoever would ask again without an idempotency key would run the handler twice.
 _GOES_ON: Final = (
     "the server is stopping; if the invocation was accepted it goes on: attach to it by its id"
 )
-
-
-class Answer(Struct, frozen=True):
-    """The result of an invocation.
-
-    ``expires_at`` (milliseconds since 1970) is set when the result was kept from an earlier
-    execution, and None when the invocation ended just now.
-    """
-
-    outcome: Outcome
-    expires_at: int | None = None
 
 
 class Submission(Struct, frozen=True):
@@ -96,7 +90,7 @@ class Requests:
         self,
         partition: Partition,
         clock: Clock,
-        registry: Callable[[], Registry],
+        registry: Registry,
         queued_attempts: Callable[[], int],
         limits: Limits,
     ) -> None:
@@ -104,32 +98,48 @@ class Requests:
         self._invocations = partition.tables.invocations
         self._journals = partition.tables.journals
         self._clock = clock
-        self._registry = registry
+        #: What can be called now; replaced when a deployment is registered.
+        self.registry = registry
         self._queued_attempts = queued_attempts
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._waiters: dict[InvocationId, list[asyncio.Future[Answer]]] = {}
-        self._waiting = 0
+        self._waiters = Waiters()
         self._closed: str | None = None
-
-    @property
-    def registry(self) -> Registry:
-        """What can be called now."""
-        return self._registry()
 
     def now_ms(self) -> int:
         """Give the milliseconds since 1970."""
         return self._clock.now_ms()
 
-    def draw_id(
-        self, handler: HandlerSchema, key: str, idempotency_key: str | None
-    ) -> InvocationId:
+    def draw_id(self, target: Target, idempotency_key: str | None) -> InvocationId:
         """Give the id under which a request is known."""
-        target = Target(handler.service, handler.name, handler.kind, key)
-        chance = self._clock.random_bytes(CHANCE_BYTES)
-        return request_id(target, idempotency_key, self._clock.now_ms(), chance)
+        clock = self._clock
+        return request_id(target, idempotency_key, clock.now_ms(), clock.random_bytes(CHANCE_BYTES))
 
     # -- Invoking and waiting
+
+    def begin_call(self, body: Invoke, on_answer: OnAnswer) -> Waiter:
+        """Run a handler, or find the invocation that did, and have its result told.
+
+        Raises:
+            RefusalError: a bound is reached, or the server stops.
+        """
+        self._admit()
+        waiter = self._waiters.add(body.invocation_id, on_answer)
+
+        def on_reply(reply: Reply | UnavailableError) -> None:
+            if isinstance(reply, UnavailableError):
+                self._waiters.tell(waiter, reply)
+            elif isinstance(reply, Admission) and reply.existing is not None:
+                answer = _known_answer(reply.existing)
+                if answer is not None:
+                    self._waiters.tell(waiter, answer)
+
+        try:
+            self._partition.propose(body, on_reply)
+        except Exception:  # what cannot be written: nobody will ever be told of it
+            waiter.leave()
+            raise
+        return waiter
 
     async def call(self, body: Invoke) -> Answer:
         """Run a handler, or find the invocation that did, and wait for the result.
@@ -137,22 +147,29 @@ class Requests:
         Raises:
             RefusalError: a bound is reached, or the server stops.
         """
+        answer = await self._answered(lambda on_answer: self.begin_call(body, on_answer))
+        assert answer is not None, "what was just asked for is known"
+        return answer
+
+    def begin_submit(
+        self, body: Invoke, on_answer: Callable[[Submission | RefusalError], None]
+    ) -> None:
+        """Run a handler, or find the invocation that did, and have it told once that is durable.
+
+        Raises:
+            RefusalError: a bound is reached, or the server stops.
+        """
         self._admit()
-        invocation_id = body.invocation_id
-        future = self._wait_for(invocation_id)
 
         def on_reply(reply: Reply | UnavailableError) -> None:
-            if future.done():
-                return
             if isinstance(reply, UnavailableError):
-                future.set_exception(reply)
-            elif isinstance(reply, Admission) and reply.existing is not None:
-                answer = _known_answer(reply.existing)
-                if answer is not None:
-                    future.set_result(answer)
+                self._loop.call_soon(on_answer, reply)
+                return
+            assert isinstance(reply, Admission), "an invocation is answered with its admission"
+            submission = Submission(reply.existing is None, reply.execution_time)
+            self._loop.call_soon(on_answer, submission)
 
         self._partition.propose(body, on_reply)
-        return await self._result_of(invocation_id, future)
 
     async def submit(self, body: Invoke) -> Submission:
         """Run a handler, or find the invocation that did, and return once that is durable.
@@ -160,10 +177,23 @@ class Requests:
         Raises:
             RefusalError: a bound is reached, or the server stops.
         """
-        self._admit()
-        reply = await self._ask(body)
-        assert isinstance(reply, Admission), "an invocation is answered with its admission"
-        return Submission(reply.existing is None, reply.execution_time)
+        told: asyncio.Future[Submission] = self._loop.create_future()
+        self.begin_submit(body, partial(_fulfil, told))
+        return await told
+
+    def begin_attach(self, invocation_id: InvocationId, on_answer: OnAnswer) -> Waiter:
+        """Have the result of an invocation told; None if it is unknown.
+
+        Raises:
+            RefusalError: a bound is reached, or the server stops.
+        """
+        output = self.output(invocation_id)
+        if isinstance(output, NotReady):
+            self._admit()
+            return self._waiters.add(invocation_id, on_answer)
+        waiter = self._waiters.add(invocation_id, on_answer)
+        self._waiters.tell(waiter, output)
+        return waiter
 
     async def attach(self, invocation_id: InvocationId) -> Answer | None:
         """Wait for the result of an invocation; None if it is unknown.
@@ -171,12 +201,7 @@ class Requests:
         Raises:
             RefusalError: a bound is reached, or the server stops.
         """
-        output = self.output(invocation_id)
-        if output is not NOT_READY:
-            assert not isinstance(output, NotReady)
-            return output
-        self._admit()
-        return await self._result_of(invocation_id, self._wait_for(invocation_id))
+        return await self._answered(lambda on_answer: self.begin_attach(invocation_id, on_answer))
 
     def output(self, invocation_id: InvocationId) -> Answer | NotReady | None:
         """Give the result of an invocation if it has ended; None if it is unknown."""
@@ -202,6 +227,32 @@ class Requests:
 
     # -- Changing what runs
 
+    def begin_signal(
+        self,
+        invocation_id: InvocationId,
+        signal: int | str,
+        result: Void | Value | Failure,
+        on_answer: Callable[[bool | RefusalError], None],
+    ) -> None:
+        """Send a signal; False is told if the invocation is unknown, has not begun, or has ended.
+
+        Raises:
+            RefusalError: a bound is reached, or the server stops.
+        """
+        self._admit()
+        row = self.lookup(invocation_id)
+        if row is None or not can_be_told(row):
+            self._loop.call_soon(on_answer, False)
+            return
+
+        def on_reply(reply: Reply | UnavailableError) -> None:
+            if isinstance(reply, UnavailableError):
+                self._loop.call_soon(on_answer, reply)
+            else:
+                self._loop.call_soon(on_answer, reply is Verdict.ACCEPTED)
+
+        self._partition.propose(SignalReceived(invocation_id, signal, result), on_reply)
+
     async def signal(
         self, invocation_id: InvocationId, signal: int | str, result: Void | Value | Failure
     ) -> bool:
@@ -210,12 +261,9 @@ class Requests:
         Raises:
             RefusalError: a bound is reached, or the server stops.
         """
-        self._admit()
-        row = self.lookup(invocation_id)
-        if row is None or not can_be_told(row):
-            return False
-        reply = await self._ask(SignalReceived(invocation_id, signal, result))
-        return reply is Verdict.ACCEPTED
+        told: asyncio.Future[bool] = self._loop.create_future()
+        self.begin_signal(invocation_id, signal, result, partial(_fulfil, told))
+        return await told
 
     async def cancel(self, invocation_id: InvocationId) -> Verdict:
         """Ask an invocation to cancel itself."""
@@ -287,13 +335,7 @@ class Requests:
 
     def finish(self, invocation_id: InvocationId, outcome: Outcome) -> None:
         """Answer everyone who waits for an invocation that ended."""
-        waiting = self._waiters.get(invocation_id)
-        if waiting is None:
-            return
-        answer = Answer(outcome)
-        for future in waiting:
-            if not future.done():
-                future.set_result(answer)
+        self._waiters.finish(invocation_id, outcome)
 
     def close(self, reason: str) -> None:
         """Take no more requests."""
@@ -301,17 +343,14 @@ class Requests:
 
     def abandon(self) -> None:
         """Tell everyone who still waits that the answer will not come from this process."""
-        for waiting in list(self._waiters.values()):
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(UnavailableError(_GOES_ON))
+        self._waiters.abandon(UnavailableError(_GOES_ON))
 
     def _admit(self) -> None:
         """Refuse a request while a bound is reached; nothing came of it then."""
         limits = self._limits
         if self._closed is not None:
             raise UnavailableError(self._closed)
-        if self._waiting >= limits.waiters:
+        if self._waiters.count >= limits.waiters:
             raise OverloadedError("too many requests wait for a result; try again later")
         partition = self._partition
         if partition.waiting >= limits.records or partition.waiting_bytes >= limits.record_bytes:
@@ -319,23 +358,13 @@ class Requests:
         if self._queued_attempts() >= limits.queued_attempts:
             raise OverloadedError("too many invocations wait for a slot; try again later")
 
-    def _wait_for(self, invocation_id: InvocationId) -> asyncio.Future[Answer]:
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        self._waiters.setdefault(invocation_id, []).append(future)
-        self._waiting += 1
-        return future
-
-    async def _result_of(
-        self, invocation_id: InvocationId, future: asyncio.Future[Answer]
-    ) -> Answer:
+    async def _answered(self, begin: Callable[[OnAnswer], Waiter]) -> Answer | None:
+        told: asyncio.Future[Answer | None] = self._loop.create_future()
+        waiter = begin(partial(_fulfil, told))
         try:
-            return await future
+            return await told
         finally:
-            self._waiting -= 1
-            waiting = self._waiters[invocation_id]
-            waiting.remove(future)
-            if not waiting:
-                del self._waiters[invocation_id]
+            waiter.leave()
 
     async def _verdict(self, body: RecordBody) -> Verdict:
         self._admit()
@@ -344,18 +373,19 @@ class Requests:
         return reply
 
     async def _ask(self, body: RecordBody) -> Reply:
-        future: asyncio.Future[Reply] = self._loop.create_future()
+        told: asyncio.Future[Reply] = self._loop.create_future()
+        self._partition.propose(body, partial(_fulfil, told))
+        return await told
 
-        def on_reply(reply: Reply | UnavailableError) -> None:
-            if future.done():
-                return
-            if isinstance(reply, RefusalError):
-                future.set_exception(reply)
-            else:
-                future.set_result(reply)
 
-        self._partition.propose(body, on_reply)
-        return await future
+def _fulfil(told: asyncio.Future[T], answer: T | RefusalError) -> None:
+    """Complete what somebody awaits, unless they gave up."""
+    if told.done():
+        return
+    if isinstance(answer, RefusalError):
+        told.set_exception(answer)
+    else:
+        told.set_result(answer)
 
 
 def _known_answer(existing: Invocation) -> Answer | None:

@@ -20,8 +20,11 @@ from perdure.engine.ports import Clock
 WINDOW: Final = 16_384
 #: The longest single wait on the loop's clock, so that a changed system time is noticed.
 WAIT_S_MAX: Final = 10.0
-#: Timers proposed in one turn of the loop.
+#: Timers proposed in one turn of the loop; none while as many records wait for the log already,
+#: so that others have their turn when thousands are due at once.
 BURST: Final = 512
+#: How long those that are due wait then, in seconds.
+PAUSE_S: Final = 0.002
 
 _END: Final = b"\xff" * 37
 
@@ -35,11 +38,22 @@ class Timers:
         clock: Clock,
         fire: Callable[[Timer], None],
         window: int = WINDOW,
+        backlog: Callable[[], int] = lambda: 0,
     ) -> None:
+        """Begin with no timer.
+
+        Args:
+            tables: hold all timers.
+            clock: tells the time.
+            fire: proposes that a timer fired.
+            window: timers held in memory at the most.
+            backlog: tells how many records wait for the log.
+        """
         self._tables = tables
         self._clock = clock
         self._fire = fire
         self._window = window
+        self._backlog = backlog
         self._heap: list[Timer] = []
         #: No timer before this one is missing in the heap; None when none is missing at all.
         self._horizon: Timer | None = None
@@ -95,6 +109,9 @@ class Timers:
         self._alarm = self._loop.call_later(min(max(wait_s, 0), WAIT_S_MAX), self._ring)
 
     def _ring(self) -> None:
+        if self._backlog() >= BURST:
+            self._alarm = self._loop.call_later(PAUSE_S, self._ring)
+            return
         self._alarm = None
         now = self._clock.now_ms()
         for _ in range(BURST):

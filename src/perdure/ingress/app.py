@@ -1,4 +1,4 @@
-"""The ingress as an ASGI application.
+"""The ingress as an application: called back by our own server, or behind any ASGI server.
 
 No framework: between the server and the engine stand one parsed path, one pass over the headers and
 one reply. Whatever goes wrong is answered with JSON.
@@ -6,26 +6,17 @@ one reply. Whatever goes wrong is answered with JSON.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 
-from perdure.engine.errors import RefusalError
 from perdure.engine.requests import Requests
 from perdure.ingress import awakeables
-from perdure.ingress.bodies import BODY_BYTES_MAX, ClientGoneError, Receive, Room
-from perdure.ingress.cors import CONSTANT_HEADERS, origin_header, preflight_reply
-from perdure.ingress.errors import (
-    IngressError,
-    MethodNotAllowedError,
-    UnavailableError,
-    UriTooLongError,
-    retry_after,
-)
-from perdure.ingress.exchanges import Exchange, Scope
+from perdure.ingress.asgi import AsgiClient, Scope, Send, head_of
+from perdure.ingress.bodies import BODY_BYTES_MAX, Room
+from perdure.ingress.cors import preflight_reply
+from perdure.ingress.errors import MethodNotAllowedError, UnavailableError, UriTooLongError
+from perdure.ingress.exchanges import Exchange
 from perdure.ingress.invoking import invoke
-from perdure.ingress.replies import Reply, error_reply, health_reply, refusal_reply
+from perdure.ingress.replies import Reply, health_reply
 from perdure.ingress.results import answer_about
 from perdure.ingress.routes import (
     URI_BYTES_MAX,
@@ -34,15 +25,13 @@ from perdure.ingress.routes import (
     HealthRoute,
     parse_path,
 )
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from perdure.ingress.watching import Receive, disconnect_of
+from perdure.protocol.direct_http import Client, DirectApplication, Head
 
 _STOPPING: Final = "the server is stopping; send the request again, here or elsewhere"
 
-logger = logging.getLogger("perdure.ingress")
 
-
-class Ingress:
+class Ingress(DirectApplication):
     """Takes requests over HTTP and gives them to the engine.
 
     Args:
@@ -60,44 +49,21 @@ class Ingress:
         """Refuse requests from now on; those under way go on until the server closes them."""
         self._draining = True
 
+    def begin(self, head: Head, client: Client) -> Exchange:
+        """Take a request."""
+        exchange = Exchange(head, client, self._body_bytes_max, self._room)
+        exchange.attempt(self._respond, exchange)
+        return exchange
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request of an ASGI server."""
         if scope["type"] != "http":
             raise ValueError(f"the ingress speaks HTTP only, not {scope['type']}")
-        exchange = Exchange(scope, receive, self._body_bytes_max, self._room)
-        try:
-            reply = await self._answer(exchange)
-        except ClientGoneError:
-            return
-        headers = reply.headers
-        if (origin := exchange.fields.get(b"origin")) is not None:
-            headers.append(origin_header(origin))
-        headers += CONSTANT_HEADERS
-        headers.append((b"content-length", b"%d" % len(reply.body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        client = AsgiClient(receive, send)
+        exchange = self.begin(head_of(scope), client)
+        await client.serve(exchange, disconnect_of(scope, receive))
 
-    async def _answer(self, exchange: Exchange) -> Reply:
-        """Turn whatever happens into a reply."""
-        try:
-            return await self._respond(exchange)
-        except IngressError as error:
-            return refusal_reply(error)
-        except RefusalError as refusal:
-            headers = retry_after(refusal.retry_after_s)
-            return error_reply(refusal.status, str(refusal), headers)
-        except asyncio.CancelledError:
-            # As in ``while_connected``: the server stops, and the client is told so.
-            return refusal_reply(UnavailableError(_STOPPING))
-        except ClientGoneError:
-            raise
-        except Exception:
-            # Nothing may leave a request without an answer: the client is told that it was not
-            # its fault, the log why.
-            logger.exception("a request to the ingress failed unexpectedly")
-            return error_reply(500, "internal error; the server's log says more")
-
-    async def _respond(self, exchange: Exchange) -> Reply:
+    def _respond(self, exchange: Exchange) -> Reply | None:
         if self._draining:
             raise UnavailableError(_STOPPING)
         if exchange.method == "OPTIONS":
@@ -108,9 +74,11 @@ class Ingress:
         if exchange.method not in route.methods:
             raise MethodNotAllowedError(route.methods)
         if isinstance(route, HandlerRoute):
-            return await invoke(self._requests, exchange, route)
-        if isinstance(route, AwakeableRoute):
-            return await awakeables.complete(self._requests, exchange, route)
-        if isinstance(route, HealthRoute):
+            invoke(self._requests, exchange, route)
+        elif isinstance(route, AwakeableRoute):
+            awakeables.complete(self._requests, exchange, route)
+        elif isinstance(route, HealthRoute):
             return health_reply(sorted(self._requests.registry.services))
-        return await answer_about(self._requests, exchange, route)
+        else:
+            return answer_about(self._requests, exchange, route)
+        return None  # there will be one

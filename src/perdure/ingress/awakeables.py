@@ -6,6 +6,7 @@ whoever completes it learns that the id is wrong or that the invocation has ende
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from perdure.engine.requests import Requests
@@ -20,20 +21,33 @@ from perdure.protocol.messages import Failure, Value
 _REJECTED: Final = 500
 
 
-async def complete(requests: Requests, exchange: Exchange, route: AwakeableRoute) -> Reply:
+def complete(requests: Requests, exchange: Exchange, route: AwakeableRoute) -> None:
     """Resolve an awakeable with the body, or reject it with the body as the reason.
 
     Raises:
         BadRequestError: the id is malformed.
-        NotFoundError: nobody waits for it.
-        ClientGoneError: the client went away before the body's end.
+        TooLargeError: the body is.
     """
     invocation_id, signal = read_awakeable_id(route.awakeable_id)
-    body = await exchange.body()
-    result = Value(body) if route.resolve else Failure(_REJECTED, body.decode("utf-8", "replace"))
-    if not await requests.signal(invocation_id, signal, result):
+
+    def proceed(body: bytes) -> None:
+        reason = body.decode("utf-8", "replace")
+        result = Value(body) if route.resolve else Failure(_REJECTED, reason)
+        reply = partial(_reply, route.awakeable_id)
+        requests.begin_signal(invocation_id, signal, result, partial(exchange.conclude, reply))
+
+    exchange.read_body(proceed)
+
+
+def _reply(awakeable_id: str, accepted: bool) -> Reply:
+    """Answer who completed an awakeable.
+
+    Raises:
+        NotFoundError: nobody waits for it.
+    """
+    if not accepted:
         raise NotFoundError(
-            f"nobody waits for the awakeable '{route.awakeable_id}': "
+            f"nobody waits for the awakeable '{awakeable_id}': "
             "its invocation is unknown or has ended"
         )
     return accepted_reply()

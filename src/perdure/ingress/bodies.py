@@ -6,21 +6,13 @@ their declared length or while they stream in, so that no more than the limit is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 
 from perdure.engine.errors import OverloadedError
 from perdure.ingress.errors import TooLargeError
 
-#: The ASGI callable that gives the next event of a request.
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
 #: Default limit; as large as one message of the service protocol may be.
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
-
-
-class ClientGoneError(Exception):
-    """The client went away; there is nobody to answer."""
 
 
 #: Default for what is held of all bodies that are still on their way.
@@ -56,56 +48,49 @@ class Room:
         self._held -= size
 
 
-async def read_body(
-    receive: Receive, declared_length: bytes | None, limit: int, room: Room
-) -> bytes:
-    """Read a request's body, of at most ``limit`` bytes.
+class Pieces:
+    """A body that comes in pieces, of at most ``limit`` bytes.
 
     Args:
-        receive: gives the body in pieces.
-        declared_length: the length that the client promises; the server has checked that it is a
-            number.
         limit: how many bytes are accepted.
         room: where pieces are kept until the last has come.
+    """
+
+    __slots__ = ("_held", "_limit", "_pieces", "_room")
+
+    def __init__(self, limit: int, room: Room) -> None:
+        self._limit = limit
+        self._room = room
+        self._pieces: list[bytes] = []
+        self._held = 0
+
+    def add(self, piece: bytes) -> None:
+        """Keep a piece.
+
+        Raises:
+            TooLargeError: the body is longer than accepted.
+            OverloadedError: there is no room for it now.
+        """
+        check_size(self._held + len(piece), self._limit)
+        self._room.take(len(piece))
+        self._held += len(piece)
+        self._pieces.append(piece)
+
+    def take(self) -> bytes:
+        """Give what has come, and the room it took back."""
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        self._room.give_back(self._held)
+        self._held = 0
+        return body
+
+
+def check_size(size: int, limit: int) -> None:
+    """Refuse a body that is longer than the limit.
 
     Raises:
-        TooLargeError: the body is longer.
-        OverloadedError: there is no room for it now.
-        ClientGoneError: the client went away before its end.
+        TooLargeError: it is.
     """
-    if declared_length is not None:
-        _check_size(int(declared_length), limit)
-    message = await receive()
-    if message["type"] != "http.request":
-        raise ClientGoneError
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        return await _read_rest(body, receive, limit, room)
-    _check_size(len(body), limit)
-    return body
-
-
-async def _read_rest(first: bytes, receive: Receive, limit: int, room: Room) -> bytes:
-    chunks: list[bytes] = []
-    chunk, more = first, True
-    held = 0
-    try:
-        while True:
-            _check_size(held + len(chunk), limit)
-            room.take(len(chunk))
-            held += len(chunk)
-            chunks.append(chunk)
-            if not more:
-                return b"".join(chunks)
-            message = await receive()
-            if message["type"] != "http.request":
-                raise ClientGoneError
-            chunk, more = message.get("body", b""), message.get("more_body", False)
-    finally:
-        room.give_back(held)
-
-
-def _check_size(size: int, limit: int) -> None:
     if size > limit:
         raise TooLargeError(
             f"the body is longer than {limit} bytes; "

@@ -6,6 +6,7 @@ answer was lost finds the same invocation if it carries an idempotency key or ru
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import parse_qsl
 
 from perdure.core.model.deployments import HandlerSchema, Registry, ServiceSchema
@@ -18,43 +19,45 @@ from perdure.engine.requests import Requests
 from perdure.ingress.errors import BadRequestError, NotFoundError
 from perdure.ingress.exchanges import Exchange
 from perdure.ingress.headers import RequestHeaders, read_headers
-from perdure.ingress.replies import Reply, outcome_reply, submission_reply
+from perdure.ingress.replies import answer_reply, submission_reply
 from perdure.ingress.routes import HandlerRoute, Mode, split_handler_path
-from perdure.ingress.watching import while_connected
 from perdure.protocol import ids
 from perdure.protocol.manifest import ServiceType
 from perdure.protocol.messages import Input, Value
 
 
-async def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) -> Reply:
-    """Run a handler, and wait for its result unless the request is a send.
+def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) -> None:
+    """Run a handler, and reply with its result unless the request is a send.
 
     Raises:
         IngressError: the handler cannot be called, or not like this.
-        ClientGoneError: the client went away; what was accepted goes on.
     """
     handler, key, mode = find_handler(requests.registry, route)
-    delay_ms = read_delay_ms(exchange.query, mode)
+    delay_ms = read_delay_ms(exchange.query, mode) if exchange.query else None
     headers = read_headers(exchange.headers, exchange.fields, exchange.url)
-    body = await exchange.body()
-    check_request(handler, headers, body)
-    record = Invoke(
-        requests.draw_id(handler, key, headers.idempotency_key),
-        Target(handler.service, handler.name, handler.kind, key),
-        Input(Value(body), headers.forwarded),
-        handler.retention_for(idempotent=headers.idempotency_key is not None),
-        headers.idempotency_key,
-        None if delay_ms is None else requests.now_ms() + delay_ms,
-        drawn=is_drawn(handler.kind, headers.idempotency_key),
-    )
-    invocation_id = ids.invocation_text(record.invocation_id)
-    if mode is Mode.SEND:
-        submission = await requests.submit(record)
-        return submission_reply(
-            invocation_id, is_new=submission.is_new, execution_time=submission.execution_time
+
+    def proceed(body: bytes) -> None:
+        check_request(handler, headers, body)
+        target = Target(handler.service, handler.name, handler.kind, key)
+        idempotency_key = headers.idempotency_key
+        record = Invoke(
+            requests.draw_id(target, idempotency_key),
+            target,
+            Input(Value(body), headers.forwarded),
+            handler.retention_for(idempotent=idempotency_key is not None),
+            idempotency_key,
+            None if delay_ms is None else requests.now_ms() + delay_ms,
+            drawn=is_drawn(handler.kind, idempotency_key),
         )
-    answer = await while_connected(requests.call(record), exchange.watch_disconnect, invocation_id)
-    return outcome_reply(invocation_id, answer.outcome, handler.output, answer.expires_at)
+        text = ids.invocation_text(record.invocation_id)
+        if mode is Mode.SEND:
+            reply = partial(submission_reply, text)
+            requests.begin_submit(record, partial(exchange.conclude, reply))
+        else:
+            answer = partial(answer_reply, text, handler.output)
+            exchange.wait(requests.begin_call(record, partial(exchange.conclude, answer)))
+
+    exchange.read_body(proceed)
 
 
 def find_service(registry: Registry, name: str) -> ServiceSchema:

@@ -17,15 +17,19 @@ from msgspec import UNSET, Struct, UnsetType
 
 from perdure.core.model.instants import offset_text, utc_text
 from perdure.core.model.payloads import output_content_type
+from perdure.engine.requests import Submission
+from perdure.engine.waiters import Answer
 from perdure.ingress.errors import IngressError
 from perdure.protocol.manifest import OutputPayload
-from perdure.protocol.messages import Failure, Outcome
+from perdure.protocol.messages import Failure, Value
 
 Header = tuple[bytes, bytes]
 
 _JSON: Final = (b"content-type", b"application/json")
 _FROM_INGRESS: Final = (b"x-restate-error-source", b"ingress")
 _FROM_INVOCATION: Final = (b"x-restate-error-source", b"invocation")
+
+_NOT_FOUND: Final = Failure(404, "not found")
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -66,22 +70,21 @@ def error_reply(status: int, message: str, headers: Sequence[Header] = ()) -> Re
     return Reply(int(status), [*headers, _FROM_INGRESS, _JSON], body)
 
 
-def outcome_reply(
-    invocation_id: str, outcome: Outcome, output: OutputPayload | None, expires_at: int | None
-) -> Reply:
-    """Answer with an invocation's result.
+def answer_reply(invocation_id: str, output: OutputPayload | None, answer: Answer | None) -> Reply:
+    """Answer who waited for an invocation's result; there is none of an unknown one.
 
     Args:
         invocation_id: text of its id.
-        outcome: its result.
         output: what its handler declares to give.
-        expires_at: until when the result is kept, in milliseconds since 1970; None when this is
-            the answer to the request that made the invocation.
+        answer: what came of it.
     """
     headers = [(b"x-restate-id", invocation_id.encode())]
-    if expires_at is not None:
-        headers.append((b"idempotency-expires", offset_text(expires_at).encode()))
-    if isinstance(outcome, Failure):
+    if answer is None:
+        return _failure_reply(_NOT_FOUND, headers)
+    if answer.expires_at is not None:
+        headers.append((b"idempotency-expires", offset_text(answer.expires_at).encode()))
+    outcome = answer.outcome
+    if not isinstance(outcome, Value):
         return _failure_reply(outcome, headers)
     content = outcome.content
     content_type = output_content_type(output, empty=not content)
@@ -101,17 +104,13 @@ def _failure_reply(failure: Failure, headers: list[Header]) -> Reply:
     return Reply(status, [*headers, _FROM_INVOCATION, _JSON], _ENCODER.encode(body))
 
 
-def unknown_invocation(invocation_id: str) -> Reply:
-    """Answer who waits for the result of an invocation that does not exist."""
-    return outcome_reply(invocation_id, Failure(404, "not found"), None, None)
-
-
-def submission_reply(invocation_id: str, *, is_new: bool, execution_time: int | None) -> Reply:
-    """Answer a send; the time is in milliseconds since 1970."""
+def submission_reply(invocation_id: str, submission: Submission) -> Reply:
+    """Answer a send."""
+    due_at = submission.execution_time
     body = SendBody(
         invocation_id=invocation_id,
-        execution_time=UNSET if execution_time is None else utc_text(execution_time),
-        status="Accepted" if is_new else "PreviouslyAccepted",
+        execution_time=UNSET if due_at is None else utc_text(due_at),
+        status="Accepted" if submission.is_new else "PreviouslyAccepted",
     )
     return Reply(202, [_JSON, (b"x-restate-id", invocation_id.encode())], _ENCODER.encode(body))
 

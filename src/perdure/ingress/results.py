@@ -5,12 +5,14 @@ An invocation whose handler is paused keeps those waiting who attach to it, unti
 
 from __future__ import annotations
 
+from functools import partial
+
 from perdure.engine.requests import NotReady, Requests
 from perdure.ingress import targets
 from perdure.ingress.errors import NotFoundError, NotReadyError
 from perdure.ingress.exchanges import Exchange
 from perdure.ingress.invoking import find_service
-from perdure.ingress.replies import Reply, identity_reply, outcome_reply, unknown_invocation
+from perdure.ingress.replies import Reply, answer_reply, identity_reply
 from perdure.ingress.routes import (
     IdempotentRoute,
     InvocationRoute,
@@ -19,7 +21,6 @@ from perdure.ingress.routes import (
     WorkflowRoute,
     split_idempotent_path,
 )
-from perdure.ingress.watching import while_connected
 from perdure.protocol import ids
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.manifest import OutputPayload, ServiceType
@@ -27,25 +28,40 @@ from perdure.protocol.manifest import OutputPayload, ServiceType
 ResultRoute = InvocationRoute | IdempotentRoute | WorkflowRoute | TargetRoute
 
 
-async def answer_about(requests: Requests, exchange: Exchange, route: ResultRoute) -> Reply:
-    """Give the result of an invocation, now or when it ends, or its id.
+def answer_about(requests: Requests, exchange: Exchange, route: ResultRoute) -> Reply | None:
+    """Give the result of an invocation, now or when it ends, or with its id.
 
     Raises:
         IngressError: the invocation cannot be told from the request, is unknown, or has not ended.
-        ClientGoneError: the client went away while it waited.
     """
-    invocation_id = await _invocation_of(requests, exchange, route)
-    match route.operation:
+    if isinstance(route, TargetRoute):
+        exchange.read_body(
+            lambda body: _answer(requests, exchange, route.operation, targets.read_target(body))
+        )
+        return None
+    invocation_id = _invocation_of(requests, route)
+    if route.operation is Operation.ATTACH:
+        # With the body comes word of a client that goes away.
+        exchange.read_body(lambda _body: _attach(requests, exchange, invocation_id))
+        return None
+    return _answer(requests, exchange, route.operation, invocation_id)
+
+
+def _answer(
+    requests: Requests, exchange: Exchange, operation: Operation, invocation_id: InvocationId
+) -> Reply | None:
+    match operation:
         case Operation.ATTACH:
-            return await _attach(requests, exchange, invocation_id)
+            _attach(requests, exchange, invocation_id)
+            return None
         case Operation.OUTPUT:
             return _output(requests, invocation_id)
         case Operation.LOOKUP:
             return identity_reply(ids.invocation_text(invocation_id))
 
 
-async def _invocation_of(
-    requests: Requests, exchange: Exchange, route: ResultRoute
+def _invocation_of(
+    requests: Requests, route: InvocationRoute | IdempotentRoute | WorkflowRoute
 ) -> InvocationId:
     """Give the id that a route means; ids are derived, so that this needs no invocation."""
     match route:
@@ -59,18 +75,12 @@ async def _invocation_of(
                 route, keyed=service.type is not ServiceType.SERVICE
             )
             return ids.idempotent_id(service.name, handler, idempotency_key, key)
-        case TargetRoute():
-            return targets.read_target(await exchange.body())
 
 
-async def _attach(requests: Requests, exchange: Exchange, invocation_id: InvocationId) -> Reply:
+def _attach(requests: Requests, exchange: Exchange, invocation_id: InvocationId) -> None:
     output = _declared_output(requests, invocation_id)
-    text = ids.invocation_text(invocation_id)
-    attaching = requests.attach(invocation_id)
-    answer = await while_connected(attaching, exchange.watch_disconnect, text)
-    if answer is None:
-        return unknown_invocation(text)
-    return outcome_reply(text, answer.outcome, output, answer.expires_at)
+    reply = partial(answer_reply, ids.invocation_text(invocation_id), output)
+    exchange.wait(requests.begin_attach(invocation_id, partial(exchange.conclude, reply)))
 
 
 def _output(requests: Requests, invocation_id: InvocationId) -> Reply:
@@ -81,7 +91,7 @@ def _output(requests: Requests, invocation_id: InvocationId) -> Reply:
         raise NotReadyError
     output = _declared_output(requests, invocation_id)
     text = ids.invocation_text(invocation_id)
-    return outcome_reply(text, answer.outcome, output, answer.expires_at)
+    return answer_reply(text, output, answer)
 
 
 def _declared_output(requests: Requests, invocation_id: InvocationId) -> OutputPayload | None:

@@ -1,4 +1,4 @@
-"""Waiting for a result only as long as there is a client to give it to.
+"""Learning from an ASGI server that a client has gone, while its request waits for a result.
 
 A client that goes away does not end its invocation: only the waiting ends. A server that can call
 back when that happens offers it as an extension of ASGI. Any other tells of it through ``receive``,
@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from perdure.ingress.bodies import ClientGoneError, Receive
-from perdure.ingress.errors import UnavailableError
-
-T = TypeVar("T")
+#: The ASGI callable that gives the next event of a request.
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 #: Has a function called when the client goes away; None calls nothing any more.
 WatchDisconnect = Callable[[Callable[[], None] | None], None]
@@ -26,41 +24,6 @@ DISCONNECT_EXTENSION: Final = "perdure.disconnect"
 #: How long a call goes unwatched that has to be listened to, in seconds: the longest that a waiter
 #: can outlive its client.
 UNWATCHED_S: Final = 1.0
-
-
-async def while_connected(
-    waiting: Awaitable[T], watch_disconnect: WatchDisconnect, invocation_id: str
-) -> T:
-    """Wait for an invocation's result, and stop waiting when the client goes away.
-
-    Raises:
-        ClientGoneError: there is no client any more; ``waiting`` was cancelled.
-        UnavailableError: the server stops; ``waiting`` was cancelled.
-    """
-    task = asyncio.current_task()
-    assert task is not None, "a server runs each request in a task"
-    client_gone = False
-
-    def leave() -> None:
-        nonlocal client_gone
-        client_gone = True
-        task.cancel()
-
-    watch_disconnect(leave)
-    try:
-        return await waiting
-    except asyncio.CancelledError:
-        if client_gone:
-            task.uncancel()  # the cancellation has done what it was for
-            raise ClientGoneError from None
-        # A server cancels a request only when it stops and has given it time. That is obeyed by
-        # answering, so that the client knows how to come back.
-        raise UnavailableError(
-            f"the server is stopping; if invocation {invocation_id} was accepted it goes on, "
-            "attach to it later"
-        ) from None
-    finally:
-        watch_disconnect(None)
 
 
 def disconnect_of(scope: MutableMapping[str, Any], receive: Receive) -> WatchDisconnect:

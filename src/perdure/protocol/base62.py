@@ -12,8 +12,9 @@ ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 _VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
 _PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
 _PAIR: Final = 62**2
-# Four digits fit into what the interpreter computes fast: few long divisions are left.
-_GROUP: Final = 62**4
+# Five digits fit into what the interpreter computes fast: few long divisions are left.
+_GROUP_DIGITS: Final = 5
+_GROUP: Final = 62**_GROUP_DIGITS
 
 WIDTH_64: Final = 11
 WIDTH_128: Final = 22
@@ -23,10 +24,12 @@ def encode(data: bytes, width: int) -> str:
     """Write ``data`` as exactly ``width`` digits."""
     number = int.from_bytes(data, "little")
     text = ""
-    for _ in range((width + 3) // 4):
+    for _ in range(width // _GROUP_DIGITS):
         number, group = divmod(number, _GROUP)
-        text = f"{_PAIRS[group // _PAIR]}{_PAIRS[group % _PAIR]}{text}"
-    return text[-width:]
+        high = group // _PAIR
+        text = f"{ALPHABET[high // _PAIR]}{_PAIRS[high % _PAIR]}{_PAIRS[group % _PAIR]}{text}"
+    # Both widths leave less than a pair's worth of digits.
+    return f"{_PAIRS[number]}{text}"[-width:]
 
 
 def decode(text: str, size: int) -> bytes:

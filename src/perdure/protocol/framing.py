@@ -17,8 +17,14 @@ from typing import Final, NamedTuple
 #: Payloads as long as this, or longer, are refused.
 PAYLOAD_BYTES_LIMIT: Final = 32 * 1024 * 1024
 
+#: Payloads from this length on are not copied out of what was received.
+_LONG_BYTES: Final = 256 * 1024
+
 #: Flag of a message that asks for an acknowledgement.
 FLAG_ACK: Final = 0x8000
+
+#: The encoded fields of a message; those of a long one are a part of what was received.
+Payload = bytes | memoryview
 
 _HEADER: Final = Struct(">HHI")
 _HEADER_BYTES: Final = _HEADER.size
@@ -37,7 +43,7 @@ class Frame(NamedTuple):
 
     type: int
     flags: int
-    payload: bytes
+    payload: Payload
 
 
 class MessageTooLargeError(WireError):
@@ -115,7 +121,8 @@ class FrameDecoder:
             if end > len(data):
                 self._missing = end - start
                 return frames, start
-            frames.append(Frame(kind, flags, data[body:end]))
+            whole = data if length < _LONG_BYTES else memoryview(data)
+            frames.append(Frame(kind, flags, whole[body:end]))
             start = end
         self._missing = _HEADER_BYTES
         return frames, start

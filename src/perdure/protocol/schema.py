@@ -2,7 +2,8 @@
 
 Each line is a message with its fields, ``name:type=number``; ``?`` behind the type marks a field
 whose absence is told from its zero, ``*`` one that repeats, and ``name(a|b)`` fields of which at
-most one is present. Enumerations are plain numbers here, so that unknown ones survive decoding.
+most one is present. Enumerations are plain numbers here, so that unknown ones survive decoding,
+and nested futures are bytes, which :mod:`perdure.protocol.wire_trees` goes into.
 From this the protobuf library makes classes when the module is imported: there is no generated
 code, and no second compiler to agree with.
 """
@@ -10,6 +11,7 @@ code, and no second compiler to agree with.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf import descriptor_pool, message_factory
@@ -28,7 +30,7 @@ _MESSAGES: Final = """
     Failure code:uint32=1 message:string=2 metadata:Pair*=3
     StateKeys keys:bytes*=1
     StateEntry key:bytes=1 value:bytes=2
-    Future completions:uint32*=1 signals:uint32*=2 named_signals:string*=3 nested:Future*=4
+    Future completions:uint32*=1 signals:uint32*=2 named_signals:string*=3 nested:bytes*=4
         combinator:uint32=5
 
     Start id:bytes=1 debug_id:string=2 known_entries:uint32=3 state_map:StateEntry*=4
@@ -134,8 +136,7 @@ def _add(
     return field
 
 
-def message_classes() -> dict[str, Any]:
-    """Make the protobuf classes of all messages, by name."""
+def _message_classes() -> dict[str, Any]:
     file = FileDescriptorProto(name="perdure/protocol.proto", package=_PACKAGE, syntax="proto3")
     file.message_type.extend(_message(*found.groups()) for found in _MESSAGE.finditer(_MESSAGES))
     # A pool of its own: two versions of this module can live in one process.
@@ -146,3 +147,7 @@ def message_classes() -> dict[str, Any]:
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
         for name in names
     }
+
+
+#: The protobuf classes of all messages, by name.
+CLASSES: Final[Mapping[str, Any]] = _message_classes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 #: Versions that server and SDK speak.
@@ -16,6 +17,7 @@ VERSION_FUTURE_TREES: Final = 7
 MANIFEST_VERSIONS: Final = (1, 2, 3, 4)
 
 
+@cache
 def negotiate(deployment_min: int, deployment_max: int) -> int | None:
     """Give the version to use with a deployment for new work, or None if there is none."""
     version = min(deployment_max, PROTOCOL_VERSION_MAX)

@@ -12,9 +12,9 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from perdure.protocol import messages
-from perdure.protocol.framing import FLAG_ACK, WireError, frame, frame_header
+from perdure.protocol.framing import FLAG_ACK, Payload, WireError, frame, frame_header
 from perdure.protocol.messages import Completion, CompletionKind, Message
-from perdure.protocol.schema import message_classes
+from perdure.protocol.schema import CLASSES
 from perdure.protocol.versions import VERSION_FUTURE_TREES
 from perdure.protocol.wire_messages import (
     TABLE,
@@ -25,7 +25,7 @@ from perdure.protocol.wire_messages import (
     write_completion,
     write_signal_notification,
 )
-from perdure.protocol.wire_trees import is_too_deep
+from perdure.protocol.wire_trees import TooDeepTreeError
 from perdure.protocol.wire_values import Fields, MissingPartError
 
 #: Messages that come again and again, as every invocation of a handler says the same: these are
@@ -45,7 +45,7 @@ class MalformedMessageError(WireError):
 
 
 class TooDeepMessageError(MalformedMessageError):
-    """The peer waits for a tree of futures that is too deep to be read."""
+    """The peer waits for a tree of futures that is too deep, or too large, to be read."""
 
 
 class UnencodableMessageError(ValueError):
@@ -62,7 +62,7 @@ def encode(message: Message, version: int) -> bytes:
     Raises:
         UnencodableMessageError: a field holds what cannot travel.
     """
-    if type(message) in _REPETITIVE:
+    if type(message) in _REPETITIVE and not _nests(message):
         return _encode_remembered(message, version)
     return _encode(message, version)
 
@@ -85,11 +85,9 @@ def encode_pieces(message: Message, version: int) -> tuple[bytes, ...]:
     if type(value) is not messages.Value or len(value.content) < LONG_BYTES:
         return (encode(message, version),)
     kind, make, write = _ENCODERS[type(message)]
-    fields = write(message, version)
-    del fields["value"]
     content = _tagged(_CONTENT, len(value.content))
     # Fields may stand in any order, so that the value can be the last one.
-    before = _serialized(message, make, fields)
+    before = _serialized(message, version, make, partial(_without_value, write))
     before += _tagged(number, len(content) + len(value.content)) + content
     kind = message.kind if isinstance(message, Completion) else kind
     return frame_header(kind, 0, len(before) + len(value.content)) + before, value.content
@@ -97,7 +95,7 @@ def encode_pieces(message: Message, version: int) -> tuple[bytes, ...]:
 
 def _encode(message: Message, version: int) -> bytes:
     kind, make, write = _ENCODERS[type(message)]
-    payload = _serialized(message, make, write(message, version))
+    payload = _serialized(message, version, make, write)
     flags = 0
     if type(message) is Completion:
         kind = message.kind
@@ -106,9 +104,19 @@ def _encode(message: Message, version: int) -> bytes:
     return frame(kind, flags, payload)
 
 
-def _serialized(message: Message, make: Any, fields: Fields) -> bytes:
+def _without_value(write: Write, message: Message, version: int) -> Fields:
+    fields = write(message, version)
+    del fields["value"]
+    return fields
+
+
+def _serialized(message: Message, version: int, make: Any, write: Write) -> bytes:
     try:
-        payload: bytes = make(**fields).SerializeToString()
+        payload: bytes = make(**write(message, version)).SerializeToString()
+    except TooDeepTreeError as error:
+        raise UnencodableMessageError(
+            f"{type(message).__name__} cannot be sent: {error}"
+        ) from error
     except (ValueError, TypeError) as error:
         raise UnencodableMessageError(
             f"{type(message).__name__} cannot be sent: {error}; numbers must not be negative, and "
@@ -117,7 +125,7 @@ def _serialized(message: Message, make: Any, fields: Fields) -> bytes:
     return payload
 
 
-def decode(kind: int, flags: int, payload: bytes, version: int) -> Message:
+def decode(kind: int, flags: int, payload: Payload, version: int) -> Message:
     """Give the message in a frame.
 
     Args:
@@ -129,7 +137,7 @@ def decode(kind: int, flags: int, payload: bytes, version: int) -> Message:
     Raises:
         UnknownMessageError: there is no such type.
         MalformedMessageError: the fields are not those of this type.
-        TooDeepMessageError: they hold a tree of futures that is too deep to be read.
+        TooDeepMessageError: they hold a tree of futures that is too deep, or too large, to be read.
     """
     if kind in _REPETITIVE_KINDS and len(payload) <= _REMEMBERED_BYTES_MAX:
         return _decode_remembered(kind, payload, version)
@@ -139,7 +147,7 @@ def decode(kind: int, flags: int, payload: bytes, version: int) -> Message:
     return message
 
 
-def _decode(kind: int, payload: bytes, version: int) -> Message:
+def _decode(kind: int, payload: Payload, version: int) -> Message:
     known = _DECODERS.get(kind)
     if known is None:
         raise UnknownMessageError(
@@ -149,11 +157,11 @@ def _decode(kind: int, payload: bytes, version: int) -> Message:
     parse, read = known
     try:
         return read(parse(payload), version)
+    except TooDeepTreeError as error:
+        raise TooDeepMessageError(
+            f"the handler waits for a future that is too deep: {error}, then resume"
+        ) from error
     except (DecodeError, MissingPartError) as error:
-        if is_too_deep(kind, payload):
-            raise TooDeepMessageError(
-                "the handler waits for a future that is nested too deep; flatten it, then resume"
-            ) from error
         raise MalformedMessageError(
             f"a message of type {kind:#06x} cannot be read: {error}"
         ) from error
@@ -161,6 +169,15 @@ def _decode(kind: int, payload: bytes, version: int) -> Message:
 
 _encode_remembered: Final = lru_cache(_REMEMBERED_MAX)(_encode)
 _decode_remembered: Final = lru_cache(_REMEMBERED_MAX)(_decode)
+
+
+def _nests(message: Message) -> bool:
+    """Tell whether a message holds a tree that is too deep to be compared by recursion."""
+    if type(message) is messages.AwaitingOn:
+        for child in message.awaiting_on.nested:
+            if child.nested:
+                return True
+    return False
 
 
 def _asking_for_ack(message: Message) -> Message:
@@ -189,19 +206,16 @@ def _type_of(cls: type[Message]) -> int:
     return tag
 
 
-_CLASSES: Final = message_classes()
-_NOTIFICATION: Final = _CLASSES["Notification"]
+_NOTIFICATION: Final = CLASSES["Notification"]
 
 _ENCODERS: Final[dict[type[Message], tuple[int, Any, Write]]] = {
-    cls: (_type_of(cls), _CLASSES[cls.__name__], write) for cls, (write, _) in TABLE.items()
+    cls: (_type_of(cls), CLASSES[cls.__name__], write) for cls, (write, _) in TABLE.items()
 } | {
     Completion: (0, _NOTIFICATION, write_completion),
     messages.Signal: (_type_of(messages.Signal), _NOTIFICATION, write_signal_notification),
 }
 _DECODERS: Final[dict[int, tuple[Any, Read]]] = {
-    **{
-        _type_of(cls): (_CLASSES[cls.__name__].FromString, read) for cls, (_, read) in TABLE.items()
-    },
+    **{_type_of(cls): (CLASSES[cls.__name__].FromString, read) for cls, (_, read) in TABLE.items()},
     **{
         int(kind): (_NOTIFICATION.FromString, partial(read_completion, kind))
         for kind in CompletionKind

@@ -18,12 +18,11 @@ from msgspec.structs import asdict
 from perdure.protocol import messages
 from perdure.protocol.messages import Completion, CompletionKind, ErrorBehavior, Message
 from perdure.protocol.versions import VERSION_FAILURE_METADATA, VERSION_FUTURE_TREES
+from perdure.protocol.wire_trees import future_fields, read_future
 from perdure.protocol.wire_values import (
     Fields,
-    future_fields,
     one_of,
     pair_fields,
-    read_future,
     read_one_of,
     read_optional,
     read_pairs,

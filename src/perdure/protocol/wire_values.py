@@ -1,4 +1,4 @@
-"""Nested values on the wire: results, signals, futures and targets within messages.
+"""Nested values on the wire: results, signals and targets within messages.
 
 Writers give the fields from which the protobuf library makes a message; readers take a message
 that it has parsed.
@@ -15,9 +15,7 @@ from msgspec.structs import asdict
 from perdure.protocol.messages import (
     VOID,
     AttachTarget,
-    Combinator,
     Failure,
-    Future,
     Headers,
     IdempotentRequestTarget,
     InvocationIdentity,
@@ -31,8 +29,6 @@ from perdure.protocol.messages import (
 from perdure.protocol.versions import VERSION_FAILURE_METADATA, VERSION_FUTURE_TREES
 
 Fields = dict[str, Any]
-
-_COMBINATORS = tuple(Combinator)
 
 
 class MissingPartError(ValueError):
@@ -117,25 +113,6 @@ def read_signal(pb: Any, name: str) -> int | str:
     """
     signal: int | str = read_one_of(pb, name)[1]
     return signal
-
-
-def future_fields(future: Future) -> Fields:
-    """Write a tree of what is waited for."""
-    fields = asdict(future)
-    fields["nested"] = [future_fields(child) for child in future.nested]
-    return fields
-
-
-def read_future(pb: Any) -> Future:
-    """Read a tree of what is waited for; a combinator that is not known is UNKNOWN."""
-    known = pb.combinator < len(_COMBINATORS)
-    return Future(
-        completions=tuple(pb.completions),
-        signals=tuple(pb.signals),
-        named_signals=tuple(pb.named_signals),
-        nested=tuple([read_future(child) for child in pb.nested]),
-        combinator=_COMBINATORS[pb.combinator] if known else Combinator.UNKNOWN,
-    )
 
 
 def target_field(target: AttachTarget, version: int) -> Fields:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from perdure.protocol.asgi_stream import STREAM_EXTENSION, Stream
 from perdure.protocol.manifest import ProtocolMode
-from perdure.sdk.asgi_exchange import Exchange
+from perdure.sdk.asgi_exchange import Exchange, read_on
 from perdure.sdk.asgi_lifespan import AsgiLifespan
 from perdure.sdk.asgi_stream import StreamedAttempt
 from perdure.sdk.endpoint import Answer, Endpoint, EndpointRequest
@@ -54,11 +54,16 @@ class Asgi:
             "status": answer.status if isinstance(answer, Answer) else 200,
             "headers": [(b"content-type", answer.content_type.encode("latin-1")), self._server],
         }
-        if isinstance(answer, Answer):
-            await send(head)
-            await send({"type": "http.response.body", "body": answer.body})
+        if not isinstance(answer, Answer):
+            await carrier.run(answer.attempt, head)
             return
-        await carrier.run(answer.attempt, head)
+        await send(head)
+        # Some servers break the connection, and all that goes on in it, if more of a request comes
+        # after its answer.
+        unread = stream is None and request.method == "POST"
+        await send({"type": "http.response.body", "body": answer.body, "more_body": unread})
+        if unread and await read_on(receive):
+            await send({"type": "http.response.body", "body": b""})
 
 
 def _stream(scope: Scope) -> Stream | None:

@@ -18,6 +18,8 @@ from perdure.sdk.endpoint_attempt import WireAttempt
 #: So long the server may take to end its request after the last word. Answers that end before
 #: their request are legal, but some servers and proxies between turn that into a reset.
 END_OF_REQUEST_S: Final = 5.0
+#: So much of a request is read that is refused: more than is on its way before the server knows.
+REFUSED_BYTES_MAX: Final = 1024 * 1024
 
 
 class Exchange:
@@ -128,3 +130,26 @@ class Exchange:
         data = self._attempt.data_to_send()
         if data or not more:
             await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def read_on(
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], within_s: float = END_OF_REQUEST_S
+) -> bool:
+    """Read what is left of a request whose answer stands; False if nobody is there any more.
+
+    Whoever asked may leave the request open until it has seen the answer, or for good: this takes
+    neither long nor much.
+    """
+    left = REFUSED_BYTES_MAX
+    try:
+        async with asyncio.timeout(within_s):
+            while left > 0:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    return False
+                if not event.get("more_body", False):
+                    return True
+                left -= len(event.get("body", b""))
+    except TimeoutError:
+        pass
+    return True

@@ -149,7 +149,7 @@ class Attempt:
                 "executes, in another thread, or after the end. Use it in the handler, before or "
                 "after ctx.run, and give the action the values it needs as arguments"
             )
-        if self.machine.ending is Ending.ENDED:
+        if self.machine.closed and self.machine.ending is Ending.ENDED:
             raise ContextMisuseError(
                 "The context is used after its handler has ended: await all tasks that the "
                 "handler starts before it returns, as `async with asyncio.TaskGroup()` does"
@@ -225,12 +225,13 @@ class Attempt:
         machine = self.machine
         if not machine.processing:
             machine.get_stuck()
+        elif machine.has_proposals and not machine.input_closed:
+            pass  # Once it is acknowledged the handler goes on: until then, nothing to tell.
         elif not self.waits.any_awaited():
             pass  # Nothing that the server could tell would make the handler go on.
         elif machine.input_closed:
             machine.suspend(self._awaited())
-        elif not machine.has_proposals and self.waits.watched <= ANNOUNCED_MAX:
-            # Once a proposal is acknowledged the handler goes on: until then, nothing to tell.
+        elif self.waits.watched <= ANNOUNCED_MAX:
             machine.announce(self._awaited())
 
     def _awaited(self) -> Future:

@@ -20,7 +20,7 @@ if sys.version_info >= (3, 12):
         work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context
     ) -> asyncio.Task[None]:
         """Run a coroutine as a task of the running loop, its first step right now."""
-        return asyncio.Task(work, loop=loop, context=context, eager_start=True)
+        return asyncio.Task(work, loop=loop, name="action", context=context, eager_start=True)
 
 else:
 
@@ -29,7 +29,7 @@ else:
     ) -> asyncio.Task[None]:
         """Run a coroutine as a task of the running loop, its first step right now."""
         begun = _Begun(work)
-        task: asyncio.Task[None] = asyncio.Task(begun, loop=loop, context=context)
+        task: asyncio.Task[None] = asyncio.Task(begun, loop=loop, name="action", context=context)
         outer = asyncio.current_task(loop)
         if outer is not None:
             _leave_task(loop, outer)
@@ -45,29 +45,34 @@ else:
     class _Begun(Coroutine[Any, Any, None]):
         """A coroutine whose first step was made before its task's first step."""
 
-        __slots__ = ("_outcome", "_waited", "_work")
+        __slots__ = ("_ended", "_error", "_waited", "_work")
 
         def __init__(self, work: Coroutine[Any, Any, None]) -> None:
             self._work = work
             self._waited: Any = None
-            self._outcome: BaseException | None = None
+            self._ended = False
+            self._error: BaseException | None = None
 
         def step(self) -> None:
             """Make the first step; whatever comes of it is for the task."""
             try:
                 self._waited = self._work.send(None)
-            except BaseException as outcome:  # noqa: BLE001 - StopIteration or an error: kept
-                self._outcome = outcome
+            except StopIteration:
+                self._ended = True
+            except BaseException as error:  # noqa: BLE001 - raised again in the task
+                self._error = error
 
         def send(self, value: Any) -> Any:
-            outcome, self._outcome = self._outcome, None
-            if outcome is not None:
-                raise outcome
+            if self._ended:
+                raise StopIteration
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
             waited, self._waited = self._waited, None
             return waited if waited is not None else self._work.send(value)
 
         def throw(self, *error: Any) -> Any:
-            self._waited = self._outcome = None
+            self._waited = self._error = None
             return self._work.throw(*error)
 
         def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final
 
@@ -61,8 +61,9 @@ class Host:
         codec: CodecSource | None = None,
     ) -> None:
         self._manifest = manifest
+        #: Each with the class of its context: telling that from the kind takes as long as a call.
         self._handlers = {
-            (service.name, name): handler
+            (service.name, name): (handler, CONTEXTS[handler.kind])
             for service in services
             for name, handler in service.handlers.items()
         }
@@ -117,28 +118,33 @@ class Host:
         found = self._handlers.get((service, handler))
         if found is None:
             raise LookupError(f"there is no handler {service}/{handler} here")
+        definition, context_class = found
         headers = dict(attempt_headers) if attempt_headers else {}
 
         def handle(attempt: Attempt) -> Coroutine[object, object, None]:
-            return _handle(attempt, found, self._hints, headers)
+            return _handle(attempt, definition, context_class, self._hints, headers)
 
         def attempt(sink: Sink) -> Attempt:
             return Attempt(protocol_version, handle, sink, self._now_ms)
 
         if self._codec is None:
             return attempt(sink)
-        return CodedSession(attempt, sink, self._codec, takes_input=found.takes_input)
+        return CodedSession(attempt, sink, self._codec, takes_input=definition.takes_input)
 
 
 async def _handle(
-    attempt: Attempt, handler: Handler, hints: ResultHints, headers: dict[str, str]
+    attempt: Attempt,
+    handler: Handler,
+    context_class: type[Context],
+    hints: ResultHints,
+    headers: dict[str, str],
 ) -> None:
     """Run a handler from its input to its outcome, and tell the machine of that."""
     machine = attempt.machine
     IS_REPLAYING.set(machine.is_replaying)
     try:
         request = machine.input()
-        context = CONTEXTS[handler.kind](attempt, request, hints, headers)
+        context = context_class(attempt, request, hints, headers)
         CURRENT.set(context)
         outcome = await _outcome(handler, context, request.value.content)
         if isinstance(outcome, Value):
@@ -157,11 +163,13 @@ async def _outcome(handler: Handler, context: Context, content: bytes) -> Outcom
     """Run a handler to its value or its final failure."""
     try:
         if not handler.context_managers:
-            return await _value(handler, context, content)
+            result = await _begun(handler, context, content)
+            return Value(handler.output_serde.serialize(result))
         async with AsyncExitStack() as stack:
             for manager in handler.context_managers:
                 await stack.enter_async_context(manager())
-            return await _value(handler, context, content)
+            result = await _begun(handler, context, content)
+            return Value(handler.output_serde.serialize(result))
     except Exception as error:
         terminal = _terminal(error)
         if terminal is None:
@@ -170,16 +178,17 @@ async def _outcome(handler: Handler, context: Context, content: bytes) -> Outcom
     raise AssertionError("a context manager has swallowed the handler's error")
 
 
-async def _value(handler: Handler, context: Context, content: bytes) -> Value:
+def _begun(handler: Handler, context: Context, content: bytes) -> Awaitable[Any]:
+    """Call a handler's function with its input."""
     if not handler.takes_input:
-        return Value(handler.output_serde.serialize(await handler.fn(context)))
+        return handler.fn(context)
     try:
         argument = handler.input_serde.deserialize(content)
     except Exception as error:
         raise TerminalError(
             f"The input of {handler.service}/{handler.name} cannot be read: {error}", _BAD_REQUEST
         ) from error
-    return Value(handler.output_serde.serialize(await handler.fn(context, argument)))
+    return handler.fn(context, argument)
 
 
 def _terminal(error: BaseException) -> TerminalError | None:

@@ -199,11 +199,12 @@ class AttemptLoop(RealLoopIO):
         """Cancel the tasks that are left, and let them clean up as far as they can now."""
         self._over = True
         main, self._main = self._main, None
-        if main is not None:
+        if main is not None and not main.done():
             main.cancel()
-        # In the order of their creation, so that cleaning up is repeatable too.
-        for task in sorted(self._tasks, key=hash):
-            task.cancel()
+        if self._tasks:
+            # In the order of their creation, so that cleaning up is repeatable too.
+            for task in sorted(self._tasks, key=hash):
+                task.cancel()
         self.run_ready()
         if not self._tasks and (main is None or main.done()):
             # Nobody is left to wake. Without these an attempt's objects are freed at once, where
@@ -293,7 +294,8 @@ class AttemptLoop(RealLoopIO):
     def start(self, main: Coroutine[Any, Any, None]) -> None:
         """Start the handler's own task."""
         assert self._main is None
-        self._main = asyncio.Task(Driven(main, self, self.bridge), loop=self)
+        # Without a name of its own a task is given a number, which takes longer than the rest.
+        self._main = asyncio.Task(Driven(main, self, self.bridge), loop=self, name="handler")
 
     def _finalize_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         if self._over or self.real.is_closed():

@@ -65,7 +65,7 @@ class Runs:
         progress: Called from a callback of the real loop when an action has ended.
     """
 
-    __slots__ = ("_due", "_executing", "_fresh", "_machine", "_progress", "_real", "_starting")
+    __slots__ = ("_due", "_fresh", "_machine", "_progress", "_real", "_starting", "executing")
 
     def __init__(
         self, real: asyncio.AbstractEventLoop, machine: Machine, progress: Callable[[], None]
@@ -74,15 +74,11 @@ class Runs:
         self._machine = machine
         self._progress = progress
         self._due: dict[int, _Due] = {}
-        self._executing: dict[int, asyncio.Task[None] | None] = {}
+        #: Actions that are under way, by the handles of their runs.
+        self.executing: dict[int, asyncio.Task[None] | None] = {}
         #: Runs that the handler issued since it last waited for anything.
         self._fresh: list[str] = []
         self._starting = False
-
-    @property
-    def executing(self) -> bool:
-        """Whether an action is under way."""
-        return bool(self._executing)
 
     def issue(self, handle: int, name: str, action: Action) -> None:
         """Take note of a run; its action starts when the handler waits."""
@@ -119,10 +115,10 @@ class Runs:
             for handle, run in due.items():
                 if self._machine.closed:
                     break  # An action has failed at once, and the attempt with it.
-                self._executing[handle] = None
+                self.executing[handle] = None
                 task = begin(self._execute(handle, run.action), self._real, run.context)
-                if handle in self._executing:
-                    self._executing[handle] = task
+                if handle in self.executing:
+                    self.executing[handle] = task
         finally:
             self._starting = False
 
@@ -130,7 +126,7 @@ class Runs:
         """Stop what is under way: the attempt is over."""
         self._due.clear()
         self._progress = _nothing_more
-        executing, self._executing = self._executing, {}
+        executing, self.executing = self.executing, {}
         for task in executing.values():
             if task is not None:
                 task.cancel()
@@ -149,7 +145,7 @@ class Runs:
             with suppress(SdkInternalBaseException):
                 self._machine.propose(handle, outcome)
         finally:
-            under_way = self._executing.pop(handle, self) is not self
+            under_way = self.executing.pop(handle, self) is not self
             if under_way and not self._starting:
                 # A callback of its own, since a task must not run another loop's tasks.
                 self._real.call_soon(self._progress)

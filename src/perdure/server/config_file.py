@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from perdure.server.setting_values import inline_table
 from perdure.server.settings import KEYS, Settings, SettingsError
 
 
@@ -41,7 +42,7 @@ def parse_keys(given: Mapping[str, str], source: str) -> dict[str, Any]:
         try:
             values[setting.field] = setting.parse(text)
         except ValueError as error:
-            raise SettingsError(f"{source}: {key}: {text!r} is not understood: {error}") from error
+            raise SettingsError(f"{source}: {key}: {setting.fault(text, error)}") from error
     return values
 
 
@@ -53,7 +54,9 @@ def dump_config(settings: Settings) -> str:
         if value is None and setting.show is str:
             continue
         section, _, name = key.rpartition(".")
-        line = f"{name} = {json.dumps(setting.show(value))}"
+        shown = setting.show(value)
+        text = inline_table(shown) if isinstance(shown, dict) else json.dumps(shown)
+        line = f"{name} = {text}"
         sections.setdefault(section, []).append(line)
     parts = ["\n".join(sections.pop(""))]
     parts.extend("\n".join([f"[{name}]", *lines]) for name, lines in sections.items())
@@ -73,15 +76,23 @@ def _flat(document: Mapping[str, Any], source: str) -> dict[str, str]:
             raise SettingsError(
                 f'{source}: {key}: {value!r} is not text: put it in quotes, as in "{value}"'
             )
-        flat[key] = json.dumps(value) if isinstance(value, bool) else str(value)
+        if isinstance(value, dict):
+            flat[key] = inline_table(value)
+        else:
+            flat[key] = json.dumps(value) if isinstance(value, bool) else str(value)
     return flat
 
 
 def _leaves(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
-        section = f"{prefix}{name}."
+        setting, section = KEYS.get(f"{prefix}{name}"), f"{prefix}{name}."
+        whole = setting is not None and setting.table
         # A section that is none is yielded as well, so that it is refused although it is empty.
-        if isinstance(value, dict) and (value or any(key.startswith(section) for key in KEYS)):
+        if isinstance(value, dict) and not whole and (value or _has_keys(section)):
             yield from _leaves(value, section)
         else:
             yield f"{prefix}{name}", value
+
+
+def _has_keys(section: str) -> bool:
+    return any(key.startswith(section) for key in KEYS)

@@ -1,11 +1,11 @@
-"""One request and its response, as an ASGI application sees them, in any version of HTTP."""
+"""One request and its response, as applications see them, in any version of HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -13,16 +13,21 @@ from msgspec import Struct
 
 from perdure.ingress.watching import DISCONNECT_EXTENSION
 from perdure.protocol.asgi_stream import STREAM_EXTENSION
+from perdure.protocol.direct_http import DirectApplication, Header
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
+AsgiApplication = Callable[[Any, Any, Any], Awaitable[None]]
+Application = AsgiApplication | DirectApplication
 Message = MutableMapping[str, Any]
-Header = tuple[bytes, bytes]
 
 #: What a client is told whose request was not answered.
 EXCUSES: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal error; the server's log says more",
     HTTPStatus.SERVICE_UNAVAILABLE: "the server is stopping; send the request again later",
 }
+
+#: What is gathered of a body before an application that is called back hears of it: most have come
+#: whole by then.
+_PIECE_BYTES: Final = 16 * 1024
 
 logger = logging.getLogger("perdure.server")
 
@@ -122,6 +127,7 @@ class Exchange:
     __slots__ = (
         "_body_given",
         "_chunks",
+        "_direct",
         "_expects_continue",
         "_gone",
         "_head",
@@ -155,10 +161,30 @@ class Exchange:
         self.received = False
         #: What runs the application, while it does.
         self.task: asyncio.Task[None] | None = None
+        #: Whether the application is called back, and runs in no task.
+        self._direct = False
 
     # -- For the connection
 
-    async def run(self, application: Application, scope: dict[str, Any]) -> None:
+    def begin(self, application: DirectApplication) -> None:
+        """Let an application answer that is called back."""
+        self._direct = True
+        try:
+            application.begin(self._head, self)
+        except Exception:
+            logger.exception("an application failed to take a request")
+            self._finish(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def stop(self) -> None:
+        """End without the application's answer: the server stops."""
+        if self.task is not None:
+            self.task.cancel()
+        elif self._direct:
+            self._gone = True
+            self._tell_disconnect()
+            self._finish(HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def run(self, application: AsgiApplication, scope: dict[str, Any]) -> None:
         """Let the application answer.
 
         Args:
@@ -180,9 +206,12 @@ class Exchange:
             if not self._gone:
                 logger.exception("an application failed to answer a request")
         finally:
-            # What goes in circles waits for the garbage collector.
-            self._listener = self._on_disconnect = None
-            self._wire.finished(self, status)
+            self._finish(status)
+
+    def _finish(self, status: HTTPStatus) -> None:
+        # What goes in circles waits for the garbage collector.
+        self._listener = self._on_disconnect = None
+        self._wire.finished(self, status)
 
     def _scope(self, connection: dict[str, Any]) -> dict[str, Any]:
         """Give the request's head as ASGI has it.
@@ -206,6 +235,8 @@ class Exchange:
         """Whether nothing can go on before more of the request arrives."""
         if self.received:
             return False
+        if self._direct:
+            return True
         return self.response.complete or (self._news is not None and not self._news.is_set())
 
     def take_body(self, chunk: bytes) -> None:
@@ -214,7 +245,8 @@ class Exchange:
             return
         self._chunks.append(chunk)
         self.buffered += len(chunk)
-        self._wake()
+        if not self._direct or self.buffered >= _PIECE_BYTES:
+            self._wake()
 
     def end_body(self) -> None:
         """Take note that the whole request was received."""
@@ -227,6 +259,8 @@ class Exchange:
         self._drop_body()
         self._wake()
         self._tell_disconnect()
+        if self._direct:
+            self._finish(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _drop_body(self) -> None:
         self._chunks.clear()
@@ -262,16 +296,32 @@ class Exchange:
     ) -> None:
         """Have functions called with the body, and at its end, in place of :meth:`receive`."""
         self._listener = on_body
-        self.watch_disconnect(on_disconnect)
+        self._on_disconnect = on_disconnect
         if self._has_news():
             asyncio.get_running_loop().call_soon(self._wake)
+            if self._gone:
+                self.watch_disconnect(on_disconnect)
+        else:
+            self._invite()
+
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Answer in one piece, unless the client went away."""
+        if self._gone:
+            return
+        self._listener = self._on_disconnect = None
+        outcome = HTTPStatus.OK
+        try:
+            self.response.start({"status": status, "headers": headers})
+            self._proceed(body, more=False)
+        except ResponseError:
+            logger.exception("an application's response cannot be sent")
+            outcome = HTTPStatus.INTERNAL_SERVER_ERROR
+        self._finish(outcome)
 
     async def receive(self) -> Message:
         """Give what arrived of the body; after the body, wait for the end of the exchange."""
         while not self._has_news():
-            if self._expects_continue and not self.response.opened:
-                self._expects_continue = False
-                self._wire.invite()
+            self._invite()
             if self._news is None:
                 self._news = asyncio.Event()
             self._news.clear()
@@ -280,6 +330,12 @@ class Exchange:
             return {"type": "http.disconnect"}
         body = self._take_chunks()
         return {"type": "http.request", "body": body, "more_body": not self.received}
+
+    def _invite(self) -> None:
+        """Tell a client that waits for it to send the body."""
+        if self._expects_continue and not self.response.opened:
+            self._expects_continue = False
+            self._wire.invite()
 
     def _take_chunks(self) -> bytes:
         body = b"".join(self._chunks)
@@ -329,6 +385,8 @@ class Exchange:
             response.keep_alive = False
         self._wire.write(response.proceed(body, more=more, date=self._wire.date))
         if response.complete:
-            self._drop_body()
-            self._wake()
+            if self._chunks:
+                self._drop_body()
+            if self._news is not None:
+                self._news.set()
             self._wire.answered(self)

@@ -101,6 +101,8 @@ class Http1Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let responses go on."""
         self.writable.set()
+        if self._current is None:
+            self._turn()
 
     # -- For the reader
 
@@ -114,7 +116,7 @@ class Http1Connection(asyncio.Protocol):
             return  # the connection has ended within what was received at once
         response = Http1Response(head.method, head.version, keep_alive=head.keep_alive)
         exchange = self._incoming = Exchange(self, head, response)
-        if self._current is None:
+        if self._current is None and self.writable.is_set():
             self._begin(exchange)
         else:
             self._line.append(exchange)
@@ -138,8 +140,9 @@ class Http1Connection(asyncio.Protocol):
         self._incoming = None
         if not exchange.response.keep_alive:
             self._listening = False  # what follows the last request is for nobody
-        exchange.end_body()
-        if exchange.response.complete:
+        answered = exchange.response.complete
+        exchange.end_body()  # which may bring the answer, and the turn of the next
+        if answered:
             self._advance()
 
     # -- For exchanges
@@ -175,8 +178,7 @@ class Http1Connection(asyncio.Protocol):
 
     def finished(self, exchange: Exchange, status: HTTPStatus) -> None:
         """End the connection unless the response is complete."""
-        if exchange.task is not None:
-            self._lobby.tasks.discard(exchange.task)
+        self._lobby.finished(exchange)
         if exchange.response.complete or self._transport.is_closing():
             return
         if exchange.response.opened:
@@ -198,9 +200,15 @@ class Http1Connection(asyncio.Protocol):
         self._current = None
         if not keep_alive:
             self._end()
-        elif self._line:
-            self._begin(self._line.popleft())
-            self._regulate()
+        elif self._line or self._refusal is not None:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Begin with the next request, as soon as the client takes what it is sent."""
+        if self._line:
+            if self.writable.is_set():
+                self._begin(self._line.popleft())
+                self._regulate()
         elif self._refusal is not None:
             self._end()
 

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 import httptools
 
-from perdure.server.exchanges import Header, RequestHead
+from perdure.protocol.direct_http import Header
+from perdure.server.exchanges import RequestHead
 from perdure.server.http1_text import head_without_upgrade, split_target
 
 #: The head of a request: request line and headers.
@@ -140,7 +141,8 @@ class RequestReader:
             self._offered = True
             return
         version = parser.get_http_version()
-        self._check_framing(version)
+        if self._noted or version != "1.1":
+            self._check_framing(version)
         try:
             path, raw_path, query = split_target(self._target)
         except ValueError as error:

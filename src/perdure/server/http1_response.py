@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from perdure.server.exchanges import Header, Message, ResponseError
+from perdure.protocol.direct_http import Header
+from perdure.server.exchanges import Message, ResponseError
 from perdure.server.http1_text import join_head, status_line
 
 #: Headers that are this module's to write, because they say how the body ends, or when, or what

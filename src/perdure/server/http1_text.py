@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 import httptools
 
-from perdure.server.exchanges import Header, error_body
+from perdure.protocol.direct_http import Header
+from perdure.server.exchanges import error_body
 
 #: The answer to ``expect: 100-continue``.
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -60,7 +61,7 @@ def split_target(target: bytes) -> tuple[str, bytes, bytes]:
     Raises:
         ValueError: the target is of no known form.
     """
-    if target.startswith(b"/") and b"#" not in target:
+    if target.startswith(b"/") and target.find(b"#") < 0:
         raw_path, _, query = target.partition(b"?")
     else:
         raw_path, query = _split_unusual_target(target)

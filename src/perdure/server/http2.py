@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from perdure.server.exchanges import Exchange, Header
+from perdure.protocol.direct_http import Header
+from perdure.server.exchanges import Exchange
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.http2_budget import RESET_COST, Budget
 from perdure.server.http2_requests import (

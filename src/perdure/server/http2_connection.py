@@ -98,8 +98,7 @@ class Http2Connection(asyncio.Protocol):
 
     def finished(self, exchange: Exchange) -> None:
         """Take note that an application is done with a request."""
-        if exchange.task is not None:
-            self._lobby.tasks.discard(exchange.task)
+        self._lobby.finished(exchange)
 
     def wanted(self) -> None:
         """Send what there is to send, at the end of this turn of the loop."""

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from jh2._hazmat import Decoder
 
-from perdure.server.exchanges import Header, RequestHead
+from perdure.protocol.direct_http import Header
+from perdure.server.exchanges import RequestHead
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.http1_text import split_target
 from perdure.transport.http2_frames import ErrorCode, PeerError

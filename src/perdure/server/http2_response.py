@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from perdure.server.exchanges import Header, Message, ResponseError
+from perdure.protocol.direct_http import Header
+from perdure.server.exchanges import Message, ResponseError
 
 #: Headers that are the connection's to write, or that HTTP/2 does without.
 _DROPPED: Final = frozenset(

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from jh2._hazmat import Encoder
 from typing_extensions import override
 
-from perdure.server.exchanges import Header
+from perdure.protocol.direct_http import Header
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.transport.http2_frames import (
     DATA,

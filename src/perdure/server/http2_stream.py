@@ -138,8 +138,10 @@ class Stream:
         self.consumed()
         if self._writable is not None:
             self._writable.set()
-        self.exchange.lose_client()
-        self._part()
+        if self._finished:
+            self._part()
+        else:
+            self.exchange.lose_client()
 
     def expire(self, before: float) -> None:
         """End if the client has owed us something since before that."""

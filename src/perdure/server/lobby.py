@@ -7,6 +7,7 @@ import time
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from perdure.protocol.direct_http import DirectApplication
 from perdure.server.exchanges import Application, Exchange
 from perdure.server.open_files import CONNECTIONS_MAX
 
@@ -36,12 +37,16 @@ class Lobby:
     """
 
     def __init__(self, application: Application, connections_max: int = CONNECTIONS_MAX) -> None:
-        self.application = application
         self.connections_max = connections_max
         self.loop = asyncio.get_running_loop()
         self.connections: set[Guest] = set()
-        #: Requests under way.
-        self.tasks: set[asyncio.Task[None]] = set()
+        #: The application, in the one form or the other; asked once, as each request needs it.
+        self._direct = application if isinstance(application, DirectApplication) else None
+        self._asgi = None if isinstance(application, DirectApplication) else application
+        #: Requests that the application has not done with.
+        self.under_way: set[Exchange] = set()
+        #: Set when there are none any more, once the door has closed.
+        self.settled = asyncio.Event()
         #: Whether the door has closed behind those who are in.
         self.closed = False
         #: Set when the last connection was lost.
@@ -74,10 +79,21 @@ class Lobby:
             exchange: request and response.
             scope: what ASGI wants to know about the connection.
         """
-        task = self.loop.create_task(exchange.run(self.application, scope))
+        self.under_way.add(exchange)
+        if self._direct is not None:
+            exchange.begin(self._direct)
+            return
+        assert self._asgi is not None, "an application has one of the two forms"
+        # Without a name of its own a task is given a number, which takes longer than the rest.
+        task = self.loop.create_task(exchange.run(self._asgi, scope), name="request")
         if not task.done():  # as it may be where tasks start eagerly
             exchange.task = task
-            self.tasks.add(task)
+
+    def finished(self, exchange: Exchange) -> None:
+        """Take note that the application has done with a request."""
+        self.under_way.discard(exchange)
+        if self.closed and not self.under_way:
+            self.settled.set()
 
 
 def connection_scope(transport: asyncio.BaseTransport) -> dict[str, Any]:

@@ -155,7 +155,7 @@ class Runtime:
             self._settings.advertised_ingress or ingress_url,
             registrar,
             Configurator(self._keeper, SystemClock()),
-            [query_operation(Queries(self._engine.look))],
+            [query_operation(Queries(self._engine.look, self._settings.queries()))],
             self._settings.cluster_name,
         )
         applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
@@ -183,8 +183,10 @@ class Runtime:
         return _url_of(door.address)
 
 
-def _url_of(address: tuple[Any, ...]) -> str:
+def _url_of(address: tuple[Any, ...] | str) -> str:
     """Write a socket's address as clients on this machine use it."""
+    if isinstance(address, str):
+        return f"unix:{address}"
     host, port = address[:2]
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only compared
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"

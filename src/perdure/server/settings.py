@@ -7,7 +7,6 @@ ignored is a setting that somebody relies on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,10 +19,37 @@ from perdure.core.model.deployments import DAY_MS, Defaults
 from perdure.core.model.durations import format_duration, parse_duration_ms
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.engine.engine import EngineOptions
+from perdure.engine.requests import Limits
+from perdure.engine.timers import WINDOW as TIMERS_WINDOW
 from perdure.ingress.bodies import BODY_BYTES_MAX
 from perdure.protocol.framing import PAYLOAD_BYTES_LIMIT
+from perdure.query.queries import QueryLimits
+from perdure.server.setting_values import (
+    Address,
+    parse_address,
+    parse_attempts,
+    parse_ceiling,
+    parse_count,
+    parse_factor,
+    parse_headers,
+    parse_levels,
+    parse_memory_size,
+    parse_message_size,
+    parse_on_exhausted,
+    parse_path,
+    parse_request_size,
+    parse_size,
+    parse_switch,
+    parse_window,
+    parse_word,
+    show_address,
+    show_attempts,
+    show_ceiling,
+    show_headers,
+)
 from perdure.transport.aws import AwsOptions
 from perdure.transport.http import HttpOptions
+from perdure.transport.http2_limits import Http2Limits
 from perdure.transport.identity_keys import KeyRing
 from perdure.transport.lambda_client import LambdaOptions
 from perdure.transport.network import NetworkOptions, trusting
@@ -33,13 +59,6 @@ ENVIRONMENT_PREFIX: Final = "PERDURE_"
 
 class SettingsError(Exception):
     """A setting is unknown or has a value that is not understood; says which, and what to write."""
-
-
-class Address(NamedTuple):
-    """Where a door listens."""
-
-    host: str
-    port: int
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -54,6 +73,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     invocations_limit: int = 1_000
     journal_entries_limit: int = JournalLimits().entries
     journal_bytes_limit: int = JournalLimits().bytes
+    future_levels_max: int = JournalLimits().future_levels
+    eager_state_bytes_limit: int = JournalLimits().eager_state_bytes
+    timers_in_memory_limit: int = TIMERS_WINDOW
+    #: Requests that wait for a result at the same time.
+    requests_limit: int = Limits().waiters
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     journal_retention_ms: int = DAY_MS
@@ -70,6 +94,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     #: Where clients find the ingress, if not where it listens.
     advertised_ingress: str | None = None
     allow_link_local: bool = False
+    #: Sent to services with every request; those of a deployment come before them.
+    additional_headers: Mapping[str, str] = {}
+    query_memory_bytes: int = QueryLimits().memory_bytes
+    streams_limit: int = Http2Limits().streams
+    connection_requests_limit: int = Http2Limits().requests
+    stream_window_bytes: int = Http2Limits().stream_window
+    connection_window_bytes: int = Http2Limits().connection_window
     ca_file: Path | None = None
     identity_key_file: Path | None = None
     identity_expiration_ms: int = 60_000
@@ -111,10 +142,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         return EngineOptions(
             slots=self.invocations_limit,
             journals=JournalLimits(
-                entries=self.journal_entries_limit, bytes=self.journal_bytes_limit
+                entries=self.journal_entries_limit,
+                bytes=self.journal_bytes_limit,
+                future_levels=self.future_levels_max,
+                eager_state_bytes=self.eager_state_bytes_limit,
             ),
             cleanup_interval_ms=self.cleanup_interval_ms,
+            limits=Limits(waiters=self.requests_limit),
+            timers=self.timers_in_memory_limit,
         )
+
+    def queries(self) -> QueryLimits:
+        """Give what queries may take."""
+        return QueryLimits(memory_bytes=self.query_memory_bytes)
 
     def network(self) -> NetworkOptions:
         """Give the options of connections to services.
@@ -134,6 +174,12 @@ class Settings(Struct, frozen=True, kw_only=True):
             idle_timeout_s=self.idle_timeout_ms / 1000,
             allow_link_local=self.allow_link_local,
             ca_file=self.ca_file,
+            http2=Http2Limits(
+                streams=self.streams_limit,
+                requests=self.connection_requests_limit,
+                stream_window=self.stream_window_bytes,
+                connection_window=self.connection_window_bytes,
+            ),
         )
 
     def services(self) -> HttpOptions:
@@ -144,7 +190,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         """
         return HttpOptions(
             payload_bytes_limit=self.message_bytes_limit,
-            headers={"x-restate-cluster-name": self.cluster_name},
+            headers={"x-restate-cluster-name": self.cluster_name, **self.additional_headers},
             keys=None if self.identity_key_file is None else self._keys(self.identity_key_file),
         )
 
@@ -165,127 +211,19 @@ class Settings(Struct, frozen=True, kw_only=True):
             ) from error
 
 
-def parse_address(text: str) -> Address:
-    """Read ``host:port``; an IPv6 host stands in brackets."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError("write host:port, such as 127.0.0.1:8080")
-    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by ":port"
-
-
-def parse_path(text: str) -> Path:
-    """Read the path of a file or folder."""
-    if not text:
-        raise ValueError("write a path, such as ./perdure-data")
-    return Path(text)
-
-
-def parse_count(text: str) -> int:
-    """Read a whole number from 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError("write a whole number from 1")
-    return int(text)
-
-
-def parse_attempts(text: str) -> int | None:
-    """Read a number of attempts, or ``unlimited``."""
-    if text.strip().lower() == "unlimited":
-        return None
-    try:
-        return parse_count(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or unlimited") from None
-
-
-def parse_ceiling(text: str) -> int | None:
-    """Read the longest duration that services may ask for, or ``unlimited``."""
-    return None if text.strip().lower() == "unlimited" else parse_duration_ms(text)
-
-
-def parse_factor(text: str) -> float:
-    """Read the factor by which retry intervals grow."""
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = 0.0
-    if not 1.0 <= factor <= 1000.0:
-        raise ValueError("write a number from 1 to 1000")
-    return factor
-
-
-def parse_on_exhausted(text: str) -> OnExhausted:
-    """Read what happens after the last attempt."""
-    try:
-        return OnExhausted[text.strip().upper()]
-    except KeyError:
-        raise ValueError("write pause or kill") from None
-
-
-def parse_switch(text: str) -> bool:
-    """Read ``true`` or ``false``."""
-    if text not in ("true", "false"):
-        raise ValueError("write true or false")
-    return text == "true"
-
-
-def parse_size(text: str) -> int:
-    """Read a number of bytes, such as ``32 MiB``."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("write a number of bytes, such as 32 MiB or 33554432")
-    number, unit = match.groups()
-    return round(float(number) * _UNITS[(unit or "b").lower()])
-
-
-def parse_message_size(text: str) -> int:
-    """Read how long a message may be."""
-    size = parse_size(text)
-    if not 1 <= size <= PAYLOAD_BYTES_LIMIT:
-        raise ValueError("write at most 32 MiB, which the protocol's other half takes, too")
-    return size
-
-
-def parse_word(text: str) -> str:
-    """Read printable text without spaces."""
-    if not text or not text.isascii() or any(not "!" <= each <= "~" for each in text):
-        raise ValueError("write letters, digits and signs, without spaces")
-    return text
-
-
-_SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?([kKMG]i?B|B)?")
-_UNITS: Final = {
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-}
-
-
-def show_address(address: Address) -> str:
-    """Write an address as it is read."""
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{host}:{address.port}"
-
-
-def show_attempts(attempts: int | None) -> str | int:
-    """Write a number of attempts as it is read."""
-    return "unlimited" if attempts is None else attempts
-
-
-def show_ceiling(duration_ms: int | None) -> str:
-    """Write the longest duration that services may ask for as it is read."""
-    return "unlimited" if duration_ms is None else format_duration(duration_ms)
-
-
 class Setting(NamedTuple):
     """One key: the field it sets, how its text is read, and how it is written in a file."""
 
     field: str
     parse: Callable[[str], Any]
-    show: Callable[[Any], str | int | float | bool] = str
+    show: Callable[[Any], str | int | float | bool | dict[str, str]] = str
+    #: Whether it is a table of names and texts; these may be secret, and are not told in errors.
+    table: bool = False
+
+    def fault(self, text: str, error: ValueError) -> str:
+        """Say that a text is not understood."""
+        told = "what is given" if self.table else repr(text)
+        return f"{told} is not understood: {error}"
 
 
 def _duration(field: str) -> Setting:
@@ -299,9 +237,11 @@ def _switch(field: str) -> Setting:
 KEYS: Final[Mapping[str, Setting]] = {
     "ingress.bind-address": Setting("ingress", parse_address, show_address),
     "ingress.advertised-ingress-endpoint": Setting("advertised_ingress", parse_word),
-    "ingress.request-size-limit": Setting("request_bytes_limit", parse_size, int),
+    "ingress.request-size-limit": Setting("request_bytes_limit", parse_request_size, int),
+    "ingress.concurrent-api-requests-limit": Setting("requests_limit", parse_count, int),
     "admin.bind-address": Setting("admin", parse_address, show_address),
     "admin.allow-link-local-deployments": _switch("allow_link_local"),
+    "admin.query-engine.memory-size": Setting("query_memory_bytes", parse_memory_size, int),
     "base-dir": Setting("data_dir", parse_path),
     "cluster-name": Setting("cluster_name", parse_word),
     "node-name": Setting("node_name", parse_word),
@@ -322,17 +262,33 @@ KEYS: Final[Mapping[str, Setting]] = {
         "retry_on_max_attempts", parse_on_exhausted, lambda value: value.name.lower()
     ),
     "worker.cleanup-interval": _duration("cleanup_interval_ms"),
+    "worker.num-timers-in-memory-limit": Setting("timers_in_memory_limit", parse_count, int),
     "worker.invoker.concurrent-invocations-limit": Setting("invocations_limit", parse_count, int),
     "worker.invoker.journal-entries-limit": Setting("journal_entries_limit", parse_count, int),
     "worker.invoker.journal-size-limit": Setting("journal_bytes_limit", parse_size, int),
     "worker.invoker.inactivity-timeout": _duration("inactivity_timeout_ms"),
     "worker.invoker.abort-timeout": _duration("abort_timeout_ms"),
+    "worker.invoker.max-awaited-future-depth": Setting("future_levels_max", parse_levels, int),
     "worker.invoker.disable-eager-state": _switch("disable_eager_state"),
+    "worker.invoker.eager-state-size-limit": Setting("eager_state_bytes_limit", parse_size, int),
     "worker.invoker.message-size-limit": Setting("message_bytes_limit", parse_message_size, int),
     "worker.invoker.connect-timeout": _duration("connect_timeout_ms"),
     "worker.invoker.http2-keep-alive-interval": _duration("ping_interval_ms"),
     "worker.invoker.http2-keep-alive-timeout": _duration("ping_timeout_ms"),
     "worker.invoker.http2-idle-connection-timeout": _duration("idle_timeout_ms"),
+    "worker.invoker.http2-streams-per-connection-limit": Setting("streams_limit", parse_count, int),
+    "worker.invoker.http2-requests-per-connection-limit": Setting(
+        "connection_requests_limit", parse_count, int
+    ),
+    "worker.invoker.http2-initial-stream-window-size": Setting(
+        "stream_window_bytes", parse_window, int
+    ),
+    "worker.invoker.http2-initial-connection-window-size": Setting(
+        "connection_window_bytes", parse_window, int
+    ),
+    "worker.invoker.additional-request-headers": Setting(
+        "additional_headers", parse_headers, show_headers, table=True
+    ),
     "worker.invoker.ca-file": Setting("ca_file", parse_path),
     "worker.invoker.request-identity-private-key-pem-file": Setting(
         "identity_key_file", parse_path
@@ -386,6 +342,6 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             values[setting.field] = setting.parse(text)
         except ValueError as error:
             raise SettingsError(
-                f"environment variable {name}: {text!r} is not understood: {error}"
+                f"environment variable {name}: {setting.fault(text, error)}"
             ) from error
     return values

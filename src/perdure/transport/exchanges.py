@@ -30,6 +30,10 @@ class LostError(Exception):
     """There will be no complete response; the message says why."""
 
 
+class PartedError(LostError):
+    """The server said goodbye in good order, and left what it had begun."""
+
+
 class NotHttp2Error(LostError):
     """The server does not speak HTTP/2."""
 

@@ -38,10 +38,9 @@ from perdure.transport.http2_headers import (
     MalformedHeadError,
     ResponseHead,
 )
+from perdure.transport.http2_limits import Http2Limits
 from perdure.transport.http2_reader import FrameReader
 from perdure.transport.http2_sender import (
-    CONNECTION_WINDOW,
-    STREAM_WINDOW,
     Owner,
     Sender,
     Stream,
@@ -52,6 +51,9 @@ IDLE_FRAMES_MAX: Final = 1000
 #: Such frames that each frame with content, theirs or ours, makes up for.
 IDLE_FRAMES_EARNED: Final = 10
 
+_LIMITS: Final = Http2Limits()
+_STILL_THERE: Final = b"parting\x00"
+
 
 class Http2:
     """One connection.
@@ -60,18 +62,24 @@ class Http2:
         scheme: ``http`` or ``https``.
         authority: host and port, as requests name them.
         owner: is told what follows.
+        limits: how much the connection carries.
     """
 
-    def __init__(self, scheme: str, authority: str, owner: Owner) -> None:
+    def __init__(
+        self, scheme: str, authority: str, owner: Owner, limits: Http2Limits = _LIMITS
+    ) -> None:
         self._owner = owner
+        self._limits = limits
         self._codec = HeaderCodec(scheme, authority)
-        self.sender = Sender(self._codec, owner)
+        self.sender = Sender(self._codec, owner, limits)
         self._reader = FrameReader()
         self._unread = 0
         self._budget = IDLE_FRAMES_MAX
         self._contents_seen = 0
         #: Whether the peer has said what it takes.
         self.greeted = False
+        #: Whether it has said goodbye, and nothing is wrong.
+        self.parting = False
 
     def ping(self, content: bytes) -> None:
         """Ask for a sign of life: eight bytes that come back."""
@@ -104,9 +112,10 @@ class Http2:
         # Padding counts for the windows, and frames of closed streams for the connection's.
         size = len(payload)
         self._unread += size
-        if self._unread > CONNECTION_WINDOW:
+        window = self._limits.connection_window
+        if self._unread > window:
             raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "more data than the window allows")
-        if self._unread >= CONNECTION_WINDOW // 2:
+        if self._unread >= window // 2:
             self.sender.say(number_frame(FrameType.WINDOW_UPDATE, 0, self._unread))
             self._unread = 0
         content = unpadded(flags, payload)
@@ -123,7 +132,7 @@ class Http2:
             self.sender.break_off(stream, ErrorCode.PROTOCOL_ERROR, "a body before its head")
             return
         stream.unread += size
-        if stream.unread > STREAM_WINDOW:
+        if stream.unread > self._limits.stream_window:
             reason = "more data than the window allows"
             self.sender.break_off(stream, ErrorCode.FLOW_CONTROL_ERROR, reason)
             return
@@ -133,7 +142,7 @@ class Http2:
             return  # the listener gave up on this piece
         if ended:
             self._on_end(stream)
-        elif stream.unread >= STREAM_WINDOW // 2:
+        elif stream.unread >= self._limits.stream_window // 2:
             self.sender.say(number_frame(FrameType.WINDOW_UPDATE, stream.id, stream.unread))
             stream.unread = 0
 
@@ -238,7 +247,12 @@ class Http2:
         last, code = read_goaway(payload)
         self._spend()
         reason = f"the service closes the connection ({error_name(code)})"
+        self.parting = code == ErrorCode.NO_ERROR
         self.sender.refuse_after(last, reason)
+        if self.sender.streams:
+            # Some servers take nothing from then on, and leave what they had begun. They close the
+            # connection at the next word; without one it would wait for answers in vain.
+            self.ping(_STILL_THERE)
 
     def on_window(self, _flags: int, stream_id: int, payload: bytes) -> None:
         """Take note that the peer takes more."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Final, Protocol, cast
 
-from perdure.transport.exchanges import Exchange
+from perdure.transport.exchanges import Exchange, LostError, PartedError
 from perdure.transport.http2 import Http2
 from perdure.transport.http2_frames import ErrorCode, PeerError
 from perdure.transport.network import NetworkOptions, Origin
@@ -29,7 +29,7 @@ class Pool(Protocol):
     def again(self, exchange: Exchange, reason: str) -> None:
         """The service did not look at an exchange, which needs another connection."""
 
-    def broken(self, exchange: Exchange, reason: str) -> None:
+    def broken(self, exchange: Exchange, error: LostError) -> None:
         """The connection went away under an exchange that had no answer yet, or only part of it."""
 
 
@@ -40,7 +40,7 @@ class Http2Connection(asyncio.Protocol):
         self._pool = pool
         self._options = options
         self._loop = asyncio.get_running_loop()
-        self._machine = Http2(origin.scheme, origin.authority, self)
+        self._machine = Http2(origin.scheme, origin.authority, self, options.http2)
         self._transport: asyncio.Transport | None = None
         self._flush_planned = False
         self._blocked = False
@@ -102,8 +102,9 @@ class Http2Connection(asyncio.Protocol):
             self._timer.cancel()
         if not self.greeted.done():
             self.greeted.set_result(False)
+        kind = PartedError if self._machine.parting else LostError
         for exchange in self._machine.sender.abandon():
-            self._pool.broken(exchange, self._reason)
+            self._pool.broken(exchange, kind(self._reason))
         self._pool.changed(self)
         self.closed.set_result(None)
 

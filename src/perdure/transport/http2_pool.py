@@ -22,16 +22,19 @@ class Http2Pool:
         self._network = network
         self._loop = asyncio.get_running_loop()
         self._connections: list[Http2Connection] = []
+        #: Those that have room, or had when they were last looked at.
+        self._roomy: dict[Http2Connection, None] = {}
+        #: All that are not closed yet: those above, and those that take no more exchanges.
+        self._unclosed: set[Http2Connection] = set()
         self._waiting: deque[Exchange] = deque()
         self._dialling: set[asyncio.Task[None]] = set()
 
     def open(self, exchange: Exchange) -> None:
         """Carry an exchange as soon as there is a connection for it."""
-        if not self._waiting:
-            for connection in self._connections:
-                if connection.room:
-                    connection.open(exchange)
-                    return
+        connection = None if self._waiting else self._with_room()
+        if connection is not None:
+            connection.open(exchange)
+            return
         self._waiting.append(exchange)
         self._loop.call_later(self._network.options.connect_timeout_s, self._expire, exchange)
         self._dial()
@@ -41,7 +44,7 @@ class Http2Pool:
         for task in self._dialling:
             task.cancel()
         await asyncio.gather(*self._dialling, return_exceptions=True)
-        connections = list(self._connections)
+        connections = list(self._unclosed)
         for connection in connections:
             connection.close()
         await asyncio.gather(*(connection.closed for connection in connections))
@@ -51,6 +54,7 @@ class Http2Pool:
         if connection.gone:
             if connection in self._connections:
                 self._connections.remove(connection)
+            self._roomy.pop(connection, None)
             if self._waiting:
                 self._dial()
             return
@@ -58,6 +62,8 @@ class Http2Pool:
             exchange = self._waiting.popleft()
             if not exchange.over:
                 connection.open(exchange)
+        if connection not in self._roomy and connection.room:
+            self._roomy[connection] = None
 
     def again(self, exchange: Exchange, reason: str) -> None:
         """Carry an exchange on another connection, unless it was refused too often."""
@@ -66,12 +72,21 @@ class Http2Pool:
         else:
             exchange.lose(LostError(reason))
 
-    def broken(self, exchange: Exchange, reason: str) -> None:
+    def broken(self, exchange: Exchange, error: LostError) -> None:
         """Try an exchange once more: the server may just have closed an idle connection."""
         if exchange.rewind(tries=1):
             self.open(exchange)
         else:
-            exchange.lose(LostError(reason))
+            exchange.lose(error)
+
+    def _with_room(self) -> Http2Connection | None:
+        """Give a connection that takes another exchange: the same one until it is full."""
+        while self._roomy:
+            connection = next(reversed(self._roomy))
+            if connection.room:
+                return connection
+            del self._roomy[connection]
+        return None
 
     def _dial(self) -> None:
         """Open a connection, unless one is on its way or there are enough."""
@@ -106,6 +121,8 @@ class Http2Pool:
             self._fail(NotHttp2Error("the service does not answer in HTTP/2"))
             return
         self._connections.append(connection)
+        self._unclosed.add(connection)
+        connection.closed.add_done_callback(lambda _: self._unclosed.discard(connection))
         self.changed(connection)
         if self._waiting:
             # Called from within the task that counts as dialling.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from typing_extensions import override
 
@@ -25,25 +25,18 @@ from perdure.transport.http2_frames import (
     settings_frame,
 )
 from perdure.transport.http2_headers import HEADER_LIST_BYTES_MAX, HeaderCodec
+from perdure.transport.http2_limits import Http2Limits
 from perdure.transport.http2_output import Output
 
-#: What a peer may send on one stream, and on all together, before we take note.
-STREAM_WINDOW: Final = 2 * 1024 * 1024
-CONNECTION_WINDOW: Final = 5 * 1024 * 1024
-#: Streams at the same time, if the peer allows as many.
-STREAMS_MAX: Final = 128
 
-_GREETING: Final = (
-    PREFACE
-    + settings_frame(
-        {
-            Setting.ENABLE_PUSH: 0,
-            Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-            Setting.MAX_HEADER_LIST_SIZE: HEADER_LIST_BYTES_MAX,
-        }
-    )
-    + number_frame(FrameType.WINDOW_UPDATE, 0, CONNECTION_WINDOW - WINDOW_DEFAULT)
-)
+def _greeting(limits: Http2Limits) -> bytes:
+    settings = {
+        Setting.ENABLE_PUSH: 0,
+        Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
+        Setting.MAX_HEADER_LIST_SIZE: HEADER_LIST_BYTES_MAX,
+    }
+    wider = number_frame(FrameType.WINDOW_UPDATE, 0, limits.connection_window - WINDOW_DEFAULT)
+    return PREFACE + settings_frame(settings) + wider
 
 
 class Owner(Protocol):
@@ -92,17 +85,20 @@ class Sender(Output[Stream]):
     Args:
         codec: compression of both directions.
         owner: is told what follows.
+        limits: how much the connection carries.
     """
 
-    def __init__(self, codec: HeaderCodec, owner: Owner) -> None:
-        super().__init__(_GREETING, owner.wanted)
+    def __init__(self, codec: HeaderCodec, owner: Owner, limits: Http2Limits) -> None:
+        super().__init__(_greeting(limits), owner.wanted)
         self._codec = codec
         self._owner = owner
         self._streams: dict[int, Stream] = {}
         self._next_id = 1
         self._initial_window = WINDOW_DEFAULT
         #: Streams that the peer takes at the same time.
-        self.streams_max = STREAMS_MAX
+        self.streams_max = limits.streams
+        self._streams_ceiling = limits.streams
+        self._last_id = min(2 * limits.requests - 1, STREAM_ID_MAX)
         #: Whether no more streams can be opened.
         self.leaving = False
         #: Frames with content that were sent so far.
@@ -116,9 +112,9 @@ class Sender(Output[Stream]):
     @property
     def room(self) -> int:
         """How many more streams the connection takes now."""
-        if self.leaving or self._next_id > STREAM_ID_MAX:
+        if self.leaving:
             return 0
-        return max(0, min(self.streams_max, STREAMS_MAX) - len(self._streams))
+        return max(0, min(self.streams_max, self._streams_ceiling) - len(self._streams))
 
     def stream(self, stream_id: int) -> Stream | None:
         """Give an open stream."""
@@ -133,7 +129,7 @@ class Sender(Output[Stream]):
         assert self.room, "whoever opens a stream has asked whether there is room"
         stream = Stream(self, self._next_id, exchange, self._initial_window)
         self._next_id += 2
-        if self._next_id > STREAM_ID_MAX:
+        if self._next_id > self._last_id:
             self.leaving = True
         self._streams[stream.id] = stream
         self._say_head(stream)

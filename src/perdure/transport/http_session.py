@@ -15,10 +15,13 @@ from perdure.engine.transports import Line
 from perdure.protocol import wire
 from perdure.protocol.framing import Frame, FrameDecoder, MessageTooLargeError, WireError
 from perdure.protocol.messages import End, Error, Message, Suspension
-from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError
+from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError, PartedError
 from perdure.transport.farewells import Farewells
 
 _TERMINAL: Final = (End, Suspension, Error)
+#: When to try again what a server left that said goodbye in good order: it is no failure of the
+#: handler's, and does not count as one.
+PARTED_RETRY_MS: Final = 250
 
 
 class Fault(NamedTuple):
@@ -186,7 +189,8 @@ class HttpSession:
     def lost(self, error: LostError) -> None:
         """Learn that the rest of the response will not come."""
         self._let_go()
-        self._lose("RT0010", str(error))
+        parted = isinstance(error, PartedError)
+        self._lose("RT0010", str(error), retry_after_ms=PARTED_RETRY_MS if parted else None)
 
     # -----------------------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
+from perdure.transport.http2_limits import Http2Limits
+
 P = TypeVar("P", bound=asyncio.Protocol)
 
 #: Where clouds answer questions about a machine, beside the link-local addresses.
@@ -51,6 +53,7 @@ class NetworkOptions(Struct, frozen=True, kw_only=True):
     allow_link_local: bool = False
     #: Certificates to trust in place of the system's.
     ca_file: Path | None = None
+    http2: Http2Limits = Http2Limits()
 
 
 class Origin(Struct, frozen=True):

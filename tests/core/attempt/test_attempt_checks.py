@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from attempt_values import NOW, OTHER, REGISTRY, attempt, call, failed, progress, send
+from msgspec.structs import replace
 
 from perdure.core.attempt.checks import RefusedError, check_command, resolve_callee
-from perdure.core.model.deployments import DAY_MS
+from perdure.core.model.deployments import DAY_MS, build_registry
 from perdure.core.model.invocations import Retention
 from perdure.core.model.targets import HandlerKind
 from perdure.protocol.ids import (
@@ -109,6 +110,19 @@ def test_every_handler_may_reach_others(command):
 
 def resolve(command, chance: bytes = bytes(range(12))):
     return resolve_callee(REGISTRY, command, NOW, chance)
+
+
+@pytest.mark.parametrize("write", [call, send])
+def test_a_callee_whose_deployment_speaks_none_of_our_versions_is_refused(write):
+    spoken = {"min_protocol_version": 1, "max_protocol_version": 4}
+    deployments = [
+        replace(each, manifest=replace(each.manifest, **spoken))
+        for each in REGISTRY.deployments.values()
+    ]
+    registry = build_registry(deployments, REGISTRY.defaults)
+    with pytest.raises(RefusedError, match="upgrade its SDK, and register it again") as refusal:
+        resolve_callee(registry, write(), NOW, bytes(range(12)))
+    assert refusal.value.problem.doc_code == "RT0020"
 
 
 @pytest.mark.parametrize("write", [call, send])

@@ -27,7 +27,7 @@ from attempt_values import (
 )
 
 from perdure.core.attempt.attempt import JournalLimits
-from perdure.core.model.awaiting import AWAITED_DEPTH_MAX
+from perdure.core.model.awaiting import awaited
 from perdure.core.model.invocations import Pin, Problem
 from perdure.core.model.records import Ended, Failed, Suspended
 from perdure.core.model.targets import HandlerKind
@@ -65,6 +65,7 @@ from perdure.protocol.messages import (
     Value,
     WorkflowTarget,
 )
+from perdure.protocol.trees import LEVELS_MAX
 
 VERSIONS = (5, 6, 7)
 EVERY_COMMAND = [
@@ -197,11 +198,19 @@ def test_a_future_that_was_too_deep_to_be_read_pauses_too():
 
 @pytest.mark.parametrize("message", [Suspension, AwaitingOn])
 def test_a_future_as_deep_as_can_be_stored_is_taken_and_a_deeper_one_pauses(message):
-    record = attempt().receive([message(tower(AWAITED_DEPTH_MAX))])
-    assert record is None or record.ending == Suspended(tower(AWAITED_DEPTH_MAX), seen=1)
-    ending = failed(attempt().receive([message(tower(AWAITED_DEPTH_MAX + 1))]))
+    record = attempt().receive([message(tower(LEVELS_MAX))])
+    assert record is None or record.ending == Suspended(awaited(tower(LEVELS_MAX)), seen=1)
+    ending = failed(attempt().receive([message(tower(LEVELS_MAX + 1))]))
     assert ending.problem.doc_code == "RT0025"
     assert ending.behavior is ErrorBehavior.PAUSE
+
+
+def test_how_deep_a_future_may_be_is_a_setting():
+    limits = JournalLimits(future_levels=3)
+    assert progress(attempt(limits=limits).receive([Suspension(tower(3))])).ending
+    problem = failed(attempt(limits=limits).receive([Suspension(tower(4))])).problem
+    assert problem.doc_code == "RT0025"
+    assert "worker.invoker.max-awaited-future-depth" in problem.message
 
 
 def test_a_journal_that_would_grow_beyond_its_limit_pauses():

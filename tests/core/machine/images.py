@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import msgspec
+from claims import Claims
 
 from perdure.core.model.events import Event
 from perdure.core.model.invocations import Invocation
@@ -34,7 +35,8 @@ def stored_bytes(tables: Tables, store: Mapping[bytes, bytes]) -> dict[bytes, by
     held = {**store}
     for name in ROWS:
         table = getattr(tables, name)
-        _put(held, table.tag, table.changed, table._encode)
+        if table.changed:
+            _put(held, table.tag, table.changed, table._encode)
     for name in GROUPS:
         table = getattr(tables, name)
         for group, rows in table.changed.items():
@@ -70,8 +72,8 @@ class Image:
         self.facts: dict[bytes, int] = {}
         #: Invocations whose row, journal or events are new since the last look.
         self.touched: set[InvocationId] = set()
-        #: Timers of sleeps that wait, by the journals, as far as they were asked for.
-        self.sleeps: dict[InvocationId, set[Timer]] = {}
+        #: What the invocations say must stand in the other tables.
+        self.claims = Claims()
         self.follow(held)
 
     def follow(self, held: Mapping[bytes, bytes]) -> None:
@@ -80,20 +82,18 @@ class Image:
         self.touched = set()
         for key in before.keys() - held.keys():
             self._drop(key)
-        known = before.get
+        known, touched = before.get, self.touched
         for key in [key for key, value in held.items() if known(key) != value]:
-            if key in before:
-                self._drop(key)
-            _READ[key[:1]](self, key[1:], held[key])
-            self._touch(key)
-        for invocation_id in self.touched:
-            self.sleeps.pop(invocation_id, None)
+            tag = key[:1]
+            # What is read takes the place of what stood under this key.
+            _READ[tag](self, key[1:], held[key])
+            if tag in _OF_INVOCATIONS:
+                touched.add(InvocationId(key[1:25]))
+        for who in touched:
+            self.claims.renew(who, self.invocations.get(who), self.journals.get(who, {}))
 
     def _drop(self, key: bytes) -> None:
         _DROP[key[:1]](self, key[1:])
-        self._touch(key)
-
-    def _touch(self, key: bytes) -> None:
         if key[:1] in _OF_INVOCATIONS:
             self.touched.add(InvocationId(key[1:25]))
 

@@ -9,27 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from claims import ADMITTED, armed_sleeps
 from images import Image
 
 from perdure.core.machine.events import EVENTS_MAX
-from perdure.core.model.awaiting import Settled, settle_all
+from perdure.core.model.awaiting import Settled, settle_stored
 from perdure.core.model.invocations import (
     Completed,
-    Inboxed,
-    Paused,
-    Running,
-    Scheduled,
     Suspended,
 )
 from perdure.core.model.promises import Pending
 from perdure.core.model.targets import HandlerKind
-from perdure.core.model.timers import Timer, TimerKind
-from perdure.core.tables.keys import INSTANT_MAX, object_key
+from perdure.core.tables.keys import object_key
 from perdure.core.tables.tables import ATTEMPTS
 from perdure.protocol.ids import InvocationId
-from perdure.protocol.messages import Completion, CompletionKind, GetPromise, Input, Signal, Sleep
-
-ADMITTED = (Running, Suspended, Paused)
+from perdure.protocol.messages import Completion, GetPromise, Input, Signal
 
 
 def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
@@ -56,25 +50,13 @@ def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
 
 def a_key_has_one_holder(image: Image) -> None:
     """I5: a lock names the one admitted invocation on its key, and there is no other lock."""
-    admitted = [
-        (object_key(row.target), invocation_id)
-        for invocation_id, row in image.invocations.items()
-        if row.target.kind is HandlerKind.EXCLUSIVE and isinstance(row.status, ADMITTED)
-    ]
-    holders = dict(admitted)
-    assert len(holders) == len(admitted), "two invocations hold one key"
-    assert holders == {group: lock.holder for group, lock in image.locks.items()}
+    assert image.claims.held == {(group, lock.holder) for group, lock in image.locks.items()}
 
 
 def whoever_waits_for_a_key_stands_in_line(image: Image) -> None:
     """I5, I6: inboxed invocations and places in lines are the same, within head and tail."""
-    standing = {
-        row.status.position: invocation_id
-        for invocation_id, row in image.invocations.items()
-        if isinstance(row.status, Inboxed)
-    }
-    assert standing == image.lines
-    for position, invocation_id in standing.items():
+    assert image.claims.places == set(image.lines.items())
+    for position, invocation_id in image.lines.items():
         group, place = position[:-8], int.from_bytes(position[-8:], "big")
         row = image.invocations[invocation_id]
         assert row.target.kind is HandlerKind.EXCLUSIVE
@@ -94,63 +76,20 @@ def whatever_changes_a_state_stands_in_line(image: Image) -> None:
 
 def what_runs_is_listed(image: Image) -> None:
     """I6: the table of running invocations names exactly these."""
-    running = {
-        invocation_id
-        for invocation_id, row in image.invocations.items()
-        if isinstance(row.status, Running)
-    }
-    assert running == image.running
+    assert image.claims.running == image.running
 
 
 def what_is_parked_is_listed(image: Image) -> None:
     """The table of parked invocations names exactly those that are suspended or paused."""
-    parked = {
-        invocation_id
-        for invocation_id, row in image.invocations.items()
-        if isinstance(row.status, Suspended | Paused)
-    }
-    assert parked == image.parked
+    assert image.claims.parked == image.parked
 
 
 def what_is_due_has_its_timer(image: Image) -> None:
     """I6: delayed starts, retries and sleeps have their timers, and nothing else has one."""
-    expected: set[Timer] = set()
-    for invocation_id, row in image.invocations.items():
-        match row.status:
-            case Scheduled(start_at):
-                expected.add(Timer(start_at, TimerKind.START, invocation_id))
-            case Running(retry_at=int(retry_at)):
-                expected.add(Timer(retry_at, TimerKind.RETRY, invocation_id))
-            case _:
-                pass
-        if invocation_id not in image.sleeps:
-            image.sleeps[invocation_id] = armed_sleeps(image, invocation_id)
-        sleeps = image.sleeps[invocation_id]
-        assert row.sleeps == len(sleeps)
-        expected |= sleeps
-    assert expected == image.timers
-
-
-def armed_sleeps(image: Image, invocation_id: InvocationId) -> set[Timer]:
-    """Give the timers of sleeps that wait, by the journal."""
-    if not isinstance(image.invocations[invocation_id].status, ADMITTED):
-        return set()
-    entries = list(image.journals[invocation_id].values())
-    over = {
-        entry.message.completion_id
-        for entry in entries
-        if isinstance(entry.message, Completion) and entry.message.kind is CompletionKind.SLEEP
-    }
-    return {
-        Timer(
-            entry.message.wake_up_time,
-            TimerKind.SLEEP,
-            invocation_id,
-            entry.message.result_completion_id,
-        )
-        for entry in entries
-        if isinstance(entry.message, Sleep) and entry.message.result_completion_id not in over
-    }
+    assert image.claims.timers == image.timers
+    for invocation_id, row in image.touched_rows():
+        journal = image.journals.get(invocation_id, {})
+        assert row.sleeps == len(armed_sleeps(row, journal))
 
 
 def suspended_invocations_lack_what_they_await(
@@ -166,7 +105,7 @@ def suspended_invocations_lack_what_they_await(
             if index >= seen.get(invocation_id, 0)
             and isinstance(entry.message, Completion | Signal)
         ]
-        left = settle_all(row.status.awaiting, came)
+        left = settle_stored(row.status.awaiting, came)
         assert not isinstance(left, Settled), f"{invocation_id!r} sleeps on"
 
 
@@ -189,25 +128,16 @@ def promises_know_who_listens(image: Image) -> None:
                     and entry.message.result_completion_id == listener.completion_id
                     for entry in image.journals[listener.invocation_id].values()
                 )
-    for invocation_id, row in image.invocations.items():
-        assert row.listens == listening[invocation_id]
+    assert image.claims.listening == set(listening.items())
 
 
 def what_ended_expires(image: Image) -> None:
     """I6: results and journals that are kept have the time noted when they go, and only these."""
-    expected: set[tuple[int, InvocationId, bool]] = set()
-    for invocation_id, row in image.invocations.items():
-        status, retention = row.status, row.retention
-        if not isinstance(status, Completed):
-            continue
-        assert retention.completion_ms > 0
-        assert not row.callers, "nobody waits for what has ended"
-        expires_at = min(status.completed_at + retention.completion_ms, INSTANT_MAX)
-        expected.add((expires_at, invocation_id, False))
-        if not status.journal_purged and retention.journal_ms < retention.completion_ms:
-            journal_expires_at = min(status.completed_at + retention.journal_ms, INSTANT_MAX)
-            expected.add((journal_expires_at, invocation_id, True))
-    assert expected == image.expiries
+    assert image.claims.expiries == image.expiries
+    for _, row in image.touched_rows():
+        if isinstance(row.status, Completed):
+            assert row.retention.completion_ms > 0
+            assert not row.callers, "nobody waits for what has ended"
 
 
 def journals_are_as_long_as_rows_say(image: Image) -> None:
@@ -248,6 +178,7 @@ def nothing_is_left_of_the_forgotten(image: Image) -> None:
 
 def attempts_are_numbered_once(image: Image) -> None:
     """I4: no two invocations share the number of an attempt, and none is beyond the count."""
-    numbers = [row.attempt for row in image.invocations.values() if row.attempt]
-    assert len(numbers) == len(set(numbers))
+    attempts = image.claims.attempts
+    numbers = dict(attempts)
+    assert len(numbers) == len(attempts)
     assert max(numbers, default=0) <= image.facts.get(ATTEMPTS, 0)

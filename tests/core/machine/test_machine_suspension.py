@@ -21,9 +21,10 @@ from machine_values import (
     waits_for,
 )
 
-from perdure.core.model.awaiting import AWAITED_DEPTH_MAX, depth
+from perdure.core.model.awaiting import awaited
 from perdure.core.model.invocations import Running, Suspended
 from perdure.protocol.messages import SIGNAL_CANCEL, VOID, Combinator, Failure, Signal
+from perdure.protocol.trees import LEVELS_MAX
 
 ANY = Combinator.FIRST_COMPLETED
 ALL = Combinator.ALL_COMPLETED
@@ -144,15 +145,18 @@ def test_ids_that_nobody_will_ever_complete_may_be_awaited(world):
     world.kill(A)
 
 
-def test_a_tree_as_deep_as_allowed_is_stored_and_settled(world):
-    awaited = tree(ANY, 1)
-    for _ in range(AWAITED_DEPTH_MAX - 1):
-        awaited = tree(ALL, nested=[awaited])
-    assert depth(awaited) == AWAITED_DEPTH_MAX
+@pytest.mark.parametrize("levels", [100, 101, LEVELS_MAX])
+def test_a_deep_tree_is_stored_and_settled(world, levels):
+    future = tree(ANY, 1)
+    for _ in range(levels - 1):
+        future = tree(ALL, signals=[18], nested=[future])
     world.invoke(GREET, A)
-    world.progress(A, sleep(world.now + SECOND, number=1), ending=waits_for(awaited))
+    stored = awaited(future)
+    world.progress(A, sleep(world.now + SECOND, number=1), ending=waits_for(stored))
     world.signal(A, 17)
     world.restart()
-    assert world.row(A).status.awaiting == awaited
+    assert world.row(A).status.awaiting == stored
+    world.signal(A, 18)
+    world.restart()
     world.advance(SECOND)
     assert world.started == [A]

@@ -7,14 +7,17 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from perdure.core.model.awaiting import (
     Settled,
-    depth,
+    awaited,
     is_empty,
     settle,
-    settle_all,
+    settle_stored,
 )
+from perdure.core.model.awaiting import tree as stored_tree
+from perdure.core.model.records import Suspended
 from perdure.protocol.messages import (
     VOID,
     Combinator,
@@ -25,6 +28,8 @@ from perdure.protocol.messages import (
     Signal,
     Value,
 )
+from perdure.protocol.trees import LEVELS_MAX
+from perdure.protocol.wire_trees import write_future
 
 ANY = Combinator.FIRST_COMPLETED
 ALL = Combinator.ALL_COMPLETED
@@ -87,7 +92,7 @@ FLAT = [
 
 @pytest.mark.parametrize(("combinator", "came", "expected"), FLAT)
 def test_each_combinator_over_leaves(combinator, came, expected):
-    left = settle_all(tree(combinator, 1, 2), came)
+    left = settle_stored(tree(combinator, 1, 2), came)
     if expected is None:
         assert left == tree(combinator, 2)
     else:
@@ -97,7 +102,7 @@ def test_each_combinator_over_leaves(combinator, came, expected):
 @pytest.mark.parametrize(("combinator", "came", "expected"), FLAT)
 def test_each_combinator_over_nested_futures(combinator, came, expected):
     nested = tree(combinator, nested=[tree(ANY, 1), tree(ANY, 2)])
-    left = settle_all(nested, came)
+    left = settle_stored(nested, came)
     if expected is None:
         assert left == tree(combinator, nested=[tree(ANY, 2)])
     else:
@@ -107,9 +112,9 @@ def test_each_combinator_over_nested_futures(combinator, came, expected):
 @pytest.mark.parametrize(("combinator", "came", "expected"), FLAT)
 def test_each_combinator_beside_a_cancel_signal_as_sdks_write_it(combinator, came, expected):
     awaited = tree(ANY, signals=[1], nested=[tree(combinator, 1, 2)])
-    left = settle_all(awaited, came)
+    left = settle_stored(awaited, came)
     assert left == tree(ANY, signals=[1], nested=[tree(combinator, 2)]) or left is expected
-    assert settle_all(awaited, [Signal(1, VOID)]) is Settled.SUCCEEDED
+    assert settle_stored(awaited, [Signal(1, VOID)]) is Settled.SUCCEEDED
 
 
 @pytest.mark.parametrize("outer", [ANY, ONE_GOOD, ALL_GOOD])
@@ -127,8 +132,8 @@ def test_all_of_mixed_children_wants_every_one():
     awaited = tree(ALL, 1, signals=[17], names=["s"], nested=[tree(ALL, 2, 3)])
     came = [good(1), Signal(17, VOID), Signal("s", VOID), good(2), bad(3)]
     for order in permutations(came):
-        assert not isinstance(settle_all(awaited, order[:-1]), Settled)
-        assert settle_all(awaited, order) is Settled.SUCCEEDED
+        assert not isinstance(settle_stored(awaited, order[:-1]), Settled)
+        assert settle_stored(awaited, order) is Settled.SUCCEEDED
 
 
 def test_a_deep_failure_travels_up():
@@ -146,12 +151,33 @@ def test_one_notification_may_complete_several_leaves():
 
 def test_what_settled_does_not_unsettle():
     """Later notifications play no part once the tree is decided."""
-    assert settle_all(tree(ANY, 1, 2), [bad(1), good(2)]) is Settled.FAILED
+    assert settle_stored(tree(ANY, 1, 2), [bad(1), good(2)]) is Settled.FAILED
 
 
-def test_depth_counts_levels():
-    assert depth(tree(ANY, 1)) == 1
-    assert depth(tree(ANY, nested=[tree(ANY, 1), tree(ALL, nested=[tree(ANY, 2)])])) == 3
+def tower(levels: int) -> Future:
+    """Nest a future so many levels deep, each of which waits for a signal too."""
+    future = tree(ANY, 1)
+    for _ in range(levels - 1):
+        future = tree(ALL, signals=[17], nested=[future])
+    return future
+
+
+@pytest.mark.parametrize("levels", [1, 2, 100, 101, LEVELS_MAX])
+def test_a_tree_is_stored_in_a_record_and_read_again(levels):
+    record = msgpack.encode(Suspended(awaited(tower(levels))))
+    stored = msgpack.decode(record, type=Suspended).awaiting
+    assert write_future(stored_tree(stored)) == write_future(tower(levels))
+    assert isinstance(stored, bytes) == (levels > 100)
+
+
+def test_a_deep_tree_is_settled_on_all_its_levels():
+    stored = awaited(tower(LEVELS_MAX))
+    left = settle_stored(stored, [Signal(17, VOID), Signal(18, VOID)])
+    assert isinstance(left, bytes)
+    assert len(left) < len(stored)
+    assert settle_stored(left, [good(1)]) is Settled.SUCCEEDED
+    left = settle_stored(stored, [good(1)])
+    assert settle_stored(left, [Signal(17, VOID)]) is Settled.SUCCEEDED
 
 
 def test_empty_is_what_nothing_can_wake():

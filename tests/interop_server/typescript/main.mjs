@@ -5,6 +5,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import { services } from "./services.mjs";
 import { accounts, greeter, subscriptions } from "./tutorial.mjs";
+import { towers } from "./towers.mjs";
 import { visit } from "./visit.mjs";
 
 const apps = {
@@ -12,6 +13,7 @@ const apps = {
   durable_execution: [subscriptions],
   virtual_objects: [greeter],
   workflows: [accounts],
+  towers: [towers],
 };
 
 function serve(port, app, version) {

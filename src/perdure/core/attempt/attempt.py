@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from perdure.core.attempt.checks import (
+    PAYLOADS,
     Directory,
     RefusedError,
     check_command,
@@ -22,7 +23,8 @@ from perdure.core.attempt.checks import (
     payload_bytes,
     resolve_callee,
 )
-from perdure.core.model.awaiting import AWAITED_DEPTH_MAX, Settled, depth, is_empty, settle
+from perdure.core.attempt.opening import EAGER_STATE_BYTES_MAX
+from perdure.core.model.awaiting import Settled, awaited, is_empty, settle
 from perdure.core.model.deployments import HandlerSchema
 from perdure.core.model.identities import CHANCE_BYTES
 from perdure.core.model.invocations import Pin, Problem
@@ -46,6 +48,7 @@ from perdure.protocol.messages import (
     ProposeRunCompletionAck,
     Suspension,
 )
+from perdure.protocol.trees import LEVELS_MAX, depth
 from perdure.protocol.versions import VERSION_FUTURE_TREES
 
 #: Codes of errors that an SDK reports about the protocol rather than the handler. Codes of HTTP say
@@ -64,11 +67,15 @@ class Chance(Struct, frozen=True):
 
 
 class JournalLimits(Struct, frozen=True, kw_only=True):
-    """How long a journal may be before it is more than an attempt should replay."""
+    """How long a journal may be before it is more than an attempt should replay, and the like."""
 
     entries: int = 100_000
     #: Size of all payloads together.
     bytes: int = 256 * 1024 * 1024
+    #: How deep the futures may nest that a handler waits for.
+    future_levels: int = LEVELS_MAX
+    #: State that is sent with an attempt, in bytes; the rest is read when it is asked for.
+    eager_state_bytes: int = EAGER_STATE_BYTES_MAX
 
 
 _LIMITS: Final = JournalLimits()
@@ -143,14 +150,15 @@ class Attempt:
         """Note what the replay holds."""
         self._known = self._replayed = self._entries = len(messages) - 1
         self._bytes = payload_bytes(messages)
-        self._has_output = any(isinstance(message, Output) for message in messages)
+        self._has_output = self._known > 1 and any(type(each) is Output for each in messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
         """Give what to forward for a new journal entry, or None if the replay held it."""
         if not self.open or index < self._known:
             return None
         self._known = self._entries = index + 1
-        self._note_arrival(notification)
+        if self._awaiting is not None:
+            self._awaiting = _without(self._awaiting, notification)
         if isinstance(notification, Completion) and notification.kind is CompletionKind.RUN:
             # The size of its result was counted when it was proposed.
             if notification.completion_id in self._acked_runs:
@@ -168,10 +176,11 @@ class Attempt:
         ending: Ending | None = None
         self._awaiting = None
         for message in messages:
-            take = _TAKE.get(type(message), Attempt.refuse)
+            kind = type(message)
             try:
-                self._bytes += check_size(message)
-                ending = take(self, message, batch)
+                if kind in PAYLOADS:
+                    self._bytes += check_size(message)
+                ending = _TAKE.get(kind, Attempt.refuse)(self, message, batch)
             except RefusedError as refused:
                 ending = self.failure(refused.problem)
             if ending is not None:
@@ -280,7 +289,7 @@ class Attempt:
         it would never wake the handler, counted as unseen it costs an attempt at the most.
         """
         awaiting = suspension.awaiting_on
-        return self._unawaitable(awaiting) or Suspended(awaiting, seen=self._replayed)
+        return self._unawaitable(awaiting) or Suspended(awaited(awaiting), seen=self._replayed)
 
     def on_error(self, error: Error, _batch: Batch) -> Ending:
         """Fail as the SDK says."""
@@ -308,20 +317,22 @@ class Attempt:
             raise RefusedError(
                 571, "RT0012", "the handler waits for nothing: name what shall wake it"
             )
-        if depth(awaiting) <= AWAITED_DEPTH_MAX:
+        levels_max = self._limits.future_levels
+        if depth(awaiting) <= levels_max:
             return None
         problem = Problem(
             500,
-            f"the awaited future is nested deeper than {AWAITED_DEPTH_MAX}; flatten it",
+            f"the awaited future is nested deeper than {levels_max} levels; flatten it, or raise "
+            "worker.invoker.max-awaited-future-depth, then resume",
             doc_code=_TOO_DEEP,
         )
         return self.failure(problem)
 
-    def _note_arrival(self, notification: Notification) -> None:
-        """Take out of what the handler waits for what it is about to be told."""
-        if self._awaiting is not None:
-            left = settle(self._awaiting, notification)
-            self._awaiting = None if isinstance(left, Settled) else left
+
+def _without(awaiting: Future, notification: Notification) -> Future | None:
+    """Take out of what a handler waits for what it is about to be told."""
+    left = settle(awaiting, notification)
+    return None if isinstance(left, Settled) else left
 
 
 #: What an SDK may send, and who takes it.

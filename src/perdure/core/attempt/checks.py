@@ -48,7 +48,7 @@ def check_size(message: Message) -> int:
     Raises:
         RefusedError: how long it is, and how long it may be.
     """
-    payload_of = _PAYLOADS.get(type(message))
+    payload_of = PAYLOADS.get(type(message))
     if payload_of is None:
         return 0
     size = len(payload_of(message))
@@ -66,7 +66,7 @@ def payload_bytes(messages: Iterable[Message]) -> int:
     """Give the size of the payloads of messages, in bytes."""
     size = 0
     for message in messages:
-        payload_of = _PAYLOADS.get(type(message))
+        payload_of = PAYLOADS.get(type(message))
         if payload_of is not None:
             size += len(payload_of(message))
     return size
@@ -98,6 +98,13 @@ def resolve_callee(
             500,
             "RT0018",
             f"handler {target} is not registered; register the deployment that serves it",
+        )
+    if schema.retired:
+        raise RefusedError(
+            500,
+            "RT0020",
+            f"the deployment of {target} speaks no version of the service protocol that this "
+            "server does; upgrade its SDK, and register it again",
         )
     if command.key and not schema.kind.keyed:
         raise RefusedError(500, "RT0017", f"{target} is a plain service and takes no key")
@@ -181,26 +188,22 @@ _CHECKS: Final[Mapping[type[Command], Callable[[HandlerKind, Any], None]]] = {
 
 def _content(result: object) -> bytes | str:
     """Give what a result carries."""
-    match result:
-        case messages.Value(content):
-            return content
-        case messages.Failure(_, message):
-            return message
-        case _:
-            return b""
+    if isinstance(result, messages.Value):
+        return result.content
+    return result.message if isinstance(result, messages.Failure) else b""
 
 
 #: The part of a message that may be long.
-_PAYLOADS: Final[Mapping[type[Message], Callable[[Any], bytes | str]]] = {
+PAYLOADS: Final[Mapping[type[Message], Callable[[Any], bytes | str]]] = {
     messages.Output: lambda message: _content(message.result),
-    messages.SetState: lambda message: _content(message.value),
+    messages.SetState: lambda message: message.value.content,
     messages.Call: lambda message: message.parameter,
     messages.OneWayCall: lambda message: message.parameter,
     messages.SendSignal: lambda message: _content(message.result),
     messages.CompletePromise: lambda message: _content(message.completion),
     messages.CompleteAwakeable: lambda message: _content(message.result),
     messages.ProposeRunCompletion: lambda message: _content(message.result),
-    messages.Input: lambda message: _content(message.value),
+    messages.Input: lambda message: message.value.content,
     messages.Completion: lambda message: _content(message.result),
     messages.Signal: lambda message: _content(message.result),
 }

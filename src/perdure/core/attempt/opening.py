@@ -20,6 +20,7 @@ def opening(
     journal: Sequence[JournalEntry],
     state: Iterable[tuple[bytes, bytes]] | None,
     now: int,
+    state_bytes_max: int = EAGER_STATE_BYTES_MAX,
 ) -> list[Message]:
     """Give the messages that begin an attempt (service protocol 4.1 and 5.2).
 
@@ -29,11 +30,12 @@ def opening(
         journal: all entries so far, in order.
         state: the object's state, or None when it is to be read lazily or there is none.
         now: milliseconds since 1970.
+        state_bytes_max: how much of the state is sent along.
     """
     assert len(journal) == row.journal.entries, "the journal is as long as its row says"
     status = row.status
     assert isinstance(status, Running)
-    state_map, partial = ((), True) if state is None else eager_state(state)
+    state_map, partial = ((), True) if state is None else eager_state(state, state_bytes_max)
     start = Start(
         id=invocation_id,
         debug_id=invocation_text(invocation_id),
@@ -46,20 +48,19 @@ def opening(
         random_seed=random_seed(invocation_id),
         idempotency_key=None,
     )
-    messages: list[Message] = [start]
-    messages.extend(entry.message for entry in journal)
-    return messages
+    return [start, *[entry.message for entry in journal]]
 
 
 def eager_state(
     state: Iterable[tuple[bytes, bytes]],
+    bytes_max: int = EAGER_STATE_BYTES_MAX,
 ) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
     """Take state entries up to the bound; say whether some are missing."""
     taken: list[tuple[bytes, bytes]] = []
     size = 0
     for key, value in state:
         size += len(key) + len(value)
-        if size > EAGER_STATE_BYTES_MAX:
+        if size > bytes_max:
             return tuple(taken), True
         taken.append((key, value))
     return tuple(taken), False

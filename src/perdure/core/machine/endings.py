@@ -32,7 +32,8 @@ def end(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outco
     """End an invocation that was admitted: keep or forget it, answer, and hand on its key."""
     tables = step.tables
     if isinstance(row.status, Running):
-        disarm_retry(step, invocation_id, row)
+        if row.status.retry_at is not None:
+            disarm_retry(step, invocation_id, row)
         tables.running.delete(invocation_id)
     else:
         unpark(step, invocation_id, row)

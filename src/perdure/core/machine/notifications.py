@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from perdure.core.machine.endings import NOT_FOUND, expires_at, wait_for
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
-from perdure.core.model.awaiting import Settled, settle
+from perdure.core.model.awaiting import Settled, settle_stored
 from perdure.core.model.invocations import (
     Completed,
     Inboxed,
@@ -75,7 +75,7 @@ def wake_or_wait(
     """Write the row after a notification, and start an attempt if it is what was waited for."""
     match row.status:
         case Suspended(awaiting):
-            left = settle(awaiting, notification)
+            left = settle_stored(awaiting, [notification])
             if isinstance(left, Settled):
                 run(step, invocation_id, row)
                 return

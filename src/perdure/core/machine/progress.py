@@ -11,7 +11,7 @@ from perdure.core.machine.entries.effects import EFFECTS, Work
 from perdure.core.machine.retrying import fail
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
-from perdure.core.model.awaiting import Settled, settle_all
+from perdure.core.model.awaiting import Settled, settle_stored
 from perdure.core.model.invocations import Invocation, Problem, Running, Suspended
 from perdure.core.model.journals import JournalSize
 from perdure.core.model.records import Ended, Failed, Progress
@@ -107,7 +107,7 @@ def suspend(
 ) -> None:
     """Wait, unless what is waited for came while the attempt was ending."""
     came = notifications(step, invocation_id, suspended.seen)
-    left = settle_all(suspended.awaiting, came)
+    left = settle_stored(suspended.awaiting, came)
     if isinstance(left, Settled):
         run(step, invocation_id, row)
         return

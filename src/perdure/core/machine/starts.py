@@ -50,7 +50,7 @@ def run(step: Step, invocation_id: InvocationId, row: Invocation, status: Runnin
         running_at=step.now if row.running_at is None else row.running_at,
     )
     step.tables.invocations.put(invocation_id, running)
-    if not isinstance(row.status, Running):
+    if type(row.status) is not Running:
         step.tables.running.insert(invocation_id, b"")
         unpark(step, invocation_id, row)
     step.act(StartAttempt(invocation_id, attempt))

@@ -3,11 +3,14 @@
 A tree of futures is settled one notification at a time: leaves that are done are taken out, and
 what is left is stored. Where the tree cannot tell success from failure it wakes the invocation,
 which then looks for itself: waking early costs an attempt, waking never costs the invocation.
+
+What encodes records and rows does so by recursion, for which the interpreter has no room in a deep
+tree. Such a tree is stored as the bytes that it has on the wire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -20,10 +23,14 @@ from perdure.protocol.messages import (
     Future,
     Notification,
 )
+from perdure.protocol.trees import depth, fold
+from perdure.protocol.wire_trees import parse_future, write_future
 
-#: A tree deeper than this is refused (RT0025). Trees are walked and stored by recursion, for which
-#: the interpreter has room several times over; protobuf decoders give up at this depth, too.
-AWAITED_DEPTH_MAX: Final = 100
+#: Trees up to this depth are stored as they are: the interpreter has room for several times that.
+_PLAIN_LEVELS_MAX: Final = 100
+
+#: A tree as it stands in records and rows: a deep one in bytes.
+Awaited = Future | bytes
 
 
 class Settled(Enum):
@@ -35,43 +42,34 @@ class Settled(Enum):
     UNCLEAR = auto()
 
 
+def awaited(future: Future) -> Awaited:
+    """Give a tree as it is stored."""
+    if not future.nested or depth(future) <= _PLAIN_LEVELS_MAX:
+        return future
+    return write_future(future)
+
+
+def tree(stored: Awaited) -> Future:
+    """Give a tree that was stored."""
+    return parse_future(stored) if isinstance(stored, bytes) else stored
+
+
 def settle(future: Future, notification: Notification) -> Future | Settled:
     """Give what is left to wait for after a notification, or how the future came out."""
-    hit, pruned = _take_leaf(future, notification)
-    outcomes: list[Settled] = []
-    if hit:
-        failed = isinstance(notification.result, Failure)
-        outcomes.append(Settled.FAILED if failed else Settled.SUCCEEDED)
-    nested: list[Future] = []
-    for child in future.nested:
-        left = settle(child, notification)
-        if isinstance(left, Settled):
-            outcomes.append(left)
-        else:
-            nested.append(left)
-    if not outcomes:
-        return replace(future, nested=tuple(nested)) if future.nested else future
-    return _combine(replace(pruned, nested=tuple(nested)), outcomes)
+    if not future.nested:
+        return _settle_one(notification, future, ())
+    return fold(future, lambda node, children: _settle_one(notification, node, children))
 
 
-def settle_all(future: Future, notifications: Iterable[Notification]) -> Future | Settled:
+def settle_stored(stored: Awaited, notifications: Iterable[Notification]) -> Awaited | Settled:
     """Settle with several notifications, in order."""
-    left = future
+    left = tree(stored)
     for notification in notifications:
         settled = settle(left, notification)
         if isinstance(settled, Settled):
             return settled
         left = settled
-    return left
-
-
-def depth(future: Future) -> int:
-    """Count the levels of a tree without recursion."""
-    levels, current = 0, [future]
-    while current:
-        levels += 1
-        current = [child for parent in current for child in parent.nested]
-    return levels
+    return awaited(left)
 
 
 def is_empty(future: Future) -> bool:
@@ -83,6 +81,26 @@ def is_empty(future: Future) -> bool:
             return False
         current.extend(node.nested)
     return True
+
+
+def _settle_one(
+    notification: Notification, future: Future, children: Sequence[Future | Settled]
+) -> Future | Settled:
+    """Settle a future whose children are settled."""
+    hit, pruned = _take_leaf(future, notification)
+    outcomes: list[Settled] = []
+    if hit:
+        failed = isinstance(notification.result, Failure)
+        outcomes.append(Settled.FAILED if failed else Settled.SUCCEEDED)
+    nested: list[Future] = []
+    for child in children:
+        if isinstance(child, Settled):
+            outcomes.append(child)
+        else:
+            nested.append(child)
+    if not outcomes:
+        return replace(future, nested=tuple(nested)) if nested else future
+    return _combine(replace(pruned, nested=tuple(nested)), outcomes)
 
 
 def _take_leaf(future: Future, notification: Notification) -> tuple[bool, Future]:

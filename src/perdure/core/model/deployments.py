@@ -28,6 +28,7 @@ from perdure.protocol.manifest import (
     ServiceManifest,
     ServiceType,
 )
+from perdure.protocol.versions import negotiate
 
 T = TypeVar("T")
 
@@ -71,6 +72,9 @@ class HandlerSchema(Struct, frozen=True, kw_only=True):
     retry_policy: RetryPolicy
     documentation: str | None = None
     metadata: dict[str, str] | None = None
+    #: Whether its deployment speaks no version of the service protocol that this server does: it
+    #: was registered by a server that speaks others.
+    retired: bool = False
 
     def retention_for(self, *, idempotent: bool) -> Retention:
         """Say how long an invocation is kept after its end (service protocol 10.5)."""
@@ -211,8 +215,11 @@ def resolve_service(
     deployment: Deployment, service: ServiceManifest, defaults: Defaults
 ) -> ServiceSchema:
     """Resolve the options of a service and its handlers."""
+    manifest = deployment.manifest
+    retired = negotiate(manifest.min_protocol_version, manifest.max_protocol_version) is None
     handlers = {
-        handler.name: resolve_handler(service, handler, defaults) for handler in service.handlers
+        handler.name: resolve_handler(service, handler, defaults, retired=retired)
+        for handler in service.handlers
     }
     return ServiceSchema(
         name=service.name,
@@ -227,7 +234,11 @@ def resolve_service(
 
 
 def resolve_handler(
-    service: ServiceManifest, handler: HandlerManifest, defaults: Defaults
+    service: ServiceManifest,
+    handler: HandlerManifest,
+    defaults: Defaults,
+    *,
+    retired: bool = False,
 ) -> HandlerSchema:
     """Resolve the options of one handler: its own, else its service's, else the server's."""
     kind = handler_kind(service, handler)
@@ -267,6 +278,7 @@ def resolve_handler(
         retry_policy=resolve_retries(handler, resolve_retries(service, defaults.retry_policy)),
         documentation=handler.documentation,
         metadata=handler.metadata,
+        retired=retired,
     )
 
 

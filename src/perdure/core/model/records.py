@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from perdure.core.model.awaiting import Awaited
 from perdure.core.model.invocations import Caller, Origin, Pin, Problem, Retention
 from perdure.core.model.retries import RetryPolicy
 from perdure.core.model.targets import HandlerKind, Target
@@ -18,7 +19,6 @@ from perdure.protocol.messages import (
     Command,
     ErrorBehavior,
     Failure,
-    Future,
     Input,
     ProposeRunCompletion,
     Value,
@@ -74,7 +74,7 @@ class Suspended(Struct, frozen=True, array_like=True, tag=1):
     hold. A cancel signal that the handler dealt with long ago must not wake it again.
     """
 
-    awaiting: Future
+    awaiting: Awaited
     seen: int = 0
 
 

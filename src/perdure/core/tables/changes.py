@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from operator import itemgetter
+from typing import Final, Generic, Protocol, TypeVar
 
 R = TypeVar("R")
 
@@ -21,6 +22,13 @@ class Reader(Protocol):
 
 Change = tuple[bytes, bytes | None]
 
+#: The key of a row.
+_first: Final = itemgetter(0)
+#: Rows that were encoded before their flush, by their identity, and what came of it.
+Ahead = Mapping[int, tuple[object, bytes]]
+
+_NOTHING: Final[Ahead] = {}
+
 
 def after_prefix(prefix: bytes) -> bytes:
     """Give the least key that is greater than every key with this prefix."""
@@ -33,7 +41,8 @@ class RowTable(Generic[R]):
     """Rows under single keys.
 
     ``fresh`` holds the keys that were inserted since the last flush: the store does not know them,
-    so that removing one leaves nothing to write. ``recent`` is what the last flush wrote.
+    so that removing one leaves nothing to write. ``recent`` is what this table's last flush
+    wrote.
     """
 
     __slots__ = ("_decode", "_encode", "_reader", "changed", "fresh", "recent", "tag")
@@ -101,9 +110,15 @@ class RowTable(Generic[R]):
         rows.sort(key=_first)
         return rows[:limit]
 
-    def drain(self, changes: list[Change]) -> None:
+    def rows_changed(self) -> Iterator[tuple[bytes, R]]:
+        """Give the rows that were written since the last flush, with their keys in the store."""
+        for key, row in self.changed.items():
+            if row is not None:
+                yield self.tag + key, row
+
+    def drain(self, changes: list[Change], ahead: Ahead = _NOTHING) -> None:
         """Add what changed since the last call to ``changes``, as the store takes it."""
-        encode, tag = self._encode, self.tag
+        encode, tag = _encoder(self._encode, ahead), self.tag
         for key, row in self.changed.items():
             changes.append((tag + key, None if row is None else encode(row)))
         self.recent = self.changed
@@ -142,13 +157,18 @@ class GroupTable(Generic[R]):
         value = self._reader.get(self.tag + group + key)
         return None if value is None else self._decode(value)
 
-    def put(self, group: bytes, key: bytes, row: R) -> None:
-        """Write one row of a group."""
-        self._change(group, key, row)
+    def put(self, group: bytes, key: bytes, row: R | None) -> None:
+        """Write one row of a group; None removes it."""
+        rows = self.changed.get(group)
+        if rows is None:
+            self.changed[group] = {key: row}
+        else:
+            rows[key] = row
+        self.count += 1
 
     def delete(self, group: bytes, key: bytes) -> None:
         """Remove one row of a group."""
-        self._change(group, key, None)
+        self.put(group, key, None)
 
     def rows(self, group: bytes, start: bytes = b"") -> list[tuple[bytes, R]]:
         """Give the rows of a group, from the key ``start`` on, in the order of their keys."""
@@ -197,7 +217,7 @@ class GroupTable(Generic[R]):
         changed = self.changed.get(group)
         if changed is None or len(changed) != count:
             return self.rows(group)
-        return sorted(((key, row) for key, row in changed.items() if row is not None), key=_first)
+        return sorted([(key, row) for key, row in changed.items() if row is not None], key=_first)
 
     def drop(self, group: bytes) -> None:
         """Remove all rows of a group."""
@@ -205,11 +225,18 @@ class GroupTable(Generic[R]):
         skip = len(prefix)
         keys = [key[skip:] for key, _ in self._reader.scan(prefix, after_prefix(prefix))]
         for key in (*keys, *self.changed.get(group, ())):
-            self._change(group, key, None)
+            self.put(group, key, None)
 
-    def drain(self, changes: list[Change]) -> None:
+    def rows_changed(self) -> Iterator[tuple[bytes, R]]:
+        """Give the rows that were written since the last flush, with their keys in the store."""
+        for group, rows in self.changed.items():
+            for key, row in rows.items():
+                if row is not None:
+                    yield self.tag + group + key, row
+
+    def drain(self, changes: list[Change], ahead: Ahead = _NOTHING) -> None:
         """Add what changed since the last call to ``changes``, as the store takes it."""
-        encode = self._encode
+        encode = _encoder(self._encode, ahead)
         for group, rows in self.changed.items():
             prefix = self.tag + group
             for key, row in rows.items():
@@ -217,14 +244,13 @@ class GroupTable(Generic[R]):
         self.changed = {}
         self.count = 0
 
-    def _change(self, group: bytes, key: bytes, row: R | None) -> None:
-        rows = self.changed.get(group)
-        if rows is None:
-            self.changed[group] = {key: row}
-        else:
-            rows[key] = row
-        self.count += 1
 
+def _encoder(encode: Callable[[R], bytes], ahead: Ahead) -> Callable[[R], bytes]:
+    if not ahead:
+        return encode
 
-def _first(item: tuple[bytes, R]) -> bytes:
-    return item[0]
+    def encode_unless_done(row: R) -> bytes:
+        done = ahead.get(id(row))
+        return encode(row) if done is None else done[1]
+
+    return encode_unless_done

@@ -24,7 +24,7 @@ holds nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -92,17 +92,39 @@ class Tables:
             self.facts,
         )
         self._groups = (self.journals, self.events, self.states, self.promises)
+        self._encode = encode
+        self._ahead: dict[int, tuple[object, bytes]] = {}
 
     @property
     def changed(self) -> int:
         """How many rows changed since the last flush, roughly."""
         return len(self.invocations.changed) + self.journals.count + self.states.count
 
+    def encode_ahead(self, bytes_min: int) -> Iterator[tuple[bytes, bytes]]:
+        """Encode the long ones of the rows that changed, one a step, and give keys and values.
+
+        The flush, which may come at any time, gives the very same values for those rows that have
+        not changed again by then.
+        """
+        tables = (self.invocations, self.mutations, self.journals, self.states, self.promises)
+        rows = [row for table in tables for row in table.rows_changed()]
+        ahead = self._ahead
+        for key, row in rows:
+            if id(row) in ahead:
+                continue
+            value = row if isinstance(row, bytes) else self._encode(row)
+            if len(value) >= bytes_min:
+                ahead[id(row)] = row, value
+                yield key, value
+
     def flush(self) -> list[Change]:
         """Give what changed since the last flush, for one atomic write to the store."""
         changes: list[Change] = []
+        ahead, self._ahead = self._ahead, {}
         for table in self._rows:
-            table.drain(changes)
+            if table.changed:
+                table.drain(changes, ahead)
         for group in self._groups:
-            group.drain(changes)
+            if group.changed:
+                group.drain(changes, ahead)
         return changes

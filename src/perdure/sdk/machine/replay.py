@@ -8,6 +8,7 @@ earlier attempt filled in.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from perdure.protocol.messages import (
@@ -53,11 +54,17 @@ def check(recorded: Command, issued: Command, index: int) -> None:
         )
     if recorded == issued:
         return
-    ignored = _NOT_COMPARED.get(kind, frozenset())
-    for field in kind.__struct_fields__:
+    for field in _compared(kind):
         was, now = getattr(recorded, field), getattr(issued, field)
-        if was != now and field not in ignored:
+        if was != now:
             raise _mismatch(recorded, index, _difference(field, was, now))
+
+
+@cache
+def _compared(kind: type[Command]) -> list[str]:
+    """List the fields in which honest attempts cannot differ."""
+    ignored = _NOT_COMPARED.get(kind, frozenset())
+    return [field for field in kind.__struct_fields__ if field not in ignored]
 
 
 def stuck(recorded: Command, index: int) -> JournalMismatchError:

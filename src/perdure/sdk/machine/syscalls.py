@@ -374,7 +374,7 @@ class Machine(Transitions):
 
     def _check_metadata(self, outcome: Outcome) -> None:
         if (
-            isinstance(outcome, Failure)
+            type(outcome) is Failure
             and outcome.metadata
             and self.version < VERSION_FAILURE_METADATA
         ):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, TypeVar, assert_never, get_args
+from typing import Final, TypeVar, get_args
 
 from perdure.protocol.messages import (
     Command,
@@ -33,7 +33,7 @@ from perdure.sdk.machine.states import LEGAL, Closed, Ending, Processing, Replay
 
 C = TypeVar("C", bound=Command)
 
-_COMMANDS: Final[tuple[type, ...]] = get_args(Command)
+_COMMANDS: Final[frozenset[type]] = frozenset(get_args(Command))
 _MALFORMED_START: Final = "the Start message announces no journal, not even the input"
 
 
@@ -43,6 +43,12 @@ class Transitions:
     def __init__(self, version: int) -> None:
         self.version = version
         self.input_closed = False
+        #: Whether the whole known journal is there, so that user code may run.
+        self.ready = False
+        #: Whether what the handler issues is new.
+        self.processing = False
+        #: Whether the attempt is over.
+        self.closed = False
         self._state: State = Waiting()
         self._start: Start | None = None
         self._output: list[Message] = []
@@ -64,25 +70,10 @@ class Transitions:
         return self._start
 
     @property
-    def ready(self) -> bool:
-        """Whether the whole known journal is there, so that user code may run."""
-        return type(self._state) is not Waiting
-
-    @property
-    def processing(self) -> bool:
-        """Whether what the handler issues is new."""
-        return type(self._state) is Processing
-
-    @property
     def ending(self) -> Ending | None:
         """How the attempt ended, or None while it lasts."""
         state = self._state
         return state.ending if type(state) is Closed else None
-
-    @property
-    def closed(self) -> bool:
-        """Whether the attempt is over."""
-        return type(self._state) is Closed
 
     @property
     def has_notifications(self) -> bool:
@@ -104,7 +95,12 @@ class Transitions:
         """Take messages of the server, in order; what breaks the protocol fails the attempt."""
         try:
             for message in messages:
-                self._take(message)
+                state = self._state
+                if type(state) is Waiting:
+                    self._take_journal(state, message)
+                elif type(state) is not Closed:
+                    self._take_live(message)
+                # Else it crossed our last words on the way.
         except MachineError as error:
             self.fail(error)
 
@@ -136,17 +132,6 @@ class Transitions:
         self._arrivals[signal] = nth + 1
         return signal, nth
 
-    def _take(self, message: Message) -> None:
-        match self._state:
-            case Waiting() as waiting:
-                self._take_journal(waiting, message)
-            case Replaying() | Processing():
-                self._take_live(message)
-            case Closed():
-                pass  # Said to an attempt that is over: it crossed our last words on the way.
-            case state:
-                assert_never(state)
-
     def _take_journal(self, waiting: Waiting, message: Message) -> None:
         if waiting.missing is None:
             if not isinstance(message, Start):
@@ -156,10 +141,10 @@ class Transitions:
             self._start = message
             waiting.missing = message.known_entries
             return
-        if isinstance(message, Completion | Signal):
-            self._queue.append(message)
-        elif isinstance(message, _COMMANDS):
+        if type(message) in _COMMANDS:
             waiting.commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
+        elif isinstance(message, (Completion, Signal)):
+            self._queue.append(message)
         else:
             raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
         waiting.missing -= 1
@@ -169,24 +154,23 @@ class Transitions:
             self._become(Replaying(waiting.commands))
 
     def _take_live(self, message: Message) -> None:
-        match message:
-            case Completion(completion_id=handle):
-                # A server need not take up the offer to acknowledge a proposal by its id alone.
-                self._proposed.pop(handle, None)
-                self._queue.append(message)
-            case Signal():
-                self._queue.append(message)
-            case ProposeRunCompletionAck(completion_id=handle):
-                result = self._proposed.pop(handle, None)
-                if result is None:
-                    raise ProtocolViolationError(f"no proposal with completion id {handle} waits")
-                self._queue.append(Completion(CompletionKind.RUN, handle, result))
-            case CommandAck():
-                pass  # Nobody asked for it: commands are safe once a later answer comes.
-            case _:
-                raise ProtocolViolationError(
-                    f"{type(message).__name__} must not come once the journal is complete"
-                )
+        if isinstance(message, ProposeRunCompletionAck):
+            handle = message.completion_id
+            result = self._proposed.pop(handle, None)
+            if result is None:
+                raise ProtocolViolationError(f"no proposal with completion id {handle} waits")
+            self._queue.append(Completion(CompletionKind.RUN, handle, result))
+        elif isinstance(message, Completion):
+            # A server need not take up the offer to acknowledge a proposal by its id alone.
+            self._proposed.pop(message.completion_id, None)
+            self._queue.append(message)
+        elif isinstance(message, Signal):
+            self._queue.append(message)
+        elif not isinstance(message, CommandAck):
+            raise ProtocolViolationError(
+                f"{type(message).__name__} must not come once the journal is complete"
+            )
+        # Nobody asked for a CommandAck: commands are safe once a later answer comes.
 
     # ------------------------------------------------------------------ messages out
 
@@ -233,6 +217,9 @@ class Transitions:
     def _become(self, state: State) -> None:
         assert type(state) in LEGAL[type(self._state)]
         self._state = state
+        self.ready = True
+        self.processing = type(state) is Processing
+        self.closed = type(state) is Closed
 
     # ------------------------------------------------------------------ commands
 

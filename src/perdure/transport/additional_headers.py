@@ -1,0 +1,30 @@
+"""Headers that users add to the requests to services, and those that they cannot."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+#: Headers that belong to the connection or to the protocol.
+_RESERVED: Final = frozenset(
+    {
+        *("connection", "host", "keep-alive", "te", "transfer-encoding", "upgrade"),
+        *("content-length", "content-type", "accept", "x-restate-invocation-id"),
+    }
+)
+
+
+def header_fault(name: str, value: str) -> str | None:
+    """Say why a header cannot be added to requests, without its value; None if it can.
+
+    Args:
+        name: in lower case.
+        value: the text.
+    """
+    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        return f"{name!r} is no header of HTTP, or its value is none"
+    if name in _RESERVED:
+        return f"the header {name!r} is set by this server"
+    return None
