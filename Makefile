@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INTEROP := interop-rust interop-java interop-go interop-older_python
 
-.PHONY: run test interop check format bench simulate crash-lab clean
+.PHONY: run test interop $(INTEROP) check format bench simulate crash-lab clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -21,9 +22,14 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 # Services in Go, Rust and Java on our server; builds them with go, cargo and mvn, and skips a
-# language whose tool is missing. Python and TypeScript are part of `make test`.
+# language whose tool is missing. Python and TypeScript are part of `make test`. Two languages at a
+# time, as most of a test is waiting; `make interop-go` is one of them alone.
 interop: $(STAMP)
-	$(BIN)/python -m pytest -m interop tests/interop_server
+	$(MAKE) --no-print-directory --keep-going --jobs 2 \
+		$(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(INTEROP)
+
+$(INTEROP): interop-%: $(STAMP)
+	INTEROP_LANGUAGE=$* $(BIN)/python -m pytest -m interop tests/interop_server
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
