@@ -35,4 +35,4 @@ def test_parts_are_left_out_from_the_largest_on():
 def test_a_plan_can_be_read_and_repeated():
     plan = draw(3, 4)
     assert len([line for line in described(plan) if "interferes" in line]) == 4
-    assert repeat_command(plan, 4) == "make simulate SEED=3 STEPS=4"
+    assert repeat_command(plan.seed, 4) == "make simulate SEED=3 STEPS=4"

@@ -1,17 +1,21 @@
-"""Run many seeds, or one again: ``python -m simworld --seeds 1000 --steps 10``."""
+"""Run many seeds, or one again: ``python -m simworld --seeds 1000 --steps 10 --jobs 2``."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
+import os
 import sys
-import time
 from collections.abc import Sequence
 
-from simworld.plan import draw
-from simworld.reports import digest, failure
+from simworld import campaign
+from simworld.campaign import Tally
+from simworld.plan import Plan, draw
+from simworld.reports import digest, failure, repeat_command
 from simworld.shrinking import shrink
 from simworld.simulation import Outcome, Simulator
+
+#: After so many seeds a line tells how far it is.
+NEWS = 1_000
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,52 +26,56 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="run this one alone, and look after each record")
     parser.add_argument("--steps", type=int, default=10, help="scenarios in each run")
     parser.add_argument("--every", type=int, default=10, help="records between looks, on average")
+    jobs = int(os.environ.get("JOBS", "1"))
+    parser.add_argument("--jobs", type=int, default=jobs, help="processes; $JOBS, or 1")
     options = parser.parse_args(arguments)
+    if options.seed is None:
+        return run_all(options)
     simulator = Simulator()
-    if options.seed is not None:
-        outcome = simulator.run(draw(options.seed, options.steps), every=1)
-        say(f"trace {digest(outcome)}")
-        return tell(simulator, outcome, options.steps)
-    return run_all(simulator, options)
-
-
-def run_all(simulator: Simulator, options: argparse.Namespace) -> int:
-    """Run seed after seed until one fails."""
-    began = time.process_time()
-    traces = hashlib.sha256()
-    totals = {"invocations": 0, "records": 0, "looks": 0, "boots": 0}
-    for seed in range(options.first, options.first + options.seeds):
-        outcome = simulator.run(draw(seed, options.steps), options.every)
-        totals["invocations"] += outcome.invocations
-        totals["records"] += outcome.applied
-        totals["looks"] += outcome.looked
-        totals["boots"] += outcome.boots
-        traces.update(digest(outcome).encode())
-        if outcome.violation is not None:
-            return tell(simulator, simulator.run(outcome.plan), options.steps)
-    cpu_s = time.process_time() - began
-    counts = ", ".join(f"{count:,} {name}" for name, count in totals.items())
-    rate = totals["invocations"] / cpu_s
-    say(f"{options.seeds:,} seeds: {counts}; {rate:,.0f} invocations a second of CPU")
-    say(f"trace {traces.hexdigest()}")
-    return 0
-
-
-def tell(simulator: Simulator, outcome: Outcome, steps: int) -> int:
-    """Say how a run ended; what failed is made small first."""
+    outcome = simulator.run(draw(options.seed, options.steps), every=1)
+    say(f"trace {digest(outcome)}")
     if outcome.violation is None:
-        say(f"seed {outcome.plan.seed}: {outcome.invocations} invocations, nothing broken")
+        say(f"seed {options.seed}: {outcome.invocations} invocations, nothing broken")
         return 0
+    explain(simulator, outcome, options.steps)
+    return 1
+
+
+def run_all(options: argparse.Namespace) -> int:
+    """Run seed after seed, and explain the first that fails."""
+    seeds = range(options.first, options.first + options.seeds)
+    total = Tally()
+    for part in campaign.run(seeds, options.steps, options.every, options.jobs):
+        total.add(part)
+        for seed, what in part.failures.items():
+            say(f"seed {seed} fails: {what}")
+            say(f"repeat with: {repeat_command(seed, options.steps)}")
+        if total.enough:
+            break
+        if total.counts["seeds"] % NEWS == 0:
+            say(total.summary())
+    say(f"in all: {total.summary()}")
+    say(f"trace {total.trace()}")
+    if total.failures:
+        simulator, first = Simulator(), min(total.failures)
+        again = simulator.run(draw(first, options.steps), options.every)
+        explain(simulator, again, options.steps)
+    return 1 if total.failures else 0
+
+
+def explain(simulator: Simulator, outcome: Outcome, steps: int) -> None:
+    """Make a run that failed small, and tell how it fails."""
+    assert outcome.violation is not None, "the same seed fails again"
     promise = outcome.violation.promise
 
-    def fails(plan: object) -> bool:
-        found = simulator.run(plan).violation  # type: ignore[arg-type]
+    def fails(plan: Plan) -> bool:
+        found = simulator.run(plan).violation
         return found is not None and found.promise == promise
 
-    smallest = simulator.run(shrink(outcome.plan, fails))
-    for line in failure(smallest, steps):
+    smallest = shrink(outcome.plan, fails)
+    small = simulator.run(smallest) if smallest is not outcome.plan else outcome
+    for line in failure(small, steps):
         say(line)
-    return 1
 
 
 def say(line: str) -> None:

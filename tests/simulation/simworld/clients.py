@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from perdure.core.model.identities import is_drawn
@@ -25,6 +24,7 @@ from perdure.protocol.messages import Failure, Input, Value
 from simworld import door
 from simworld.history import History
 from simworld.network import LostError, Network
+from simworld.operators import Operator
 from simworld.plan import Scenario
 from simworld.programs import judge
 from simworld.violations import Violation
@@ -46,9 +46,10 @@ def request(
     """Make the record of a request, as the ingress does."""
     schema = requests.registry.handler(service, handler)
     assert schema is not None
+    target = Target(service, handler, schema.kind, key)
     return Invoke(
-        requests.draw_id(schema, key, idempotency_key),
-        Target(service, handler, schema.kind, key),
+        requests.draw_id(target, idempotency_key),
+        target,
         Input(Value(json.dumps(argument).encode())),
         schema.retention_for(idempotent=idempotency_key is not None),
         idempotency_key,
@@ -74,6 +75,7 @@ class Clients:
         anyone: Callable[[int], InvocationId | None],
     ) -> None:
         self._network = network
+        self._operator = Operator(network)
         self._history = history
         self._anyone = anyone
         self.unfinished = 0
@@ -144,10 +146,9 @@ class Clients:
             self._history.issue(scenario.key, line)
         tasks = [asyncio.create_task(self._crowd(scenario, line)) for line in lines]
         await asyncio.sleep(scenario.after_s)
-        stop = Requests.cancel if scenario.number % 2 else Requests.kill
+        stop = "cancel" if scenario.number % 2 else "kill"
         for line in lines[1:]:
-            invocation_id = idempotent_id("Ledger", "append", line, scenario.key)
-            await self._network.insist(lambda requests, i=invocation_id: stop(requests, i))
+            await self._operator.change(stop, idempotent_id("Ledger", "append", line, scenario.key))
         await asyncio.gather(*tasks)
 
     async def play_burst(self, scenario: Scenario) -> None:
@@ -190,38 +191,27 @@ class Clients:
         judge(scenario.program, [who, results], self._history)
 
     async def play_cancel(self, scenario: Scenario) -> None:
-        await self._interfere(scenario, Requests.cancel, relaxed=True)
+        await self._interfere(scenario, "cancel", relaxed=True)
 
     async def play_kill(self, scenario: Scenario) -> None:
-        await self._interfere(scenario, Requests.kill, relaxed=True)
+        await self._interfere(scenario, "kill", relaxed=True)
 
     async def play_pause(self, scenario: Scenario) -> None:
         """Pause what runs; whoever looks after paused invocations resumes it."""
-        await self._interfere(scenario, Requests.pause, relaxed=False)
+        await self._interfere(scenario, "pause", relaxed=False)
 
     async def play_meddle(self, scenario: Scenario) -> None:
         """Pause and resume whoever is there, as it comes: nobody may notice."""
         for copy in range(3 * scenario.copies):
             await asyncio.sleep(scenario.after_s)
             invocation_id = self._anyone(scenario.number + copy)
-            if invocation_id is None:
-                continue
-            change = (
-                partial(Requests.pause, invocation_id=invocation_id)
-                if copy % 3
-                else partial(Requests.resume, invocation_id=invocation_id, deployment=None)
-            )
-            await self._network.insist(change)
+            if invocation_id is not None:
+                await self._operator.change("pause" if copy % 3 else "resume", invocation_id)
 
     async def play_restart(self, scenario: Scenario) -> None:
         """Run what has ended once more, under a new id."""
         await self.play_call(scenario)
-        invocation_id = self._id(scenario, "Player", "")
-
-        async def restart(requests: Requests) -> tuple[Verdict, InvocationId | None]:
-            return await requests.restart_as_new(invocation_id, 0, None)
-
-        verdict, new_id = await self._network.insist(restart)
+        verdict, new_id = await self._operator.restart(self._id(scenario, "Player", ""))
         if verdict is not Verdict.DONE or new_id is None:
             raise Violation("verdict", f"restarting gave {verdict}")
         self._judge(scenario, read(await self._attach(new_id)), new_id)
@@ -230,7 +220,7 @@ class Clients:
         """Forget what has ended; the key is free then."""
         await self.play_call(scenario)
         invocation_id = self._id(scenario, "Player", "")
-        verdict = await self._network.insist(lambda requests: requests.purge(invocation_id))
+        verdict = await self._operator.change("purge", invocation_id)
         if verdict not in (Verdict.DONE, Verdict.NOT_FOUND):
             raise Violation("verdict", f"purging gave {verdict}")
         # An answer that was lost leaves a request behind that may find the key free again.
@@ -244,7 +234,7 @@ class Clients:
         """Forget how something came about; what came of it stays."""
         answer = await self.play_call(scenario)
         invocation_id = self._id(scenario, "Player", "")
-        verdict = await self._network.insist(lambda requests: requests.purge_journal(invocation_id))
+        verdict = await self._operator.change("purge-journal", invocation_id)
         if verdict not in (Verdict.DONE, Verdict.NOT_FOUND):
             raise Violation("verdict", f"purging the journal gave {verdict}")
         again = await self._call(scenario, "Player", "")
@@ -338,9 +328,7 @@ class Clients:
 
     async def _edit(self, shelf: str, label: str, version: str | None) -> None:
         rows = {name: json.dumps(label).encode() for name in (b"left", b"right")}
-        verdict = await self._network.insist(
-            lambda requests: requests.mutate_state("Shelf", shelf, rows, version)
-        )
+        verdict = await self._operator.edit("Shelf", shelf, rows, version)
         allowed = {Verdict.DONE, Verdict.ACCEPTED}
         if version is not None:
             allowed = {Verdict.STATE_CHANGED, Verdict.ACCEPTED}
@@ -373,7 +361,7 @@ class Clients:
     async def _interfere(
         self,
         scenario: Scenario,
-        how: Callable[[Requests, InvocationId], Coroutine[Any, Any, Verdict]],
+        verb: str,
         *,
         relaxed: bool,
     ) -> None:
@@ -381,7 +369,7 @@ class Clients:
         call = asyncio.create_task(self._call(scenario, "Player", ""))
         await asyncio.sleep(scenario.after_s)
         invocation_id = self._id(scenario, "Player", "")
-        await self._network.insist(lambda requests: how(requests, invocation_id))
+        await self._operator.change(verb, invocation_id)
         answer = await call
         stopped = isinstance(answer, Failure) and answer.message in STOPPED
         if not (relaxed and stopped):

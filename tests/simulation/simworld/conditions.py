@@ -46,7 +46,8 @@ def _eager_tasks_alike(scheduler: Scheduler) -> list[Change]:
     send = begun.send
 
     def counted(self: Any, value: Any) -> Any:
-        scheduler.uncounted = self._waited is not None or self._outcome is not None
+        began = self._waited is not None or self._error is not None
+        scheduler.uncounted = began or self._ended
         return send(self, value)
 
     return [(begun, "send", counted)]
@@ -54,15 +55,24 @@ def _eager_tasks_alike(scheduler: Scheduler) -> list[Change]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Let the garbage collector wait, and the log be heard by nobody else."""
+    """Let the log be heard by nobody else."""
     logger = logging.getLogger("perdure")
     propagate, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Let the garbage collector wait until all is over, and look once at what is left then."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        logger.propagate = propagate
+        gc.collect(0)
         if enabled:
             gc.enable()
 
@@ -74,7 +84,7 @@ def sized(plan: Plan) -> Iterator[None]:
     bounds: list[Change] = [
         (partition, "FLUSH_ROWS", sizes.flush_rows),
         (partition, "FLUSH_BYTES", sizes.flush_bytes),
-        (partition, "LONG_BATCH_BYTES", sizes.long_batch_bytes),
+        (partition, "LONG_ROW_BYTES", sizes.long_row_bytes),
         (superseded, "SUPERSEDED_MAX", 0),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
         (timers, "BURST", sizes.timer_burst),
@@ -83,12 +93,6 @@ def sized(plan: Plan) -> Iterator[None]:
         (janitor, "INTERVAL_MS_MAX", 10_000),
         (janitor, "SWEEP_LIMIT", sizes.sweep_limit),
     ]
-    arm = timers.Timers.__init__
-
-    def small(self: Any, tables: Any, clock: Any, fire: Any) -> None:
-        arm(self, tables, clock, fire, sizes.timer_window)
-
-    bounds.append((timers.Timers, "__init__", small))
     with changed(*bounds):
         yield
 

@@ -73,10 +73,8 @@ class Fuse:
     def light(self, kind: str, left: int) -> None:
         self.kind, self.left = kind, left
 
-    def burns_out(self, kind: str) -> bool:
-        """Pass a point; tell whether it is the last."""
-        if kind != self.kind:
-            return False
+    def burns_out(self) -> bool:
+        """Pass a point of the kind; tell whether it is the last."""
         self.left -= 1
         if self.left > 0:
             return False

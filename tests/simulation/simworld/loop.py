@@ -18,6 +18,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from msgspec import Struct
 from simulated_disk import PowerCut
 
 #: Callbacks at one instant: more than any process has to do before it waits for something.
@@ -28,36 +29,26 @@ class SpinningError(AssertionError):
     """Somebody is busy for ever without waiting for anything."""
 
 
-class Soon(asyncio.Handle):
-    """A callback in the queue, without asyncio's debugging aids."""
+class Callback(Struct, eq=False):
+    """A callback in a queue: what of :class:`asyncio.TimerHandle` anybody uses, made in C."""
 
-    __slots__ = ()
+    context: Context
+    callback: Callable[..., Any] | None
+    args: tuple[Any, ...]
+    loop: SimLoop
+    at_s: float = 0.0
+    is_cancelled: bool = False
 
-    def __init__(self, callback, args, loop, context) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+    def cancel(self) -> None:
+        """Let it not happen, and keep nothing alive for it."""
+        self.is_cancelled = True
+        self.callback, self.args = None, ()
 
+    def cancelled(self) -> bool:
+        return self.is_cancelled
 
-class Later(asyncio.TimerHandle):
-    """A callback in the queue of what has its time, without asyncio's debugging aids."""
-
-    __slots__ = ()
-
-    def __init__(self, when, callback, args, loop, context) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self._when = when
-        self._scheduled = False
+    def when(self) -> float:
+        return self.at_s
 
 
 class Scheduler:
@@ -65,12 +56,10 @@ class Scheduler:
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        #: Called after each callback that counts, with the loop that ran it.
-        self.after: Callable[[SimLoop], None] | None = None
         #: Whether the callback that runs now does not count.
         self.uncounted = False
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timed: list[tuple[float, int, asyncio.Handle]] = []
+        self.ready: deque[Callback] = deque()
+        self._timed: list[tuple[float, int, Callback]] = []
         self._numbers = count()
         #: Callbacks that may still run before time has to go on.
         self._left = CALLBACKS_AT_ONCE_MAX
@@ -79,11 +68,9 @@ class Scheduler:
         """Give the time since the beginning, in seconds."""
         return self.now_s
 
-    def soon(self, handle: asyncio.Handle) -> None:
-        self._ready.append(handle)
-
-    def at(self, when_s: float, handle: asyncio.Handle) -> None:
-        heapq.heappush(self._timed, (when_s, next(self._numbers), handle))
+    def at(self, when_s: float, callback: Callback) -> None:
+        """Let something happen when its time has come."""
+        heapq.heappush(self._timed, (when_s, next(self._numbers), callback))
 
     def run(self, until_s: float, stop: Callable[[], bool]) -> None:
         """Let things happen until a moment, or until told to stop."""
@@ -94,48 +81,49 @@ class Scheduler:
                 if not self._timed or self._timed[0][0] > until_s:
                     self.now_s = max(self.now_s, until_s)
                     return
-                when_s, _, handle = heapq.heappop(self._timed)
+                when_s, _, callback = heapq.heappop(self._timed)
                 if when_s > self.now_s:
                     self.now_s = when_s
                     self._left = CALLBACKS_AT_ONCE_MAX
-                self._ready.append(handle)
+                self.ready.append(callback)
         finally:
             _set_running_loop(outer)
 
     def forget(self) -> None:
         """Drop what is left; the world is over."""
-        self._ready.clear()
+        self.ready.clear()
         self._timed.clear()
 
-    def _put_off(self, handle: asyncio.Handle, loop: SimLoop) -> None:
+    def _put_off(self, callback: Callback) -> None:
         """Keep what cannot run now, if it ever can: its process is frozen."""
-        if loop.alive and not (handle._cancelled or loop.runs):
-            self.at(loop.thaws_at_s, handle)
+        loop = callback.loop
+        if loop.alive and not (callback.is_cancelled or loop.runs):
+            self.at(loop.thaws_at_s, callback)
 
     def _run_ready(self) -> None:
-        ready, after, running = self._ready, self.after, None
+        ready, running = self.ready, None
         while ready:
-            handle = ready.popleft()
-            loop = handle._loop
-            if handle._cancelled or not loop.runs:
-                self._put_off(handle, loop)
+            callback = ready.popleft()
+            loop = callback.loop
+            if callback.is_cancelled or not loop.runs:
+                self._put_off(callback)
                 continue
             self._left -= 1
             if not self._left:
-                raise SpinningError(f"time stands still at {self.now_s:.6f} s: {handle!r}")
+                raise SpinningError(f"time stands still at {self.now_s:.6f} s: {callback!r}")
             if loop is not running:
                 _set_running_loop(loop)
                 running = loop
             try:
-                handle._context.run(handle._callback, *handle._args)
+                callback.context.run(callback.callback, *callback.args)
             except PowerCut:
                 loop.killed()
             except Exception as error:  # noqa: BLE001 - as any loop does
-                loop.call_exception_handler({"message": repr(handle), "exception": error})
+                loop.call_exception_handler({"message": repr(callback), "exception": error})
             if self.uncounted:
                 self.uncounted = False
-            elif after is not None:
-                after(loop)
+            elif loop.after is not None:
+                loop.after()
 
 
 class SimLoop(asyncio.AbstractEventLoop):
@@ -149,6 +137,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.runs = True
         self.thaws_at_s = 0.0
         self.scheduler = scheduler
+        #: Called after each callback that counts.
+        self.after: Callable[[], None] | None = None
         #: Called when the power is cut while a callback runs.
         self.on_power_cut: Callable[[], None] | None = None
         self._random = random
@@ -182,25 +172,27 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     # -- What asyncio, the engine and the SDK use
 
-    def call_soon(self, callback, *args, context: Context | None = None) -> asyncio.Handle:
-        handle = Soon(callback, args, self, context)
+    def call_soon(self, callback, *args, context: Context | None = None) -> Any:
+        context = copy_context() if context is None else context
+        entry = Callback(context, callback, args, self)
         if self.alive:
-            self.scheduler.soon(handle)
-        return handle
+            self.scheduler.ready.append(entry)
+        return entry
 
     call_soon_threadsafe = call_soon
 
-    def call_later(self, delay, callback, *args, context=None) -> asyncio.TimerHandle:
-        return self.call_at(self.scheduler.now_s + delay, callback, *args, context=context)
+    def call_later(self, delay, callback, *args, context: Context | None = None) -> Any:
+        return self._call_at(self.scheduler.now_s + delay, callback, args, context)
 
-    def call_at(self, when, callback, *args, context=None) -> asyncio.TimerHandle:
-        handle = Later(when, callback, args, self, context)
+    def call_at(self, when, callback, *args, context: Context | None = None) -> Any:
+        return self._call_at(when, callback, args, context)
+
+    def _call_at(self, when, callback, args, context: Context | None) -> Callback:
+        context = copy_context() if context is None else context
+        entry = Callback(context, callback, args, self, when)
         if self.alive:
-            self.scheduler.at(when, handle)
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """The queue passes it by when its time comes."""
+            self.scheduler.at(when, entry)
+        return entry
 
     def time(self) -> float:
         return self.scheduler.now_s

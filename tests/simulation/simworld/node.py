@@ -74,9 +74,9 @@ class Node:
 
     def point(self, kind: str) -> bool:
         """Pass a point where the process may die; False once it has."""
-        if self.alive and self.fuse.burns_out(kind):
+        if self.fuse.kind == kind and self.loop.alive and self.fuse.burns_out():
             self.die("power" if kind == "disk" else "kill")
-        return self.alive
+        return self.loop.alive
 
     def supersede(self) -> None:
         """Let another process lead; this one will see, as soon as it wants to record something."""
@@ -144,6 +144,7 @@ class Node:
             slots=sizes.slots,
             checkpoint_records=sizes.checkpoint_records,
             checkpoint_bytes=sizes.checkpoint_bytes,
+            timers=sizes.timer_window,
         )
         return Engine(world, options, self._failed)
 

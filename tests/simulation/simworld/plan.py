@@ -103,7 +103,7 @@ class Sizes:
     slots: int = 1000
     flush_rows: int = 1024
     flush_bytes: int = 16 << 20
-    long_batch_bytes: int = 1 << 20
+    long_row_bytes: int = 1 << 20
     batch_records: int = 512
     timer_window: int = 16_384
     timer_burst: int = 512
@@ -196,7 +196,7 @@ def _sizes(random: Random) -> Sizes:
         slots=random.choice((2, 5, 1000)) if version == 7 else 1000,
         flush_rows=random.choice((1, 20, 1024)),
         flush_bytes=random.choice((1, 3_000, 16 << 20)),
-        long_batch_bytes=random.choice((300, 1 << 20)),
+        long_row_bytes=random.choice((120, 1 << 20)),
         batch_records=random.choice((1, 3, 512)),
         timer_window=random.choice((2, 8, 16_384)),
         timer_burst=random.choice((1, 512)),

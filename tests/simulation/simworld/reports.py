@@ -25,9 +25,9 @@ def digest(outcome: Outcome) -> str:
     return trace.hexdigest()
 
 
-def repeat_command(plan: Plan, steps: int) -> str:
+def repeat_command(seed: int, steps: int) -> str:
     """Give the command that lets the same happen again."""
-    return f"make simulate SEED={plan.seed} STEPS={steps}"
+    return f"make simulate SEED={seed} STEPS={steps}"
 
 
 def described(plan: Plan) -> Iterator[str]:
@@ -53,7 +53,7 @@ def described(plan: Plan) -> Iterator[str]:
 def failure(outcome: Outcome, steps: int) -> Iterator[str]:
     """Tell how a run failed."""
     yield f"VIOLATION {outcome.violation}"
-    yield f"repeat with: {repeat_command(outcome.plan, steps)}"
+    yield f"repeat with: {repeat_command(outcome.plan.seed, steps)}"
     yield "the smallest plan that fails like this:"
     yield from described(outcome.plan)
     yield f"its last {EVENTS_SHOWN} events:"

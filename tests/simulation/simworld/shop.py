@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import perdure
+from perdure.sdk.app import app
 from perdure.sdk.definitions import ServiceDefinition
 from simworld.places import HERE
 from simworld.turns import Outside, Turn
@@ -59,10 +60,7 @@ class Shop:
         self._keep_ledger()
         self._look_at_shelf()
         self._run_flow()
-
-    @property
-    def services(self) -> list[ServiceDefinition]:
-        return [
+        self.services: list[ServiceDefinition] = [
             self.player,
             self.hasty,
             self.fragile,
@@ -71,6 +69,7 @@ class Shop:
             self.shelf,
             self.flow,
         ]
+        self.manifest = app(self.services).manifest()
 
     def _play_on(self, service: perdure.Service) -> Any:
         @service.handler()

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from perdure.engine.ports import StorageError
-from simworld.conditions import portable, quiet, sized
+from simworld.conditions import portable, quiet, sized, uncollected
 from simworld.history import History
 from simworld.plan import Plan
 from simworld.shop import Shop
@@ -64,6 +64,10 @@ class Simulator:
             plan: what happens.
             every: of so many records one is followed by a check of all invariants, on average.
         """
+        with uncollected():
+            return self._come_true(plan, every)
+
+    def _come_true(self, plan: Plan, every: int) -> Outcome:
         world = World(plan, self._shop, every)
         with quiet(), sized(plan), portable(world.scheduler):
             listener = Listener(world.history)
@@ -73,7 +77,6 @@ class Simulator:
                 violation = self._live(world)
             finally:
                 logger.removeHandler(listener)
-                world.scheduler.after = None
                 world.loop.kill()
                 world.loop.bury()
                 world.fleet.end()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -23,6 +23,9 @@ from perdure.storage.direct_log import DirectLog
 from perdure.storage.memory_store import MemoryStore, Rows
 from perdure.storage.segmented import SegmentedRecords
 from simworld.violations import Violation
+
+#: Bytes of a value that are written in one step ahead of their flush.
+STAGED_BYTES = 256
 
 decode_record = msgspec.msgpack.Decoder(Record).decode
 encode_record = msgspec.msgpack.Encoder().encode
@@ -147,10 +150,13 @@ class SimStore(MemoryStore):
     def empty(cls) -> SimStore:
         return cls(Rows(), 0)
 
+    def stage(self, _key: bytes, value: bytes) -> Iterator[None]:
+        for _ in range(0, len(value), STAGED_BYTES):
+            self._may_fail()
+            yield
+
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
-        if self.failing_writes:
-            self.failing_writes -= 1
-            raise StorageError("the simulated store cannot be written")
+        self._may_fail()
         super().write(changes, lsn)
         self._since.append((changes, lsn))
 
@@ -161,6 +167,11 @@ class SimStore(MemoryStore):
         super().checkpoint()
         self._safe = self._rows.copy()
         self._since = []
+
+    def _may_fail(self) -> None:
+        if self.failing_writes:
+            self.failing_writes -= 1
+            raise StorageError("the simulated store cannot be written")
 
     def repair(self) -> None:
         """Let nothing fail any more."""

@@ -12,12 +12,11 @@ from perdure.core.model.invocations import Completed, Invocation, Paused
 from perdure.engine.errors import RefusalError
 from perdure.engine.requests import Requests
 from perdure.protocol.ids import InvocationId, invocation_text
-from perdure.sdk.app import app
 from simworld import faults
 from simworld.clients import Clients, read, request
 from simworld.hardware import Hardware
 from simworld.history import History
-from simworld.loop import Scheduler, SimLoop, SpinningError
+from simworld.loop import Scheduler, SpinningError
 from simworld.network import LostError, Network
 from simworld.node import Node
 from simworld.plan import SPAN_S, Plan
@@ -32,12 +31,14 @@ from simworld.watching import Watch
 #: How long everything may take to come to its end once the faults have stopped, in seconds; what
 #: the clock was set back comes on top.
 PATIENCE_S = 300.0
-#: After which share of the callbacks the leader's memory is held against its tables.
-WAKERS_CHECKED = 0.02
+#: So many callbacks come at the most from one look at the leader's memory to the next.
+WAKERS_UNCHECKED_MAX = 100
 #: After so long every result may be forgotten, in milliseconds; and so long it may take to notice,
 #: in seconds.
 RETENTION_MS = 25 * 3_600_000
 NOTICE_S = 20.0
+#: Where a scan begins and ends that gives the rows of all invocations, and how many it gives.
+EVERYONE = (b"", b"\xff" * 25, 1 << 30)
 
 
 class World:
@@ -49,16 +50,15 @@ class World:
         self.scheduler = Scheduler()
         self.history = History(self.scheduler.time)
         self.hardware = Hardware(plan, self.history, self.scheduler)
-        self.scheduler.after = self._after_callback
         self.watch = Watch(self.hardware.truth, self.hardware.random("watch"), every)
         self.loop = self.hardware.new_loop()
         self.processes = Processes(self.hardware, self.loop, self._make_node)
         self.network = Network(self.hardware, self.loop, self.processes)
         self.clients = Clients(self.network, self.history, self._anyone)
         self._chance = self.hardware.random("wakers")
+        self._unchecked_left = 0
         self._tasks: list[asyncio.Task[Any]] = []
-        manifest = app(shop.services).manifest()
-        self.app = Releases(manifest, plan.sizes)
+        self.app = Releases(shop.manifest, plan.sizes)
         self.fleet = Fleet(self.hardware, shop, self.app.manifest())
         outside = shop.outside
         outside.history = self.history
@@ -137,8 +137,10 @@ class World:
         return lines
 
     def _run(self, until_s: float, stop: Any = None) -> None:
+        history = self.history
+
         def over() -> bool:
-            return self.history.violation is not None or (stop is not None and stop())
+            return history.violation is not None or (stop is not None and stop())
 
         try:
             self.scheduler.run(until_s, over)
@@ -160,7 +162,9 @@ class World:
         return self.processes.node
 
     def _make_node(self, gone: Callable[[Node, str], None]) -> Node:
-        return Node(self.hardware, self.shop, self.app, self.fleet, self._started, gone)
+        node = Node(self.hardware, self.shop, self.app, self.fleet, self._started, gone)
+        node.loop.after = partial(self._after_callback, node)
+        return node
 
     def _started(self, node: Node) -> None:
         engine = node.engine
@@ -174,11 +178,12 @@ class World:
 
     # -- What happens besides
 
-    def _after_callback(self, loop: SimLoop) -> None:
-        node = self.processes.node
-        if node is None or loop is not node.loop:
+    def _after_callback(self, node: Node) -> None:
+        if node is not self.processes.node:
             return
-        if node.serving and node.engine is not None and self._chance.random() < WAKERS_CHECKED:
+        self._unchecked_left -= 1
+        if self._unchecked_left < 0 and node.serving and node.engine is not None:
+            self._unchecked_left = self._chance.randrange(WAKERS_UNCHECKED_MAX)
             try:
                 self.watch.check_wakers(node.engine)
             except Violation as violation:
@@ -224,14 +229,20 @@ class World:
                     )
 
     def _paused(self) -> list[InvocationId]:
-        return [who for who, row in self._rows() if isinstance(row.status, Paused)]
+        node = self.node
+        if node is None or not node.serving or node.engine is None:
+            return []
+        tables = node.engine.partition.tables
+        parked = [InvocationId(key) for key, _ in tables.parked.scan(*EVERYONE)]
+        rows = [(who, tables.invocations.get(who)) for who in parked]
+        return [who for who, row in rows if row is not None and isinstance(row.status, Paused)]
 
     def _rows(self) -> list[tuple[InvocationId, Invocation]]:
         """Give what an operator sees in a list of invocations."""
         node = self.node
         if node is None or not node.serving or node.engine is None:
             return []
-        rows = node.engine.partition.tables.invocations.scan(b"", b"\xff" * 25, 1 << 30)
+        rows = node.engine.partition.tables.invocations.scan(*EVERYONE)
         return [(InvocationId(key), row) for key, row in rows]
 
     def _anyone(self, number: int) -> InvocationId | None:

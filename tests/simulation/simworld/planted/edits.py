@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unittest import mock
 
+from perdure.admin import services
 from perdure.core.machine import apply, mutations, purging, starts
 from perdure.core.machine.entries import effects
 from perdure.core.machine.mutations import mutate
@@ -82,3 +83,18 @@ def purge_the_journal_of_who_runs() -> list[Change]:
         return purging.Verdict.DONE
 
     return [(apply.HANDLERS, apply.records.PurgeJournal, purge)]
+
+
+def ignore_the_version_at_the_door() -> list[Change]:
+    """The admin API edits a state whatever version it was asked to replace."""
+
+    def make(real):
+        async def read_body(request, kind, *rest):
+            body = await real(request, kind, *rest)
+            if isinstance(body, services.StateChange):
+                body.version = None
+            return body
+
+        return read_body
+
+    return instead(services, "read_body", make)

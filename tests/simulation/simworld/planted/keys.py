@@ -53,7 +53,7 @@ def run_the_same_attempt_again() -> list[Change]:
 
 def do_not_abort() -> list[Change]:
     def abort(self):
-        self._attempt.open = False
+        self.attempt.open = False
         self._session = None
         self._ended(self)
 

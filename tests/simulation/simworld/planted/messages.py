@@ -15,16 +15,15 @@ from perdure.core.machine import (
     progress,
     retrying,
 )
-from perdure.core.machine.actions import Notify
 from perdure.core.machine.entries import effects, promises, sleeps
-from perdure.core.model.awaiting import settle
+from perdure.core.model.awaiting import settle_stored
 from perdure.core.model.invocations import Completed, Suspended
 from perdure.core.model.promises import Settled
 from perdure.core.model.records import Respond, TimerFired
 from perdure.core.tables.keys import object_key
 from perdure.engine.engine import Engine
-from perdure.engine.requests import Requests
 from perdure.engine.timers import Timers
+from perdure.engine.waiters import Waiters
 from perdure.protocol.messages import VOID
 from simworld.planted.change import Change, handler, instead
 
@@ -43,7 +42,7 @@ def wake_for_what_was_seen() -> list[Change]:
 def do_not_wake() -> list[Change]:
     def wake_or_wait(step, invocation_id, row, notification):
         if isinstance(row.status, Suspended):
-            left = settle(row.status.awaiting, notification)
+            left = settle_stored(row.status.awaiting, [notification])
             if isinstance(left, type(notifications.Settled.FAILED)) and (
                 left is notifications.Settled.FAILED
             ):
@@ -79,15 +78,14 @@ def answer_only_the_first() -> list[Change]:
 def answer_only_one_client() -> list[Change]:
     def make(real):
         def finish(self, invocation_id, outcome):
-            waiting = self._waiters.get(invocation_id)
-            if waiting:
-                hidden, self._waiters[invocation_id] = waiting, waiting[:1]
-                real(self, invocation_id, outcome)
-                self._waiters[invocation_id] = hidden
+            waiting = self._by_id.get(invocation_id, [])
+            self.count -= len(waiting[1:])
+            del waiting[1:]
+            real(self, invocation_id, outcome)
 
         return finish
 
-    return instead(Requests, "finish", make)
+    return instead(Waiters, "finish", make)
 
 
 def forward_twice() -> list[Change]:
@@ -103,14 +101,13 @@ def forward_twice() -> list[Change]:
 
 def do_not_forward_while_closing() -> list[Change]:
     def make(real):
-        def act(self, action):
-            if isinstance(action, Notify) and action.index % 7 == 6:
-                return
-            real(self, action)
+        def notify(self, action):
+            if action.index % 7 != 6:
+                real(self, action)
 
-        return act
+        return notify
 
-    return instead(Engine, "_act", make)
+    return instead(Engine, "_notify", make)
 
 
 def forget_idempotency() -> list[Change]:

@@ -8,7 +8,6 @@ from perdure.core.attempt.attempt import Attempt as ServerAttempt
 from perdure.core.machine import (
     notifications,
 )
-from perdure.core.machine.actions import StartAttempt
 from perdure.engine.engine import Engine
 from perdure.engine.invoker import Invoker
 from perdure.sdk.attempt import Attempt as SdkAttempt
@@ -86,11 +85,11 @@ def keep_the_slot() -> list[Change]:
 
 def start_twice() -> list[Change]:
     def make(real):
-        def act(self, action):
+        def start_attempt(self, action):
             real(self, action)
-            if isinstance(action, StartAttempt) and action.attempt % 5 == 0:
+            if action.attempt % 5 == 0:
                 real(self, action)
 
-        return act
+        return start_attempt
 
-    return instead(Engine, "_act", make)
+    return instead(Engine, "_start_attempt", make)

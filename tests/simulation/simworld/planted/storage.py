@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakKeyDictionary
 
 from perdure.core.tables.changes import RowTable
+from perdure.core.tables.tables import Tables
 from perdure.engine import engine as engine_module
 from perdure.engine.engine import Engine
 from perdure.engine.janitor import Janitor
@@ -101,14 +103,41 @@ def lead_on_after_the_store_failed() -> list[Change]:
 
 def forget_deletes() -> list[Change]:
     def make(real):
-        def drain(self, changes):
+        def drain(self, *changes):
             if self.tag == b"t":
                 self.changed = {key: row for key, row in self.changed.items() if row is not None}
-            real(self, changes)
+            real(self, *changes)
 
         return drain
 
     return instead(RowTable, "drain", make)
+
+
+def flush_a_row_as_it_was() -> list[Change]:
+    """What was encoded ahead of a flush is written, although the row has changed since."""
+    was: WeakKeyDictionary[Tables, dict[bytes, bytes]] = WeakKeyDictionary()
+
+    def make_encode(real):
+        def encode_ahead(self, bytes_min):
+            for key, value in real(self, bytes_min):
+                was.setdefault(self, {})[key] = value
+                yield key, value
+
+        return encode_ahead
+
+    def make_flush(real):
+        def flush(self):
+            old = was.pop(self, {})
+            return [
+                (key, value if value is None else old.get(key, value)) for key, value in real(self)
+            ]
+
+        return flush
+
+    return [
+        *instead(Tables, "encode_ahead", make_encode),
+        *instead(Tables, "flush", make_flush),
+    ]
 
 
 def resume_nothing() -> list[Change]:
