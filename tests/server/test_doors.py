@@ -108,6 +108,16 @@ def test_a_door_that_never_opened_can_be_stopped(run):
     assert run(scenario) == -1
 
 
+def test_the_parts_of_a_response_do_not_wait_for_each_other():
+    """Nagle's algorithm would hold back the second one until the client acknowledges the first."""
+
+    with bind("127.0.0.1", 0, "--port") as listener:
+        with socket.create_connection(listener.getsockname()):
+            connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_what_is_under_way_may_finish(run):
     async def scenario():
         application = Application()

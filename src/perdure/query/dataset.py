@@ -125,7 +125,7 @@ class Part:
 
 
 class Scan:
-    """One reading of a table."""
+    """A table as the SQL engine means to read it: of two that it makes, it reads one."""
 
     def __init__(
         self,
@@ -135,6 +135,31 @@ class Scan:
         expression: pc.Expression | None,
     ) -> None:
         self.projected_schema = _schema(shown)
+        self._table = table
+        self._source = source
+        self._shown = shown
+        self._expression = expression
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """Give the rows; whoever needs no more of them just stops asking."""
+        try:
+            yield from Reading(self._table, self._source, self._shown, self._expression).batches()
+        except Exception as error:
+            self._source.refuse(error)
+            raise
+
+
+class Reading:
+    """One reading of a table."""
+
+    def __init__(
+        self,
+        table: Table,
+        source: Source,
+        shown: tuple[Column, ...],
+        expression: pc.Expression | None,
+    ) -> None:
+        self._schema = _schema(shown)
         self._table = table
         self._source = source
         self._filter: Node | None = None if expression is None else read_filter(expression)
@@ -151,19 +176,15 @@ class Scan:
             #: For what is kept for its place in the order, and only then shown.
             self._shown = Part(table, source, () if source.top is None else shown)
 
-    def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """Give the rows; whoever needs no more of them just stops asking."""
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Give the rows."""
         source = self._source
         ranking = None if source.top is None else Ranking(source.top)
-        try:
-            passing = self._passing(ranking)
-            for passed in passing if ranking is None else _first(passing, ranking):
-                with source.gate:
-                    batch = self._batch(passed)
-                yield batch
-        except Exception as error:
-            source.refuse(error)
-            raise
+        passing = self._passing(ranking)
+        for passed in passing if ranking is None else _first(passing, ranking):
+            with source.gate:
+                batch = self._batch(passed)
+            yield batch
 
     def _passing(self, ranking: Ranking | None) -> Iterator[Passed]:
         """Find what passes the filter, and may be among the first."""
@@ -208,7 +229,7 @@ class Scan:
         )
 
     def _batch(self, passed: Passed) -> pa.RecordBatch:
-        schema, found = self.projected_schema, passed.found
+        schema, found = self._schema, passed.found
         if not schema.names:
             # Rows without columns are still counted.
             none = pa.Array.from_buffers(pa.struct([]), len(found), [None])

@@ -64,9 +64,13 @@ def bind(host: str, port: int, option: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     dualstack = host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server(
+        listener = socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=dualstack
         )
+        # Connections inherit it. Without it the second part of a response waits until the client
+        # has acknowledged the first, 40 ms later; asyncio does not see to it for such sockets.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             advice = f"stop that one, or choose another with {option}"
