@@ -11,7 +11,7 @@ from perdure.engine.transports import Line
 from perdure.protocol import wire
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import End, Error, Output, Sleep, Value
-from perdure.transport.exchanges import Exchange, LostError, Request
+from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError, Request
 from perdure.transport.farewells import Farewells
 from perdure.transport.http_session import HttpSession, parse_retry_after
 
@@ -64,6 +64,18 @@ def test_messages_go_both_ways():
     attempt.session.data(data[:5])
     attempt.session.data(data[5:])
     assert attempt.heard == [Sleep(5, 6), OUTPUT]
+
+
+def test_a_long_journal_travels_in_few_pieces_and_a_long_value_uncopied():
+    attempt = Attempt()
+    long = Output(Value(bytes(300_000)))
+    journal = [Sleep(number, number) for number in range(1, 5000)]
+    attempt.session.receive([*journal, long, *journal])
+    taken = []
+    while not attempt.exchange.drained:
+        taken.append(attempt.exchange.take(PIECE_BYTES))
+    assert b"".join(taken) == said(*journal, long, *journal)
+    assert len(taken) < 2 * len(said(*journal, long, *journal)) / PIECE_BYTES
 
 
 @pytest.mark.parametrize("last", [End(), Error(500, "no")])

@@ -6,7 +6,7 @@ A stream that goes wrong, in whichever way, costs this attempt and nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
@@ -111,11 +111,8 @@ class HttpSession:
         pieces: list[bytes] = []
         for message in messages:
             pieces += wire.encode_pieces(message, version)
-        if len(pieces) == 1 or sum(map(len, pieces)) > PIECE_BYTES:
-            for piece in pieces:
-                self._exchange.send(piece)
-        else:
-            self._exchange.send(b"".join(pieces))
+        for joined in _joined(pieces):
+            self._exchange.send(joined)
 
     def close_input(self) -> None:
         """Close the request, so that the service suspends."""
@@ -256,3 +253,16 @@ def parse_retry_after(text: str | None, now_s: float) -> int | None:
     except ValueError:
         return None
     return round((at_s - now_s) * 1000) if at_s > now_s else None
+
+
+def _joined(pieces: list[bytes]) -> Iterator[bytes]:
+    """Put short pieces together, as far as they go into one frame; long ones are not copied."""
+    together: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if size + len(piece) > PIECE_BYTES and together:
+            yield b"".join(together)
+            together, size = [], 0
+        together.append(piece)
+        size += len(piece)
+    yield together[0] if len(together) == 1 else b"".join(together)

@@ -11,8 +11,9 @@ import perdure
 from simworld.history import History
 from simworld.places import HERE, Place
 
-#: Operations that may end before anything of their invocation is durable; parts speak for groups.
-UNRECORDED = frozenset({"crashy", "hang", "send", "group", "gather"})
+#: Operations that may end before anything of their invocation is durable. Parts speak for groups;
+#: to wait does not raise when the invocation is cancelled, which may be known from its beginning.
+UNRECORDED = frozenset({"crashy", "hang", "send", "group", "gather", "wait"})
 
 
 class Outside:
