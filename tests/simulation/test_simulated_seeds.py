@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent
 STEPS = 10
 FIXED = range(24)
-#: Seeds that failed once: a journal that travelled piece by piece, so long that no attempt had it in
+#: Seeds that failed once: a long journal that travelled piece by piece, and that no attempt had in
 #: time; and a handler that was cancelled before anything of it was durable.
 MENDED = (1_000_166, 1_004_343)
 
@@ -43,7 +43,7 @@ def hold(simulator: Simulator, seed: int, steps: int, every: int = 4) -> None:
     pytest.fail("\n".join(failure(smallest, steps)), pytrace=False)
 
 
-@pytest.mark.parametrize("seed", (*FIXED, *MENDED))
+@pytest.mark.parametrize("seed", [*FIXED, *MENDED])
 def test_a_fixed_seed_breaks_no_promise(simulator, seed):
     hold(simulator, seed, STEPS)
 
