@@ -8,6 +8,7 @@ one cursor, and of the interpreter the queries take no more than one thread's sh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import compress
 from threading import Lock
 from typing import Any, Final
@@ -100,7 +101,8 @@ class TableData(ds.Dataset):  # type: ignore[misc]  # the library has no types
         source = self.source
         assert source is not None, "whoever plans a query says first what it shall see"
         names = self._schema.names if columns is None else columns
-        return Scan(self.table, source, tuple(self._columns[name] for name in names), filter)
+        shown = tuple(self._columns[name] for name in names)
+        return Scan(shown, partial(Reading, self.table, source, shown, filter), source.refuse)
 
 
 class Passed(Struct, frozen=True):
@@ -129,23 +131,20 @@ class Scan:
 
     def __init__(
         self,
-        table: Table,
-        source: Source,
         shown: tuple[Column, ...],
-        expression: pc.Expression | None,
+        begin: Callable[[], Reading],
+        refuse: Callable[[Exception], None],
     ) -> None:
         self.projected_schema = _schema(shown)
-        self._table = table
-        self._source = source
-        self._shown = shown
-        self._expression = expression
+        self._begin = begin
+        self._refuse = refuse
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """Give the rows; whoever needs no more of them just stops asking."""
         try:
-            yield from Reading(self._table, self._source, self._shown, self._expression).batches()
+            yield from self._begin().batches()
         except Exception as error:
-            self._source.refuse(error)
+            self._refuse(error)
             raise
 
 

@@ -67,10 +67,6 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         listener = socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=dualstack
         )
-        # Connections inherit it. Without it the second part of a response waits until the client
-        # has acknowledged the first, 40 ms later; asyncio does not see to it for such sockets.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             advice = f"stop that one, or choose another with {option}"
@@ -83,6 +79,10 @@ def bind(host: str, port: int, option: str) -> socket.socket:
             advice = f"choose another with {option}"
         reason = f"cannot listen on port {port} of {host}: {error.strerror or error}"
         raise DoorError(f"{reason}; {advice}") from error
+    # Connections inherit it. Without it the second part of a response waits until the client has
+    # acknowledged the first, 40 ms later; asyncio does not see to it for such sockets.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def bind_file(path: Path) -> socket.socket:
