@@ -46,12 +46,15 @@ if TYPE_CHECKING:
         TerminalError,
         is_internal_exception,
     )
+    from perdure.harness import create_test_harness as create_test_harness
+    from perdure.harness import test_harness as test_harness
     from perdure.logging import RestateLoggingFilter, getLogger
     from perdure.object import VirtualObject
     from perdure.retry_policy import InvocationRetryPolicy
     from perdure.serde import BytesSerde, DefaultSerde, JsonSerde, Serde
     from perdure.server.embedded import embedded as embedded
     from perdure.service import Service
+    from perdure.types import HarnessEnvironment
     from perdure.workflow import Workflow
 
 
@@ -64,6 +67,7 @@ __all__ = [
     "DefaultSerde",
     "DefinitionError",
     "DurablePromise",
+    "HarnessEnvironment",
     "HttpError",
     "InvocationOutput",
     "InvocationRetryPolicy",
@@ -151,6 +155,7 @@ _HOMES: Final = {
     "JsonSerde": "perdure.serde",
     "Serde": "perdure.serde",
     "Service": "perdure.service",
+    "HarnessEnvironment": "perdure.types",
     "Workflow": "perdure.workflow",
 }
 
@@ -159,19 +164,29 @@ _MODULES: Final = frozenset({*_HOMES.values(), "perdure.logging"})
 
 #: Where to find what needs the server. Not in ``__all__``: ``from perdure import *`` must not
 #: load it.
-_IN_THE_SERVER: Final = {"embedded": "perdure.server.embedded"}
+_IN_THE_SERVER: Final = {
+    "create_test_harness": "perdure.harness",
+    "embedded": "perdure.server.embedded",
+    "test_harness": "perdure.harness",
+}
+
+_OF_A_CLOUD: Final = (
+    "it calls Restate Cloud; serve the application instead: with `perdure dev module:app`, or with "
+    "`perdure serve module:app` for a server elsewhere"
+)
 
 #: What the official SDK has and this one does not, and what to do instead.
 _ELSEWHERE: Final = {
-    "connect": "it is for Restate Cloud alone; serve the application instead",
-    "with_connection": "it is for Restate Cloud alone; serve the application instead",
+    "connect": _OF_A_CLOUD,
+    "with_connection": _OF_A_CLOUD,
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load what needs the server, and tell what there is not."""
     if name in _ELSEWHERE:
-        raise AttributeError(f"perdure has no {name!r}: {_ELSEWHERE[name]}")
+        # Of an AttributeError, `from perdure import ...` would tell no more than the name.
+        raise ImportError(f"perdure has no {name!r}: {_ELSEWHERE[name]}")
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value

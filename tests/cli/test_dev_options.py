@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perdure.cli.errors import EXIT_USAGE, CommandError
-from perdure.cli.serving import DevOptions, example_request, read_settings
+from perdure.cli.serving import DevOptions, example_request, list_services, read_settings
 from perdure.core.model.deployments import Defaults, build_registry, with_deployment
 from perdure.protocol.ids import deployment_text
 from perdure.protocol.manifest import (
@@ -68,7 +68,7 @@ def test_an_environment_that_is_not_understood_is_told():
     assert refusal.value.exit_code == EXIT_USAGE
 
 
-# -- The example that is printed
+# -- What is printed
 
 
 def registry_of(*services):
@@ -86,6 +86,21 @@ def handler(name, schema=None, *, ty=None, takes=True, private=None):
 
 def service(name, *handlers, ty=ServiceType.SERVICE):
     return ServiceManifest(name=name, ty=ty, handlers=handlers)
+
+
+def test_services_are_listed_with_their_handlers():
+    registry = registry_of(
+        service("A", handler("one"), handler("two")), service("B", ty=ServiceType.VIRTUAL_OBJECT)
+    )
+    assert list_services(registry) == [
+        "A (service, r1): one, two",
+        "B (virtual_object, r1): no handlers yet: decorate with its .handler()",
+    ]
+
+
+def test_that_there_are_no_services_is_said():
+    [line] = list_services(registry_of())
+    assert line.startswith("no services yet: give perdure.app([...]) some")
 
 
 def example(*services):

@@ -14,7 +14,6 @@ from plans import (
     Names,
     Plan,
     Refused,
-    Skipped,
     World,
     callees,
     fragment,
@@ -349,7 +348,17 @@ CATALOGUE: Catalogue = {
     "develop/python/testing > Testing handlers #1": Plan(
         digest="301bb37e", depths="000010", calls=[Call("/greeter/greet", "Ada", "Hello Ada!")]
     ),
-    "develop/python/testing > Testing handlers #2": Skipped(
-        "a0fe4449", "starts the test harness, with a server in a container"
+    "develop/python/testing > Testing handlers #2": Plan(
+        digest="a0fe4449",
+        depths="0011",
+        before="""
+            greeter = restate.Service("greeter")
+            @greeter.handler()
+            async def greet(ctx: restate.Context, name: str) -> str:
+                return f"Hello {name}!"
+            app = restate.app(services=[greeter])
+            """,
+        names=lambda world: {"print": world.seen.append},
+        seen=["Hello Alice!"],
     ),
 }

@@ -90,15 +90,7 @@ class Plan:
     seen: Sequence[str] | None = None
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """A snippet that cannot run here, and why."""
-
-    digest: str
-    reason: str
-
-
-Catalogue = Mapping[str, Plan | Skipped]
+Catalogue = Mapping[str, Plan]
 
 
 def fragment(

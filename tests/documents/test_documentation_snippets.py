@@ -1,9 +1,7 @@
-"""All Python of the documentation runs, but for what the catalogue skips, each with its reason."""
+"""All Python of the documentation runs."""
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from pathlib import Path
 
 import catalogue_agents
@@ -12,7 +10,6 @@ import catalogue_foundations
 import catalogue_microservices
 import catalogue_workflows
 import pytest
-from plans import Plan, Skipped
 from playing import play
 from snippets import Snippet, extract
 
@@ -28,13 +25,6 @@ CATALOGUE = {
     **catalogue_foundations.CATALOGUE,
     **catalogue_microservices.CATALOGUE,
     **catalogue_workflows.CATALOGUE,
-}
-PLANS = {name: entry for name, entry in CATALOGUE.items() if isinstance(entry, Plan)}
-SKIPPED = {name: entry for name, entry in CATALOGUE.items() if isinstance(entry, Skipped)}
-
-#: How many snippets are skipped, by reason: one more is a decision, not an accident.
-SKIPPED_BY_REASON = {
-    "starts the test harness, with a server in a container": 1,
 }
 
 
@@ -61,13 +51,6 @@ def test_every_catalogued_snippet_is_the_one_that_was_read(snippets):
     assert read == {name: entry.digest for name, entry in CATALOGUE.items()}
 
 
-def test_so_many_are_skipped_and_no_more(capsys):
-    reasons = Counter(entry.reason for entry in SKIPPED.values())
-    with capsys.disabled():
-        sys.stdout.write(f"\n{len(PLANS)} documented snippets run, {len(SKIPPED)} are skipped\n")
-    assert reasons == SKIPPED_BY_REASON
-
-
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", CATALOGUE)
 def test_snippet(name, snippets):
-    play(snippets[name], PLANS[name])
+    play(snippets[name], CATALOGUE[name])

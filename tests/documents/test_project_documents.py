@@ -11,7 +11,12 @@ from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX
 from perdure.core.model.durations import parse_duration_ms
 from perdure.engine.engine import EngineOptions
-from perdure.engine.partition import FLUSH_BYTES, FLUSH_BYTES_MAX, FLUSH_ROWS
+from perdure.engine.partition import (
+    FLUSH_BYTES,
+    FLUSH_BYTES_MAX,
+    FLUSH_ROWS,
+    FLUSH_ROWS_BUSY,
+)
 from perdure.engine.superseded import SUPERSEDED_MAX
 from perdure.engine.timers import WINDOW
 from perdure.ingress.bodies import BODY_BYTES_MAX, HELD_BYTES_MAX
@@ -77,14 +82,15 @@ def test_bounds_are_documented_as_they_are():
         f"| entries of one journal | {JournalLimits().entries:,} ",
         f"| size of one journal | {JournalLimits().bytes // 2**20} MiB ",
         f"| signals to one journal | until it has {SIGNALLED_ENTRIES_MAX:,} entries |",
-        f"| requests on one HTTP/2 connection | {STREAMS_MAX} |",
+        f"| requests on one HTTP/2 connection | {STREAMS_MAX} ",
         f"| HTTP/2 frames that bring nothing | {BUDGET_MAX:,}, and {EARNED_BY_SECOND} a second |",
         (
             f"| connections of one door | three eighths of the files that the process may open, "
             f"{CONNECTIONS_MAX:,} at most |"
         ),
         (
-            f"| changed rows | memory | written to the store after {FLUSH_ROWS:,} rows or "
+            f"| changed rows | memory | written to the store after {FLUSH_ROWS:,} rows, "
+            f"{FLUSH_ROWS_BUSY} times as many while records queue up, or "
             f"{FLUSH_BYTES // 2**20} MiB of records |"
         ),
         f"a piece at a time | memory | {FLUSH_BYTES_MAX // 2**20} MiB of records |",
@@ -97,7 +103,7 @@ def test_bounds_are_documented_as_they_are():
             f"{EngineOptions().checkpoint_bytes // 2**30} GiB |"
         ),
         f"| attempts open at the same time | {EngineOptions().slots:,} ",
-        f"| attempts waiting for a slot | {limits.queued_attempts:,} |",
+        f"| attempts waiting for a slot | {limits.queued_attempts:,} (",
         f"in segments of {SEGMENT_BYTES // 2**20} MiB",
     ):
         assert said in OPERATIONS, said

@@ -9,6 +9,8 @@ from perdure.protocol.messages import End, Output, Value
 from perdure.sdk.endpoint import Answer, Endpoint, EndpointRequest, Invocation
 
 NOW_S = 1_800_000_000
+#: More digits than Python makes a number of.
+LONG = "9" * 5000
 PEM = (
     b"-----BEGIN PRIVATE KEY-----\n"
     b"MC4CAQAwBQYDK2VwBCIEIPe++4ZTPQDF81otpoU/mOGHC2vOAVp9WbiCblvn3nXO\n"
@@ -79,6 +81,18 @@ async def test_an_invocation(prefix: str, version: int):
         (asked("POST", "/invoke/S/nix", content_type=content_type(6)), 404, "no handler S/nix"),
         (asked("POST", "/invoke/T/run", content_type=content_type(6)), 404, "no handler T/run"),
         (asked("GET", "/discover", accept="text/html"), 415, "no version of the discovery"),
+        (
+            asked("POST", "/invoke/S/run", content_type=content_type(LONG)),
+            400,
+            "is not an invocation's",
+        ),
+        (
+            asked(
+                "GET", "/discover", accept=f"application/vnd.restate.endpointmanifest.v{LONG}+json"
+            ),
+            415,
+            "no version of the discovery",
+        ),
     ],
 )
 async def test_refusals(request_: EndpointRequest, status: int, message: str):

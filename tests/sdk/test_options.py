@@ -1,9 +1,12 @@
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from perdure.sdk.definitions import ServiceDefinition, handler_from_callable
 from perdure.sdk.errors import DefinitionError
 from perdure.sdk.options import (
     InvocationRetryPolicy,
@@ -13,6 +16,7 @@ from perdure.sdk.options import (
     parse_options,
 )
 from perdure.sdk.serde import BytesSerde
+from perdure.sdk.services import Service, VirtualObject, Workflow
 
 KNOWN = KeyedHandlerOptions.__optional_keys__ | MainOptions.__optional_keys__
 
@@ -79,6 +83,7 @@ def test_what_is_not_preloaded_is_lazy(preload: Any, lazy: bool):
         ({"input_serde": BytesSerde}, r"not its class: write BytesSerde\(\)"),
         ({"output_serde": "json"}, "output_serde must be a Serde, not str"),
         ({"invocation_context_managers": [manager()]}, "takes functions that make"),
+        ({"invocation_context_managers": manager}, "is a list: write .*, not function"),
         ({"state_preload": "key"}, "True, False or a list of keys, not str"),
         ({"state_preload": True, "enable_lazy_state": True}, "give state_preload alone"),
         ({"inactivity_timout": None}, "there is no option 'inactivity_timout'; there are abort_"),
@@ -105,3 +110,70 @@ def test_wrong_options_are_named(given: dict[str, Any], message: str):
 def test_wrong_retry_policies_are_named(given: dict[str, Any], message: str):
     with pytest.raises(DefinitionError, match=f"^InvocationRetryPolicy: .*{message}"):
         InvocationRetryPolicy(**given)
+
+
+#: What the official SDK takes by position, in its order: after the name of a service, and after
+#: the name (and kind) of a handler.
+OF_SERVICES = (
+    "inactivity_timeout abort_timeout journal_retention idempotency_retention ingress_private "
+    "invocation_retry_policy invocation_context_managers"
+)
+OF_OBJECTS = (
+    "inactivity_timeout abort_timeout journal_retention idempotency_retention enable_lazy_state "
+    "state_preload ingress_private invocation_retry_policy invocation_context_managers"
+)
+PAYLOADS = "accept content_type input_serde output_serde metadata"
+VALUES: dict[str, Any] = {
+    "accept": "a/b",
+    "content_type": "c/d",
+    "input_serde": BytesSerde(),
+    "output_serde": BytesSerde(),
+    "metadata": {"owner": "ada"},
+    "inactivity_timeout": timedelta(seconds=1),
+    "abort_timeout": timedelta(seconds=2),
+    "journal_retention": timedelta(seconds=3),
+    "idempotency_retention": timedelta(seconds=4),
+    "workflow_retention": timedelta(seconds=5),
+    "enable_lazy_state": True,
+    "state_preload": None,
+    "ingress_private": True,
+    "invocation_retry_policy": InvocationRetryPolicy(),
+    "invocation_context_managers": [manager],
+}
+
+
+@pytest.mark.parametrize(
+    ("take", "names"),
+    [
+        (lambda *more: Service("S", "text", {}, *more), OF_SERVICES),
+        (lambda *more: VirtualObject("S", "text", {}, *more), OF_OBJECTS),
+        (lambda *more: Workflow("S", "text", {}, *more), OF_OBJECTS),
+        (partial(Service("S").handler, "f"), f"{PAYLOADS} {OF_SERVICES}"),
+        (partial(VirtualObject("S").handler, "f", "shared"), f"{PAYLOADS} {OF_OBJECTS}"),
+        (partial(Workflow("S").handler, "f"), f"{PAYLOADS} {OF_OBJECTS}"),
+        (
+            partial(Workflow("S").main, "f"),
+            f"{PAYLOADS} {OF_OBJECTS.replace('idempotency_', 'workflow_')}",
+        ),
+    ],
+)
+def test_options_may_come_by_position(take: Callable[..., Any], names: str):
+    async def handler(ctx: Any) -> None: ...
+
+    made = take(*(VALUES[name] for name in names.split()))
+    definition = made if isinstance(made, ServiceDefinition) else made(handler)
+    if not isinstance(definition, ServiceDefinition):
+        definition = handler_from_callable(definition)
+    given = {name: getattr(definition.options, name, None) for name in names.split()}
+    wanted = {name: VALUES[name] for name in names.split()}
+    assert given == wanted | {"invocation_context_managers": (manager,)}
+
+
+def test_an_option_comes_once_and_there_are_no_others():
+    hour = timedelta(hours=1)
+    with pytest.raises(DefinitionError, match=r"'S': inactivity_timeout is given by position and"):
+        Service("S", None, None, hour, inactivity_timeout=hour)
+    with pytest.raises(DefinitionError, match=r"'S': 8 options are given by position, and .* 7:"):
+        Service("S", None, None, *[None] * 8)
+    with pytest.raises(DefinitionError, match=r"handler 'f' .*: accept must be of type str"):
+        Service("S").handler("f", hour)

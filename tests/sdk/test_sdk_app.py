@@ -1,9 +1,10 @@
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
 
 import perdure
+from perdure.endpoint import Endpoint
 from perdure.protocol.manifest import ProtocolMode
 from perdure.sdk.app import app
 from perdure.sdk.errors import DefinitionError
@@ -79,6 +80,57 @@ def test_a_workflow_needs_a_main_handler():
 def test_wrong_services(services: Any, message: str):
     with pytest.raises(DefinitionError, match=message):
         app(services)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"services": 5}, r"services is a list: write services=\[...\], not 5"),
+        ({"services": "Greeter"}, "services is a list"),
+        ({"identity_keys": "publickeyv1_x"}, "identity_keys is a list"),
+        ({"lifespan": nullcontext()}, "lifespan is a function that makes .*, not nullcontext"),
+        ({"lifespan": "lifespan"}, "lifespan is a function .*, not str"),
+    ],
+)
+def test_wrong_arguments(given: dict[str, Any], message: str):
+    with pytest.raises(DefinitionError, match=message):
+        app(**{"services": [greeter()], **given})
+
+
+def test_an_application_may_have_no_services():
+    assert app([]).manifest().services == ()
+
+
+def test_an_endpoint_collects_what_makes_an_application():
+    endpoint = Endpoint().bind(greeter()).streaming_protocol().identity_key("publickeyv1_x")
+    assert endpoint.app().protocol_mode is ProtocolMode.BIDI_STREAM
+    signup = Workflow("Signup")
+    made = endpoint.bind(signup).request_response_protocol().app()
+    assert [each.name for each in made.services] == ["Greeter", "Signup"]
+    assert made.protocol_mode is ProtocolMode.REQUEST_RESPONSE
+    assert made.identity_keys == ("publickeyv1_x",)
+
+
+def test_an_endpoint_binds_all_services_or_none():
+    endpoint = Endpoint().bind(greeter())
+    with pytest.raises(DefinitionError, match="there are two services 'Greeter'"):
+        endpoint.bind(Service("Other"), greeter())
+    with pytest.raises(DefinitionError, match=r"a service is a Service, .* not str"):
+        endpoint.bind("Other")  # type: ignore[arg-type]
+    assert list(endpoint.services) == ["Greeter"]
+
+
+def test_an_endpoint_hands_on_its_codec():
+    class Plain(perdure.JournalValueCodec):
+        def encode(self, buf: bytes) -> bytes:
+            return buf
+
+        async def decode(self, buf: bytes) -> bytes:
+            return buf
+
+    assert Endpoint().set_journal_value_codec(Plain()).app().codec is not None
+    with pytest.raises(DefinitionError, match="codec"):
+        Endpoint().set_journal_value_codec("plain").app()  # type: ignore[arg-type]
 
 
 def test_a_wrong_protocol():

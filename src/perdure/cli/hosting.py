@@ -53,7 +53,7 @@ def serve(options: ServeOptions) -> None:
         raise CommandError(str(error), EXIT_SERVER) from error
     host, port = listener.getsockname()[:2]
     scheme = "http" if tls is None else "https"
-    names = ", ".join(service.name for service in app.services)
+    names = ", ".join(service.name for service in app.services) or "no services yet"
     click.echo(f"serving {names} at {scheme}://{f'[{host}]' if ':' in host else host}:{port}")
     if options.workers == 1:
         run(lambda: serve_on(app, listener, tls))

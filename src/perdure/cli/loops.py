@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import click
@@ -54,12 +55,23 @@ class Watchdog:
         os._exit(EXIT_SERVER)
 
 
+class UnwaitedThreads(ThreadPoolExecutor):
+    """Threads for steps that are ordinary functions: nothing can end one, and nobody waits for it.
+
+    What it does is not acknowledged, so that it is done again after the next start.
+    """
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:  # noqa: ARG002 - as it is asked for
+        """Take nothing more, and do not wait for what is under way."""
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+
+
 def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None = None) -> None:
     """Run on the fastest event loop there is.
 
     Args:
         main: what to run.
-        watchdog: rests once that, and all threads of the loop, have ended.
+        watchdog: rests once that has ended.
     """
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -71,12 +83,16 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def with_threads() -> None:
+        asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
+        await main()
+
     try:
         import uvloop  # noqa: PLC0415 - there is none for Windows
     except ImportError:
-        asyncio.run(main())
+        asyncio.run(with_threads())
     else:
-        uvloop.run(main())
+        uvloop.run(with_threads())
 
 
 def stop_signal(watchdog: Watchdog | None = None) -> asyncio.Future[Any]:

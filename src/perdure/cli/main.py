@@ -10,6 +10,7 @@ import click
 
 from perdure.cli.errors import EXIT_INTERRUPTED, CommandError
 from perdure.cli.groups import CommandGroup, Entry
+from perdure.cli.leaving import leave_threads_behind
 from perdure.cli.surroundings import Surroundings
 
 _HERE: Final = "perdure.cli.commands"
@@ -110,5 +111,10 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
 
 
 def main() -> None:
-    """Run the command line of this process."""
-    sys.exit(run(sys.argv[1:], Surroundings()))
+    """Run the command line of this process, and leave."""
+    try:
+        sys.exit(run(sys.argv[1:], Surroundings()))
+    except SystemExit as end:
+        if not isinstance(end.code, str):
+            leave_threads_behind(end.code or 0)
+        raise

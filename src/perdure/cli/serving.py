@@ -152,12 +152,20 @@ async def serve_on(
 def greet(runtime: Runtime) -> None:
     """Say what is served, and how to call it."""
     click.echo(f"ingress {runtime.ingress_url}   admin {runtime.admin_url}")
-    for service in runtime.registry.services.values():
-        handlers = ", ".join(service.handlers)
-        click.echo(f"  {service.name} ({service.type.lower()}, r{service.revision}): {handlers}")
+    for line in list_services(runtime.registry):
+        click.echo(f"  {line}")
     example = example_request(runtime.registry, runtime.ingress_url)
     if example is not None:
         click.echo(f"try:  {example}")
+
+
+def list_services(registry: Registry) -> list[str]:
+    """Say what can be called, or that nothing can yet."""
+    lines = []
+    for service in registry.services.values():
+        handlers = ", ".join(service.handlers) or "no handlers yet: decorate with its .handler()"
+        lines.append(f"{service.name} ({service.type.lower()}, r{service.revision}): {handlers}")
+    return lines or ["no services yet: give perdure.app([...]) some, or register a deployment"]
 
 
 def example_request(registry: Registry, ingress_url: str) -> str | None:

@@ -91,8 +91,9 @@ def app(
     services: Iterable[ServiceDefinition],
     protocol: Literal["bidi", "request_response"] | None = None,
     identity_keys: Iterable[str] | None = None,
-    lifespan: Lifespan | None = None,
     journal_value_codec: JournalValueCodec | JournalValueCodecProvider | None = None,
+    *,
+    lifespan: Lifespan | None = None,
 ) -> App:
     """Put services together as an application.
 
@@ -101,10 +102,10 @@ def app(
         protocol: How servers shall talk to it: over a stream that stays open, or with requests
             that get one response each. As the way they reach it allows, if absent.
         identity_keys: Public keys of the servers whose requests are answered.
-        lifespan: Makes a context manager that is entered before the first attempt and left after
-            the last one: for what all handlers share, such as connections.
         journal_value_codec: Transforms values on their way to journals, such as by encryption; or
             an async function that makes what does, called once, before the first attempt.
+        lifespan: Makes a context manager that is entered before the first attempt and left after
+            the last one: for what all handlers share, such as connections.
 
     Raises:
         DefinitionError: two services have one name, or an argument is wrong.
@@ -113,8 +114,11 @@ def app(
         raise DefinitionError(f"protocol is 'bidi' or 'request_response', not {protocol!r}")
     if isinstance(services, ServiceDefinition):
         raise DefinitionError(f"services is a list: write app([{services.name}])")
+    _check_iterable("services", services)
+    _check_iterable("identity_keys", () if identity_keys is None else identity_keys)
     chosen = tuple(services)
-    _check_services(chosen)
+    check_services(chosen)
+    _check_lifespan(lifespan)
     return App(
         services=chosen,
         protocol_mode=_MODES[protocol],
@@ -124,7 +128,12 @@ def app(
     )
 
 
-def _check_services(services: tuple[Any, ...]) -> None:
+def check_services(services: tuple[Any, ...]) -> None:
+    """Refuse what cannot be served together.
+
+    Raises:
+        DefinitionError: two services have one name, or something is no service.
+    """
     names: set[str] = set()
     for service in services:
         if not isinstance(service, ServiceDefinition):
@@ -134,6 +143,22 @@ def _check_services(services: tuple[Any, ...]) -> None:
         if service.name in names:
             raise DefinitionError(f"there are two services {service.name!r}: rename one of them")
         names.add(service.name)
+
+
+def _check_iterable(name: str, value: Any) -> None:
+    # A text is iterable, too: by its letters, which is never what is meant.
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise DefinitionError(f"{name} is a list: write {name}=[...], not {value!r}")
+
+
+def _check_lifespan(lifespan: Any) -> None:
+    # Context managers that generators make can be called, too: to decorate a function.
+    made = hasattr(type(lifespan), "__aenter__") or hasattr(type(lifespan), "__enter__")
+    if lifespan is not None and (made or not callable(lifespan)):
+        raise DefinitionError(
+            "lifespan is a function that makes an async context manager: write lifespan=..., with "
+            f"its name and no parentheses, not {type(lifespan).__name__}"
+        )
 
 
 def _check_main(service: ServiceDefinition) -> None:

@@ -56,8 +56,8 @@ class InvocationRetryPolicy:
             )
 
 
-class ServiceOptions(TypedDict, total=False):
-    """Options of a service."""
+class TimeOptions(TypedDict, total=False):
+    """Options of how long things may take, and what they leave."""
 
     inactivity_timeout: timedelta | None
     """How long an attempt may say nothing before it is asked to suspend."""
@@ -65,14 +65,20 @@ class ServiceOptions(TypedDict, total=False):
     """How long an attempt that was asked to suspend may go on before it is cut."""
     journal_retention: timedelta | None
     """How long journals of completed invocations are kept."""
+
+
+class IdempotencyOptions(TypedDict, total=False):
+    """Options of what is called with an idempotency key."""
+
     idempotency_retention: timedelta | None
-    """How long results of requests with an idempotency key are kept."""
-    ingress_private: bool | None
-    """Whether only other handlers may call this, not the ingress."""
-    invocation_retry_policy: InvocationRetryPolicy | None
-    """How failed attempts are retried."""
-    invocation_context_managers: Sequence[ContextManagerFactory] | None
-    """What is entered around each attempt, outermost first."""
+    """How long results are kept for requests with the same idempotency key."""
+
+
+class RunOnceOptions(TypedDict, total=False):
+    """Options of what runs once for each key."""
+
+    workflow_retention: timedelta | None
+    """How long the result, state and promises of a completed workflow are kept."""
 
 
 class StateOptions(TypedDict, total=False):
@@ -85,13 +91,20 @@ class StateOptions(TypedDict, total=False):
     sending; servers of today cannot be told, so those are fetched when asked for, too."""
 
 
-class PayloadOptions(TypedDict, total=False):
-    """Options of a handler's input and output, and what describes it."""
+class ConductOptions(TypedDict, total=False):
+    """Options of who may call, and of what surrounds attempts."""
 
-    description: str | None
-    """Text for people; the docstring if absent."""
-    metadata: dict[str, str] | None
-    """Anything else, shown by the admin API."""
+    ingress_private: bool | None
+    """Whether only other handlers may call this, not the ingress."""
+    invocation_retry_policy: InvocationRetryPolicy | None
+    """How failed attempts are retried."""
+    invocation_context_managers: Sequence[ContextManagerFactory] | None
+    """What is entered around each attempt, outermost first."""
+
+
+class PayloadOptions(TypedDict, total=False):
+    """Options of a handler's input and output."""
+
     accept: str | None
     """Content types taken: ``application/json`` if absent, and anything for bytes."""
     content_type: str | None
@@ -101,37 +114,57 @@ class PayloadOptions(TypedDict, total=False):
     """Reads the input; by type hint if absent."""
     output_serde: Serde[Any] | None
     """Writes the output; by type hint if absent."""
+    metadata: dict[str, str] | None
+    """Anything else, shown by the admin API."""
 
 
-class KeyedOptions(ServiceOptions, StateOptions, total=False):
+class TextOptions(TypedDict, total=False):
+    """Options for people."""
+
+    description: str | None
+    """Text for people; the docstring if absent."""
+
+
+# What decorators take by name they take by position as well, as the official SDK's do: the bases
+# of these stand in the order of its parameters.
+
+
+class ServiceOptions(TimeOptions, IdempotencyOptions, ConductOptions, total=False):
+    """Options of a service."""
+
+
+class KeyedOptions(TimeOptions, IdempotencyOptions, StateOptions, ConductOptions, total=False):
     """Options of a virtual object or workflow."""
 
 
-class HandlerOptions(ServiceOptions, PayloadOptions, total=False):
+class HandlerOptions(
+    PayloadOptions, TimeOptions, IdempotencyOptions, ConductOptions, TextOptions, total=False
+):
     """Options of a handler of a service."""
 
 
-class KeyedHandlerOptions(HandlerOptions, StateOptions, total=False):
+class KeyedHandlerOptions(
+    PayloadOptions,
+    TimeOptions,
+    IdempotencyOptions,
+    StateOptions,
+    ConductOptions,
+    TextOptions,
+    total=False,
+):
     """Options of a handler of a virtual object, or of a shared handler of a workflow."""
 
 
-class MainOptions(PayloadOptions, StateOptions, total=False):
+class MainOptions(
+    PayloadOptions,
+    TimeOptions,
+    RunOnceOptions,
+    StateOptions,
+    ConductOptions,
+    TextOptions,
+    total=False,
+):
     """Options of the main handler of a workflow."""
-
-    inactivity_timeout: timedelta | None
-    """How long an attempt may say nothing before it is asked to suspend."""
-    abort_timeout: timedelta | None
-    """How long an attempt that was asked to suspend may go on before it is cut."""
-    journal_retention: timedelta | None
-    """How long journals of completed invocations are kept."""
-    workflow_retention: timedelta | None
-    """How long the result, state and promises of a completed workflow are kept."""
-    ingress_private: bool | None
-    """Whether only other handlers may call this, not the ingress."""
-    invocation_retry_policy: InvocationRetryPolicy | None
-    """How failed attempts are retried."""
-    invocation_context_managers: Sequence[ContextManagerFactory] | None
-    """What is entered around each attempt, outermost first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,6 +205,34 @@ _SIMPLE_TYPES: Final[Mapping[str, type]] = {
 }
 
 
+def by_name(
+    where: str, positional: Sequence[Any], named: Mapping[str, Any], known: Sequence[str]
+) -> dict[str, Any]:
+    """Give all options by their names, those too that were given by position.
+
+    Args:
+        where: Whose options they are, as an error shall say it.
+        positional: What was given by position.
+        named: What was given by name.
+        known: The names that there are, in the order of their positions.
+
+    Raises:
+        DefinitionError: there are more positions than options, or an option was given twice.
+    """
+    if len(positional) > len(known):
+        raise DefinitionError(
+            f"{where}: {len(positional)} options are given by position, and there are "
+            f"{len(known)}: give them by name"
+        )
+    options = dict(zip(known, positional, strict=False))
+    twice = sorted(options.keys() & named.keys())
+    if twice:
+        raise DefinitionError(
+            f"{where}: {twice[0]} is given by position and by name: give it by name alone"
+        )
+    return {**options, **named}
+
+
 def parse_options(where: str, given: Mapping[str, Any], known: Iterable[str]) -> Options:
     """Check options and give them as a value.
 
@@ -197,8 +258,7 @@ def parse_options(where: str, given: Mapping[str, Any], known: Iterable[str]) ->
         _check_serde(where, name, values.get(name))
     _check_metadata(where, values.get("metadata"))
     _settle_lazy_state(where, values)
-    managers = tuple(values.pop("invocation_context_managers", ()))
-    _check_context_managers(where, managers)
+    managers = _context_managers(where, values.pop("invocation_context_managers", ()))
     return Options(invocation_context_managers=managers, **values)
 
 
@@ -249,14 +309,20 @@ def _check_metadata(where: str, value: Any) -> None:
         raise DefinitionError(f"{where}: metadata must be a dict of strings to strings")
 
 
-def _check_context_managers(where: str, managers: tuple[Any, ...]) -> None:
-    for manager in managers:
+def _context_managers(where: str, given: Any) -> tuple[ContextManagerFactory, ...]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise DefinitionError(
+            f"{where}: invocation_context_managers is a list: write "
+            f"invocation_context_managers=[...], not {type(given).__name__}"
+        )
+    for manager in given:
         # Context managers that generators make can be called, too: to decorate a function.
         if not callable(manager) or hasattr(type(manager), "__aenter__"):
             raise DefinitionError(
                 f"{where}: invocation_context_managers takes functions that make a context "
                 f"manager for each attempt, not {type(manager).__name__}"
             )
+    return tuple(given)
 
 
 def _settle_lazy_state(where: str, values: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack
 
 from perdure.protocol.manifest import ServiceType
@@ -13,13 +13,13 @@ from perdure.sdk.options import (
     KeyedHandlerOptions,
     KeyedOptions,
     MainOptions,
+    Options,
     ServiceOptions,
+    by_name,
     parse_options,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_DESCRIPTION = {"description", "metadata"}
 
 
 class Service(ServiceDefinition):
@@ -38,6 +38,7 @@ class Service(ServiceDefinition):
         name: The name under which it is called.
         description: Text for people.
         metadata: Anything else, shown by the admin API.
+        more: Options by position, in the order of their names.
         options: See :class:`perdure.sdk.options.ServiceOptions`.
 
     Raises:
@@ -49,28 +50,27 @@ class Service(ServiceDefinition):
         name: str,
         description: str | None = None,
         metadata: dict[str, str] | None = None,
+        *more: Any,
         **options: Unpack[ServiceOptions],
     ) -> None:
-        given = {**options, "description": description, "metadata": metadata}
-        known = ServiceOptions.__optional_keys__ | _DESCRIPTION
-        super().__init__(
-            name, ServiceType.SERVICE, parse_options(f"service {name!r}", given, known)
-        )
+        texts = {"description": description, "metadata": metadata}
+        checked = _checked(f"service {name!r}", texts, more, options, ServiceOptions)
+        super().__init__(name, ServiceType.SERVICE, checked)
 
     def handler(
-        self, name: str | None = None, **options: Unpack[HandlerOptions]
+        self, name: str | None = None, *more: Any, **options: Unpack[HandlerOptions]
     ) -> Callable[[F], F]:
         """Make a function a handler.
 
         Args:
             name: The name under which it is called; the function's if absent.
+            more: Options by position, in the order of their names.
             options: See :class:`perdure.sdk.options.HandlerOptions`.
 
         Raises:
             DefinitionError: the function cannot be a handler, or an option is wrong.
         """
-        known = HandlerOptions.__optional_keys__
-        return _decorator(self, HandlerKind.SERVICE, name, options, known)
+        return _decorator(self, HandlerKind.SERVICE, name, more, options, HandlerOptions)
 
 
 class VirtualObject(ServiceDefinition):
@@ -83,6 +83,7 @@ class VirtualObject(ServiceDefinition):
         name: The name under which it is called.
         description: Text for people.
         metadata: Anything else, shown by the admin API.
+        more: Options by position, in the order of their names.
         options: See :class:`perdure.sdk.options.KeyedOptions`.
 
     Raises:
@@ -94,17 +95,18 @@ class VirtualObject(ServiceDefinition):
         name: str,
         description: str | None = None,
         metadata: dict[str, str] | None = None,
+        *more: Any,
         **options: Unpack[KeyedOptions],
     ) -> None:
-        given = {**options, "description": description, "metadata": metadata}
-        known = KeyedOptions.__optional_keys__ | _DESCRIPTION
-        checked = parse_options(f"virtual object {name!r}", given, known)
+        texts = {"description": description, "metadata": metadata}
+        checked = _checked(f"virtual object {name!r}", texts, more, options, KeyedOptions)
         super().__init__(name, ServiceType.VIRTUAL_OBJECT, checked)
 
     def handler(
         self,
         name: str | None = None,
         kind: Literal["exclusive", "shared"] | None = "exclusive",
+        *more: Any,
         **options: Unpack[KeyedHandlerOptions],
     ) -> Callable[[F], F]:
         """Make a function a handler.
@@ -112,6 +114,7 @@ class VirtualObject(ServiceDefinition):
         Args:
             name: The name under which it is called; the function's if absent.
             kind: Whether it has its key for itself, or shares it and only reads.
+            more: Options by position, in the order of their names.
             options: See :class:`perdure.sdk.options.KeyedHandlerOptions`.
 
         Raises:
@@ -123,8 +126,7 @@ class VirtualObject(ServiceDefinition):
             raise DefinitionError(
                 f"virtual object {self.name!r}: a handler is 'exclusive' or 'shared', not {kind!r}"
             )
-        known = KeyedHandlerOptions.__optional_keys__
-        return _decorator(self, kinds[kind], name, options, known)
+        return _decorator(self, kinds[kind], name, more, options, KeyedHandlerOptions)
 
 
 class Workflow(ServiceDefinition):
@@ -134,6 +136,7 @@ class Workflow(ServiceDefinition):
         name: The name under which it is called.
         description: Text for people.
         metadata: Anything else, shown by the admin API.
+        more: Options by position, in the order of their names.
         options: See :class:`perdure.sdk.options.KeyedOptions`.
 
     Raises:
@@ -145,19 +148,21 @@ class Workflow(ServiceDefinition):
         name: str,
         description: str | None = None,
         metadata: dict[str, str] | None = None,
+        *more: Any,
         **options: Unpack[KeyedOptions],
     ) -> None:
-        given = {**options, "description": description, "metadata": metadata}
-        known = KeyedOptions.__optional_keys__ | _DESCRIPTION
-        super().__init__(
-            name, ServiceType.WORKFLOW, parse_options(f"workflow {name!r}", given, known)
-        )
+        texts = {"description": description, "metadata": metadata}
+        checked = _checked(f"workflow {name!r}", texts, more, options, KeyedOptions)
+        super().__init__(name, ServiceType.WORKFLOW, checked)
 
-    def main(self, name: str | None = None, **options: Unpack[MainOptions]) -> Callable[[F], F]:
+    def main(
+        self, name: str | None = None, *more: Any, **options: Unpack[MainOptions]
+    ) -> Callable[[F], F]:
         """Make a function the main handler: it runs once for each key.
 
         Args:
             name: The name under which it is called; the function's if absent.
+            more: Options by position, in the order of their names.
             options: See :class:`perdure.sdk.options.MainOptions`.
 
         Raises:
@@ -170,31 +175,33 @@ class Workflow(ServiceDefinition):
                     f"workflow {self.name!r}: its main handler is {handler.name!r} already; "
                     "others are made with `@workflow.handler()`"
                 )
-        known = MainOptions.__optional_keys__
-        return _decorator(self, HandlerKind.WORKFLOW, name, options, known)
+        return _decorator(self, HandlerKind.WORKFLOW, name, more, options, MainOptions)
 
     def handler(
-        self, name: str | None = None, **options: Unpack[KeyedHandlerOptions]
+        self, name: str | None = None, *more: Any, **options: Unpack[KeyedHandlerOptions]
     ) -> Callable[[F], F]:
         """Make a function a handler that runs beside the main one, as often as it is called.
 
         Args:
             name: The name under which it is called; the function's if absent.
+            more: Options by position, in the order of their names.
             options: See :class:`perdure.sdk.options.KeyedHandlerOptions`.
 
         Raises:
             DefinitionError: the function cannot be a handler, or an option is wrong.
         """
-        known = KeyedHandlerOptions.__optional_keys__
-        return _decorator(self, HandlerKind.WORKFLOW_SHARED, name, options, known)
+        return _decorator(
+            self, HandlerKind.WORKFLOW_SHARED, name, more, options, KeyedHandlerOptions
+        )
 
 
 def _decorator(
     service: ServiceDefinition,
     kind: HandlerKind,
     name: str | None,
-    given: Mapping[str, Any],
-    known: frozenset[str],
+    positional: Sequence[Any],
+    named: Mapping[str, Any],
+    known: type,
 ) -> Callable[[F], F]:
     if callable(name):
         raise DefinitionError(
@@ -202,9 +209,22 @@ def _decorator(
             "write `@service.handler()`"
         )
     where = f"handler {name!r} of {service.name!r}" if name else f"a handler of {service.name!r}"
-    options = parse_options(where, given, known)
+    options = _checked(where, {}, positional, named, known)
 
     def decorate(fn: F) -> F:
         return service.add(fn, kind, name, options)
 
     return decorate
+
+
+def _checked(
+    where: str,
+    texts: Mapping[str, Any],
+    positional: Sequence[Any],
+    named: Mapping[str, Any],
+    known: type,
+) -> Options:
+    """Give options as a value; the keys of ``known`` are in the order of their positions."""
+    names = tuple(known.__annotations__)
+    given = by_name(where, positional, named, names)
+    return parse_options(where, {**given, **texts}, (*names, *texts))

@@ -1,0 +1,1 @@
+"""Testing handlers against a real server, in the process of the test."""
