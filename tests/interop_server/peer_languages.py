@@ -7,31 +7,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-HERE = Path(__file__).parent
-PEERS = HERE / ".peers"
+from tool_chains import HERE, PEERS, BuildError, MissingError, need, pip_install, run
+
 TYPESCRIPT, GO, RUST, JAVA = (HERE / name for name in ("typescript", "go", "rust", "java"))
 #: The SDK needs a newer Node.js than many systems have; npm brings one.
 NODE = TYPESCRIPT / "node_modules" / ".bin" / "node"
 #: The last version of the Python SDK that speaks no newer version of the protocol than 5.
 OLDER_PYTHON_VERSION = "0.14.2"
 OLDER_PYTHON = PEERS / f"python-{OLDER_PYTHON_VERSION}"
-#: A build on a machine that has nothing of it yet, and one core.
-BUILD_S = 1800
-
-
-class MissingError(Exception):
-    """A language cannot be tried on this machine; the message says why."""
-
-
-class BuildError(Exception):
-    """A program could not be built; the message ends with what the tool said."""
 
 
 class Language(NamedTuple):
@@ -61,31 +49,6 @@ class Language(NamedTuple):
         return name.capitalize() if self.capitals else name
 
 
-def run(command: Sequence[str], folder: Path, **environment: str) -> None:
-    """Run a tool of the language, politely.
-
-    Raises:
-        MissingError: the machine does not have it.
-        BuildError: it failed.
-    """
-    if shutil.which(command[0]) is None:
-        raise MissingError(f"{command[0]} is not installed")
-    try:
-        done = subprocess.run(
-            ["nice", *command],
-            cwd=folder,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=BUILD_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise BuildError(f"{' '.join(command)} takes more than {BUILD_S} s") from None
-    if done.returncode != 0:
-        raise BuildError(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
-
-
 def build_python() -> None:
     for package in ("restate", "hypercorn"):
         if importlib.util.find_spec(package) is None:
@@ -105,9 +68,7 @@ def python_visit(url: str, key: str) -> list[str]:
 def build_older_python() -> None:
     build_python()
     if not OLDER_PYTHON.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        wanted = f"restate-sdk=={OLDER_PYTHON_VERSION}"
-        run([*pip, "--target", str(OLDER_PYTHON), wanted], HERE)
+        pip_install(f"restate-sdk=={OLDER_PYTHON_VERSION}", OLDER_PYTHON)
 
 
 def with_older_python(command: Sequence[str]) -> list[str]:
@@ -128,26 +89,31 @@ def build_typescript() -> None:
 
 
 def build_go() -> None:
+    need("go")
     folder = PEERS / "go"
     run(["go", "build", "-p", "1", "-o", str(folder / "services"), "."], GO, **go_places(folder))
 
 
 def go_places(folder: Path) -> Mapping[str, str]:
-    # Modules are written protected by default, and could then not be removed.
+    # Modules are written protected by default, and could then not be removed. An older Go, whatever
+    # its distributor thinks of that, downloads the one that go.mod asks for.
     return {
         "GOMODCACHE": str(folder / "modules"),
         "GOCACHE": str(folder / "build"),
         "GOFLAGS": "-modcacherw",
+        "GOTOOLCHAIN": "auto",
     }
 
 
 def build_rust() -> None:
+    need("rust")
     folder = PEERS / "rust"
     places = {"CARGO_HOME": str(folder / "home"), "CARGO_TARGET_DIR": str(folder / "target")}
     run(["cargo", "build", "--quiet", "--locked", "--jobs", "1"], RUST, **places)
 
 
 def build_java() -> None:
+    need("java")
     folder = PEERS / "java"
     places = [f"-Dmaven.repo.local={folder / 'repository'}", f"-Doutputs={folder / 'target'}"]
     run(["mvn", "--quiet", "--batch-mode", *places, "package"], JAVA)
