@@ -53,6 +53,13 @@ def test_a_target_that_names_no_application(folder, target):
     assert "write module:app, such as shop.main:app" in refusal(target)
 
 
+def test_a_module_that_ends_the_process(folder):
+    write(folder, "closed_shop.py", "raise SystemExit(3)")
+    told = refusal("closed_shop:app")
+    assert "module closed_shop cannot be imported" in told
+    assert "SystemExit: 3" in told
+
+
 @pytest.mark.parametrize("target", ["no_such_shop:app", "no_such_shop.main:app"])
 def test_a_module_that_is_not_there(folder, target):
     told = refusal(target)

@@ -25,7 +25,7 @@ class Pipe:
         frames = []
         for start in range(0, len(data), 7):
             frames += self._decoder.receive_data(data[start : start + 7])
-        return [decode(frame.type, frame.flags, frame.payload, self._version) for frame in frames]
+        return [decode(kind, flags, payload, self._version) for kind, flags, payload in frames]
 
 
 class FramedSession:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from perdure.sdk import client_http
 from perdure.sdk.client import InvocationOutput, RestateClient, create_client
 from perdure.sdk.client_ingress import RestateClientSendHandle
 from perdure.sdk.errors import ConnectError, DefinitionError, HttpError
@@ -281,6 +282,23 @@ def test_over_http():
             assert header in request
 
     asyncio.run(main())
+
+
+def test_without_an_address_the_local_ingress_is_asked(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    connect = client_http.http_exchange
+
+    def noting(url: str, headers: Any) -> Any:
+        asked.append(url)
+        return connect(url, headers)
+
+    async def main() -> None:
+        async with create_client(), create_client(None):
+            pass
+
+    monkeypatch.setattr(client_http, "http_exchange", noting)
+    asyncio.run(main())
+    assert asked == ["http://localhost:8080"] * 2
 
 
 def test_a_broken_connection():

@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -198,3 +199,18 @@ def test_options_that_do_not_apply(declare: Any):
 def test_what_stands_for_no_handler(value: Any):
     with pytest.raises(DefinitionError, match=r"is not a handler: decorate it"):
         handler_from_callable(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (None, "a handler of 'Greeter' is a function, not NoneType"),
+        ("greet", "a handler of 'Greeter' is a function, not str"),
+        (partial(greet, name="you"), 'being of type partial: give it one, `handler(name="...")`'),
+    ],
+    ids=str,
+)
+def test_what_has_no_name_is_told(given: Any, told: str):
+    with pytest.raises(DefinitionError) as refused:
+        Service("Greeter").handler()(given)
+    assert told in str(refused.value)

@@ -97,6 +97,30 @@ def test_what_cannot_be_sent(postage: Postage, message: str):
         send_request(GREET, b"", postage)
 
 
+@pytest.mark.parametrize(
+    ("target", "postage", "message"),
+    [
+        (Target(service="S", handler="h", key=5), Postage(), "a key is a string, not int"),
+        (Target(service="S", handler="h"), Postage(headers=["h"]), "headers are a dict, not list"),
+        (
+            Target(service="S", handler="h"),
+            Postage(headers={"h": 1}),
+            "the header 'h' is a string, not int: write str(...)",
+        ),
+        (
+            Target(service="S", handler="h"),
+            Postage(idempotency_key=5),
+            "idempotency_key is a string, not int: write str(...)",
+        ),
+        (Target(service="S", handler="h"), Postage(delay=5), "a duration is a timedelta, not 5"),
+    ],
+)
+def test_what_is_of_the_wrong_type(target: Any, postage: Any, message: str):
+    with pytest.raises(TypeError) as refused:
+        send_request(target, b"", postage)
+    assert message in str(refused.value)
+
+
 def test_a_good_answer_is_its_body():
     assert read_answer(Response(status=200, headers={}, body=b"1")) == b"1"
 

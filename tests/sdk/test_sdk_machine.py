@@ -30,9 +30,9 @@ from perdure.protocol.messages import (
 from perdure.sdk.errors import SdkInternalException, SuspendedException
 from perdure.sdk.machine import Machine
 from perdure.sdk.machine.handles import CANCEL, awaited, flat
+from perdure.sdk.machine.requests import Request
 from perdure.sdk.machine.retries import RunFailure, RunRetries
 from perdure.sdk.machine.states import LEGAL, Closed, Ending, Processing, Replaying, Waiting
-from perdure.sdk.machine.syscalls import Request
 
 REQUEST = Request("S", "h", b"")
 

@@ -1,9 +1,10 @@
 """What handlers do wrong, and how they are told."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
-from scripted_server import DAY, Server, greet, service, until, virtual_object
+from scripted_server import DAY, Server, greet, service, until, virtual_object, workflow
 
 from perdure.protocol.messages import (
     ClearAllState,
@@ -13,8 +14,9 @@ from perdure.protocol.messages import (
     SendSignal,
     Sleep,
 )
-from perdure.sdk.context import Context, ObjectContext
+from perdure.sdk.context import Context, ObjectContext, RunOptions, WorkflowContext
 from perdure.sdk.errors import ContextMisuseError
+from perdure.sdk.services import VirtualObject
 
 # -- Code that changed under its journal
 
@@ -203,3 +205,106 @@ async def test_the_name_of_a_state_entry_is_text():
         ctx.set(5, "value")
 
     assert "is a string, not int" in Server(virtual_object(run)).run().error.message
+
+
+# -- Runs that nobody waits for
+
+
+async def test_a_run_that_lost_a_race_at_once_is_no_mistake():
+    async def run(ctx: Context) -> str:
+        async def step() -> None:
+            await ctx.run_typed("charge", greet)
+
+        async def refuse() -> None:
+            raise ValueError
+
+        with suppress(BaseExceptionGroup):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(step())
+                group.create_task(refuse())
+        return "refused"
+
+    server = Server(service(run)).run()
+    assert server.error is None, server.error.message
+    assert server.outcome == b'"refused"'
+
+
+# -- Arguments of the wrong type
+
+
+THING = VirtualObject("Thing")
+
+
+@THING.handler()
+async def touch(ctx: ObjectContext, name: str) -> str:
+    """Stand for a handler that has a key."""
+    return name
+
+
+ID = "inv_1dx5elPziCh00kgAY3c6I3Dpefw27rfGHn"
+
+
+@pytest.mark.parametrize(
+    ("misuse", "told"),
+    [
+        (lambda ctx: ctx.object_call(touch, 5, "a"), "The key of the call of Thing/touch is a str"),
+        (lambda ctx: ctx.object_call(touch, None, "a"), "Thing/touch belongs to a key"),
+        (lambda ctx: ctx.service_call(touch, "a"), "Thing/touch belongs to a key: name it, with"),
+        (lambda ctx: ctx.service_send(touch, "a"), "Thing/touch belongs to a key: name it, with"),
+        (lambda ctx: ctx.object_send(greet, "k", "a"), "Other/greet belongs to a plain service"),
+        (
+            lambda ctx: ctx.service_call(greet, "a", idempotency_key=5),
+            "The idempotency key of the call of Other/greet is a string, not int: write str(...)",
+        ),
+        (lambda ctx: ctx.service_call(greet, "a", headers=["h"]), "are a dict, not list"),
+        (
+            lambda ctx: ctx.service_call(greet, "a", headers={"h": 1}),
+            "The header 'h' of the call of Other/greet is a string, not int",
+        ),
+        (
+            lambda ctx: ctx.service_call(greet, "a", headers={1: "v"}),
+            "The name of a header of the call of Other/greet is a string, not int",
+        ),
+        (lambda ctx: ctx.generic_call("A", "b", "text"), "The input of the call of A/b is bytes"),
+        (lambda ctx: ctx.generic_call("A", 7, b""), "The handler of the call of A/7 is a string"),
+        (lambda ctx: ctx.signal(5), "The name of a signal is a string, not int"),
+        (lambda ctx: ctx.resolve_signal(ID, 5, 1), "The name of a signal is a string, not int"),
+        (lambda ctx: ctx.reject_signal(None, "s", "x"), "The id of an invocation is a string"),
+        (lambda ctx: ctx.resolve_awakeable(None, 1), "The id of an awakeable is a string"),
+        (lambda ctx: ctx.reject_awakeable(ID, 5), "The message of a failure is a string"),
+        (
+            lambda ctx: ctx.reject_awakeable(ID, "x", "y"),
+            "The code of a failure is a number such as 404, not str",
+        ),
+        (
+            lambda ctx: ctx.run_typed("r", touch, RunOptions(max_attempts=0)),
+            "write a whole number of at least 1, not 0",
+        ),
+        (
+            lambda ctx: ctx.run_typed("r", touch, RunOptions(retry_interval_factor=0.5)),
+            "retry_interval_factor is a number of at least 1, not 0.5",
+        ),
+        (
+            lambda ctx: ctx.run_typed("r", touch, RunOptions(initial_retry_interval=-DAY)),
+            "RunOptions: initial_retry_interval must not be negative",
+        ),
+        (
+            lambda ctx: ctx.run_typed("r", touch, RunOptions(max_duration=5)),
+            "RunOptions: max_duration must be a timedelta, not int: write timedelta(seconds=...)",
+        ),
+    ],
+)
+async def test_an_argument_of_the_wrong_type_is_told_before_anything_is_said(misuse, told):
+    async def run(ctx: Context) -> None:
+        misuse(ctx)
+
+    server = Server(service(run)).run()
+    assert told in server.error.message
+    assert len(server.said) == 1
+
+
+async def test_a_promise_has_a_name():
+    async def run(ctx: WorkflowContext) -> None:
+        ctx.promise(5)
+
+    assert "The name of a promise is a string" in Server(workflow(run)).run().error.message

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -287,3 +288,30 @@ def test_a_type_without_a_schema_lets_all_pass():
         opaque: Opaque
 
     assert serde_for(Callback).json_schema("validation") is True
+
+
+@dataclass
+class Reading:
+    value: float
+    at: datetime
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (float, math.nan),
+        (float, -math.inf),
+        (list[float], [math.inf, 1.5]),
+        (dict[int, float], {1: math.nan}),
+        (Reading, Reading(math.nan, datetime(2026, 1, 1, tzinfo=UTC))),
+        (str, "half a pair: \ud800"),
+    ],
+)
+def test_what_json_itself_has_no_form_for_comes_back_by_hint(hint: Any, value: Any):
+    serde = serde_for(hint)
+    assert repr(serde.deserialize(serde.serialize(value))) == repr(value)
+
+
+def test_an_oddity_of_another_type_than_the_hints_is_refused():
+    with pytest.raises(SerdeError, match="Expected `str`, got `float`"):
+        serde_for(list[str]).deserialize(b"[NaN]")

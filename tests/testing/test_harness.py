@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -25,12 +25,18 @@ def play(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(scenario, DEADLINE_S))
 
 
-def left_behind() -> list[threading.Thread]:
-    """Give the threads that do not end by themselves."""
-    others = [each for each in threading.enumerate() if each is not threading.main_thread()]
-    for thread in others:
-        thread.join(DEADLINE_S / len(others))
-    return [each for each in others if each.is_alive()]
+@pytest.fixture
+def left_behind() -> Callable[[], list[threading.Thread]]:
+    """Gives the threads that the test has started and that do not end by themselves."""
+    before = threading.enumerate()
+
+    def threads() -> list[threading.Thread]:
+        others = [each for each in threading.enumerate() if each not in before]
+        for thread in others:
+            thread.join(DEADLINE_S / len(others))
+        return [each for each in others if each.is_alive()]
+
+    return threads
 
 
 class Witness:
@@ -205,13 +211,13 @@ def test_fixtures_enter_and_leave_in_different_tasks():
     play(scenario())
 
 
-def test_nothing_is_left_of_a_test_that_fails():
+def test_nothing_is_left_of_a_test_that_fails(left_behind):
     with pytest.raises(ZeroDivisionError), perdure.test_harness(Witness().app) as harness:
         1 / int(httpx.get(f"{harness.ingress_url}/no/such").status_code == 200)
     assert not left_behind()
 
 
-def test_nothing_is_left_of_a_test_that_is_cancelled():
+def test_nothing_is_left_of_a_test_that_is_cancelled(left_behind):
     async def scenario():
         async def test():
             async with perdure.create_test_harness(Witness().app):
@@ -286,7 +292,7 @@ def test_what_is_no_application(wrong: Any):
         perdure.test_harness(wrong)
 
 
-def test_an_application_that_cannot_be_served_says_so():
+def test_an_application_that_cannot_be_served_says_so(left_behind):
     app = perdure.app([perdure.Workflow("Signup")])
     with pytest.raises(perdure.DefinitionError, match="'Signup' has no main handler"):
         perdure.test_harness(app).start()

@@ -42,7 +42,7 @@ def load_application(target: str) -> Application:
             "that holds it",
             EXIT_USAGE,
         ) from error
-    except Exception as error:  # user code ran: whatever it raised is shown to its author
+    except (Exception, SystemExit) as error:  # user code ran: its author shall see what it raised
         raise _failed(module_name, error) from error
     application = getattr(module, attribute, None)
     if application is None:
@@ -98,6 +98,6 @@ def _offer(module_name: str, module: ModuleType) -> str:
     return "make one there with app = perdure.app([...services...])"
 
 
-def _failed(module_name: str, error: Exception) -> CommandError:
+def _failed(module_name: str, error: BaseException) -> CommandError:
     text = "".join(traceback.format_exception(error))
     return CommandError(f"module {module_name} cannot be imported:\n{text}", EXIT_USAGE)

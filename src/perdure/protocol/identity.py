@@ -94,7 +94,7 @@ class Verifier:
             content = f"{parts[0]}.{parts[1]}".encode("ascii")
             header = msgspec.json.decode(_decoded(parts[0]), type=_TokenHeader)
             signature = _decoded(parts[2])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise IdentityError("the token cannot be read") from error
         key = self._keys.get(header.kid) if header.alg == "EdDSA" else None
         if key is None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from importlib import import_module
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from perdure.engine.errors import OverloadedError
 from perdure.engine.moment import Moment
 from perdure.query.columns import QueryError
+
+T = TypeVar("T")
 
 #: How long a query's thread may keep the interpreter to itself while others want it, in seconds.
 #: The default, 5 ms, comes several times into the way of each request.
@@ -48,11 +51,18 @@ class Queries:
         self._slots = asyncio.Semaphore(self._limits.running)
         #: Queries that run or wait for one of those to end.
         self.pending = 0
+        #: Not the loop's own: steps of handlers may hold all of those, and that is when one asks.
+        #: More than run, for what took too long holds its thread a little longer.
+        self._threads = ThreadPoolExecutor(2 * self._limits.running, "perdure-query")
         self._gate = Lock()
         #: Sessions without a query, at most as many as queries may run.
         self._idle: list[Any] = []
         self._running = 0
         self._usual_switch_s = 0.0
+
+    def close(self) -> None:
+        """Give up the threads; what still runs there ends by itself, and no query begins."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
         """Give the answer in pieces, the first once there is something to show.
@@ -81,10 +91,10 @@ class Queries:
         try:
             allowance = _Allowance(self._limits.seconds)
             async with allowance.spend():
-                started = await asyncio.to_thread(session.start, moment, sql)
+                started = await self._in_thread(session.start, moment, sql)
             form = (answers.JsonForm if as_json else answers.ArrowForm)(started.schema)
             with self._switching_often():
-                async with aclosing(_written(form, session.run(started), allowance)) as pieces:
+                async with aclosing(self._written(form, session.run(started), allowance)) as pieces:
                     async for piece in pieces:
                         yield piece
         finally:
@@ -97,10 +107,29 @@ class Queries:
         """Give a session that has no query, and the forms of answers."""
         if self._idle:
             return self._idle.pop(), _load()[1]
-        session_module, answers = await asyncio.to_thread(_load)
+        session_module, answers = await self._in_thread(_load)
         memory_bytes = self._limits.memory_bytes
-        session = await asyncio.to_thread(session_module.Session, self._gate, memory_bytes)
+        session = await self._in_thread(session_module.Session, self._gate, memory_bytes)
         return session, answers
+
+    async def _written(
+        self, form: Any, batches: AsyncGenerator[Any], allowance: _Allowance
+    ) -> AsyncGenerator[bytes]:
+        """Write batches as they come; the beginning waits for the first."""
+        piece: bytes = form.begin()
+        async with aclosing(batches):
+            while True:
+                async with allowance.spend():
+                    batch = await anext(batches, None)
+                    if batch is None:
+                        break
+                    piece += await self._in_thread(form.rows, batch)
+                yield piece
+                piece = b""
+        yield piece + form.end()
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     @contextmanager
     def _switching_often(self) -> Iterator[None]:
@@ -152,20 +181,3 @@ def _load() -> tuple[Any, Any]:
         raise QueryError(
             f"this server cannot answer queries: {error}; install it as perdure[server]"
         ) from error
-
-
-async def _written(
-    form: Any, batches: AsyncGenerator[Any], allowance: _Allowance
-) -> AsyncGenerator[bytes]:
-    """Write batches as they come; the beginning waits for the first."""
-    piece: bytes = form.begin()
-    async with aclosing(batches):
-        while True:
-            async with allowance.spend():
-                batch = await anext(batches, None)
-                if batch is None:
-                    break
-                piece += await asyncio.to_thread(form.rows, batch)
-            yield piece
-            piece = b""
-    yield piece + form.end()

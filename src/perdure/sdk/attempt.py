@@ -87,9 +87,10 @@ class Attempt:
         "_busy",
         "_called_within",
         "_cancels_due",
+        "_finished",
         "_handle",
+        "_over",
         "_sink",
-        "finished",
         "loop",
         "machine",
         "now_ms",
@@ -108,14 +109,16 @@ class Attempt:
         self.machine = Machine(version)
         self.loop = AttemptLoop(real, self._progress, self._arm)
         self.waits = Waits(self.loop)
-        self.runs = Runs(real, self.machine, self._progress)
-        self.finished = Finished()
+        self.runs = Runs(real, self.machine)
         self.now_ms = now_ms
         self._handle: Callable[[Attempt], Coroutine[object, object, None]] | None = handle
         self._sink = sink
         self._busy = False
         self._called_within = False
         self._cancels_due = 0
+        self._over = False
+        #: Made when somebody asks for it.
+        self._finished: Finished | None = None
 
     # ------------------------------------------------------------------ for the server
 
@@ -156,6 +159,15 @@ class Attempt:
             )
         return self.machine
 
+    @property
+    def finished(self) -> Finished:
+        """The moment when this attempt ends."""
+        if self._finished is None:
+            self._finished = Finished()
+            if self._over:
+                self._finished.set()
+        return self._finished
+
     # ------------------------------------------------------------------ going on
 
     def _progress(self) -> None:
@@ -164,7 +176,7 @@ class Attempt:
             self._called_within = True  # The call that is under way goes on with it.
             return
         self._busy = True
-        self.loop.attend()
+        self.loop.attended = True
         try:
             while self._step():
                 pass
@@ -184,7 +196,7 @@ class Attempt:
         if machine.closed:
             self._close()
             return False
-        self.runs.handler_waits()
+        self.runs.fresh.clear()  # The handler waits: what it issued until now will be executed.
         cancelled = self._cancels_due > 0 and self._cancel()
         return cancelled or self._deliver() or self._wait()
 
@@ -197,7 +209,8 @@ class Attempt:
         if handle == CANCEL:
             self._cancels_due += 1
         else:
-            self.runs.settled(handle)
+            if self.runs.due:
+                self.runs.settled(handle)
             self.waits.settle(handle, result)
         return True
 
@@ -214,8 +227,8 @@ class Attempt:
     def _wait(self) -> bool:
         """Do what is left when the handler can go no further; tell whether to go on."""
         machine = self.machine
-        if machine.processing:
-            self.runs.start_due()
+        if self.runs.due and machine.processing:
+            self.runs.start_due(self._progress)
         if not (machine.closed or self.runs.executing or self.loop.bridges):
             self._wait_for_server()
         self._flush()
@@ -244,13 +257,16 @@ class Attempt:
 
     def _close(self) -> None:
         """Say the last words, and end what is still under way."""
-        if self.finished.is_set():
+        if self._over:
             return
+        self._over = True
         self._flush()
         self.waits.close(self.machine.over)
-        self.runs.cancel()
+        if self.runs.due or self.runs.executing:
+            self.runs.cancel()
         self.loop.shut_down()
-        self.finished.set()
+        if self._finished is not None:
+            self._finished.set()
 
     def _arm(self, timer: DurableTimer, seconds: float) -> None:
         """Make a timer durable."""

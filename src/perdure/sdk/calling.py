@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from perdure.sdk.attempt import Attempt
-from perdure.sdk.definitions import HandlerType, handler_from_callable
+from perdure.sdk.definitions import Handler, HandlerKind, HandlerType, handler_from_callable
 from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import ContextMisuseError
 from perdure.sdk.futures import DurableFuture
 from perdure.sdk.machine.handles import Handle
-from perdure.sdk.machine.syscalls import Request
+from perdure.sdk.machine.requests import Request
+from perdure.sdk.texts import check_text
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ def call(
 ) -> DurableCallFuture[Any]:
     """Call a handler that this program knows."""
     machine = attempt.enter()
-    handler = handler_from_callable(tpe)
+    handler = _callee(tpe, options)
     parameter = handler.input_serde.serialize(arg) if handler.takes_input else b""
     handles = machine.call(request_to(handler.service, handler.name, parameter, options))
     return DurableCallFuture(attempt, handles, handler.output_serde.deserialize)
@@ -101,7 +102,7 @@ def send(
 ) -> SendHandle:
     """Send a request to a handler that this program knows."""
     machine = attempt.enter()
-    handler = handler_from_callable(tpe)
+    handler = _callee(tpe, options)
     parameter = handler.input_serde.serialize(arg) if handler.takes_input else b""
     request = request_to(handler.service, handler.name, parameter, options)
     return SendHandle(attempt, machine.send(request, invoke_time(attempt, delay)))
@@ -111,8 +112,9 @@ def request_to(service: str, handler: str, parameter: bytes, options: CallOption
     """Put a request together.
 
     Raises:
-        ContextMisuseError: an option is given, and says nothing.
+        ContextMisuseError: an option says nothing, or something is of the wrong type.
     """
+    _check_types(service, handler, parameter, options)
     if options.idempotency_key == "":
         raise ContextMisuseError(
             f"The call of {service}/{handler} has an empty idempotency key: give it a text that "
@@ -128,6 +130,56 @@ def request_to(service: str, handler: str, parameter: bytes, options: CallOption
         scope=options.scope or None,
         limit_key=options.limit_key or None,
     )
+
+
+def _callee(tpe: HandlerType[Any, Any], options: CallOptions) -> Handler:
+    """Give the handler that is called, if the call has a key just when the handler does.
+
+    Raises:
+        ContextMisuseError: only one of them has.
+    """
+    handler = handler_from_callable(tpe)
+    if options.key is None and handler.kind is not HandlerKind.SERVICE:
+        raise ContextMisuseError(
+            f"{handler.service}/{handler.name} belongs to a key: name it, with `object_call`, "
+            "`object_send`, `workflow_call` or `workflow_send`"
+        )
+    if options.key is not None and handler.kind is HandlerKind.SERVICE:
+        raise ContextMisuseError(
+            f"{handler.service}/{handler.name} belongs to a plain service, which has no keys: "
+            "write `service_call` or `service_send`"
+        )
+    return handler
+
+
+def _check_types(service: str, handler: str, parameter: Any, options: CallOptions) -> None:
+    texts: tuple[tuple[str, Any], ...] = (
+        ("service", service),
+        ("handler", handler),
+        ("key", options.key),
+        ("idempotency key", options.idempotency_key),
+    )
+    for what, value in texts:
+        if value is not None and not isinstance(value, str):
+            check_text(f"The {what} of the call of {service}/{handler}", value)
+    if not isinstance(parameter, bytes):
+        raise ContextMisuseError(
+            f"The input of the call of {service}/{handler} is bytes, not "
+            f"{type(parameter).__name__}: encode it"
+        )
+    if options.headers:
+        _check_headers(service, handler, options.headers)
+
+
+def _check_headers(service: str, handler: str, headers: Any) -> None:
+    if not isinstance(headers, Mapping):
+        raise ContextMisuseError(
+            f"The headers of the call of {service}/{handler} are a dict, not "
+            f"{type(headers).__name__}"
+        )
+    for name, value in headers.items():
+        check_text(f"The name of a header of the call of {service}/{handler}", name)
+        check_text(f"The header {name!r} of the call of {service}/{handler}", value)
 
 
 def invoke_time(attempt: Attempt, delay: timedelta | None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from perdure.sdk.client_ingress import (
     OBJECT,
@@ -36,6 +36,7 @@ I = TypeVar("I")  # noqa: E741 - input, as the official SDK calls it
 O = TypeVar("O")  # noqa: E741 - output, likewise
 T = TypeVar("T")
 
+_LOCAL_INGRESS: Final = "http://localhost:8080"
 _JSON = {"content-type": "application/json"}
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 
@@ -264,14 +265,14 @@ class RestateClient:
 
 @asynccontextmanager
 async def create_client(
-    ingress: str = "http://localhost:8080",
+    ingress: str | None = None,
     headers: Mapping[str, str] | None = None,
     journal_value_codec: JournalValueCodec | None = None,
 ) -> AsyncIterator[RestateClient]:
     """Give a client that speaks HTTP, until the block is left.
 
     Args:
-        ingress: Address of the ingress, with its scheme.
+        ingress: Address of the ingress, with its scheme; ``http://localhost:8080`` if absent.
         headers: What each request carries, such as an authorization.
         journal_value_codec: The codec of the application that is called, if it has one.
 
@@ -279,14 +280,15 @@ async def create_client(
         ImportError: httpx is not installed.
         ValueError: the address has no scheme.
     """
-    if not ingress.startswith(("http://", "https://")):
-        raise ValueError(f"ingress is an address such as http://localhost:8080, not {ingress!r}")
+    url = _LOCAL_INGRESS if ingress is None else ingress
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"ingress is an address such as {_LOCAL_INGRESS}, not {url!r}")
     try:
         # Optional, and needed by the client alone: services must not pay for its import.
         http = importlib.import_module("perdure.sdk.client_http")
     except ModuleNotFoundError as error:
         raise ImportError('the client needs httpx: pip install "perdure[client]"') from error
-    async with http.http_exchange(ingress, headers) as exchange:
+    async with http.http_exchange(url, headers) as exchange:
         codec = journal_value_codec
         yield RestateClient(exchange if codec is None else coded(exchange, codec))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from uuid import UUID
 
 from perdure.protocol.messages import Input
@@ -46,12 +47,31 @@ _WRITING: Final = (
     ": only exclusive handlers of a virtual object, and the main handler of a workflow, write state"
 )
 _READING: Final = ": only virtual objects and workflows have a key and state"
-#: Which handlers have what others may look for.
-_ELSEWHERE: Final = {
-    **dict.fromkeys(("set", "clear", "clear_all"), _WRITING),
-    **dict.fromkeys(("get", "state_keys", "key"), _READING),
-    "promise": ": only workflows have durable promises; an awakeable can be had everywhere",
-}
+_PROMISING: Final = ": only workflows have durable promises; an awakeable can be had everywhere"
+
+
+class Elsewhere:
+    """What the contexts of other handlers have under this name, and this one has not.
+
+    (A ``__getattr__`` would say so too, and make each access to anything take twice as long.)
+
+    Args:
+        where: Which handlers have it.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, context: object, kind: type) -> NoReturn:
+        name = self._name
+        raise AttributeError(
+            f"{kind.__name__!r} object has no attribute {name!r}{self._where}",
+            name=name,
+            obj=context,
+        )
 
 
 class ContextBase:
@@ -71,7 +91,7 @@ class ContextBase:
         attempt: Attempt,
         request: Input,
         hints: ResultHints,
-        attempt_headers: dict[str, str],
+        attempt_headers: Mapping[str, str],
     ) -> None:
         self._attempt = attempt
         self._input = request
@@ -79,16 +99,14 @@ class ContextBase:
         self._attempt_headers = attempt_headers
         self._random: Random | None = None
 
-    if not TYPE_CHECKING:  # for which every name would exist
-
-        def __getattr__(self, name: str) -> Any:
-            """Say where to find what this kind of handler has not."""
-            mine = type(self).__name__
-            raise AttributeError(
-                f"{mine!r} object has no attribute {name!r}{_ELSEWHERE.get(name, '')}",
-                name=name,
-                obj=self,
-            )
+    if not TYPE_CHECKING:  # for which these names would exist
+        get = Elsewhere(_READING)
+        state_keys = Elsewhere(_READING)
+        key = Elsewhere(_READING)
+        set = Elsewhere(_WRITING)
+        clear = Elsewhere(_WRITING)
+        clear_all = Elsewhere(_WRITING)
+        promise = Elsewhere(_PROMISING)
 
     def request(self) -> Request:
         """Give the request: its id, headers and body."""

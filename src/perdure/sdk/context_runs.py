@@ -8,13 +8,15 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from math import inf
 from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from perdure.sdk.context_base import ContextBase, chosen
 from perdure.sdk.durations import milliseconds
-from perdure.sdk.errors import ContextMisuseError
+from perdure.sdk.errors import ContextMisuseError, DefinitionError
 from perdure.sdk.futures import DurableFuture, SleepFuture
 from perdure.sdk.machine.retries import RunRetries
+from perdure.sdk.options import check_duration
 from perdure.sdk.running import Action
 from perdure.sdk.serde import DefaultSerde, Serde, serde_for
 
@@ -51,7 +53,12 @@ class RunOptions(Generic[T]):
     """Former name of ``max_duration``."""
 
     def retries(self) -> RunRetries | None:
-        """Give the retry policy that the options describe; None if they describe none."""
+        """Give the retry policy that the options describe; None if they describe none.
+
+        Raises:
+            DefinitionError: an option is of the wrong type or out of range.
+        """
+        self._check()
         duration = self.max_duration if self.max_duration is not None else self.max_retry_duration
         given: dict[str, Any] = {
             "max_attempts": self.max_attempts,
@@ -63,7 +70,27 @@ class RunOptions(Generic[T]):
         given = {name: value for name, value in given.items() if value is not None}
         return RunRetries(**given) if given else None
 
+    def _check(self) -> None:
+        for name in _DURATIONS:
+            check_duration("RunOptions", name, getattr(self, name))
+        attempts, factor = self.max_attempts, self.retry_interval_factor
+        if attempts is not None and not (isinstance(attempts, int) and attempts >= 1):
+            raise DefinitionError(
+                "RunOptions: max_attempts counts the first attempt too: write a whole number of "
+                f"at least 1, not {attempts!r}"
+            )
+        if factor is not None and not (isinstance(factor, (int, float)) and 1 <= factor < inf):
+            raise DefinitionError(
+                f"RunOptions: retry_interval_factor is a number of at least 1, not {factor!r}"
+            )
 
+
+_DURATIONS: Final = (
+    "max_duration",
+    "initial_retry_interval",
+    "max_retry_interval",
+    "max_retry_duration",
+)
 _NO_OPTIONS: Final[RunOptions[Any]] = RunOptions()
 
 
@@ -127,9 +154,10 @@ class Steps(ContextBase):
                 "argument=value)`, or behind `RunOptions()`"
             )
         function = partial(action, *args, **kwargs) if args or kwargs else action
+        if options is _NO_OPTIONS:
+            return self._run(name, function, serde_for(self._hints.of(action)), None)
         hint = options.type_hint if options.type_hint is not None else self._hints.of(action)
-        retries = None if options is _NO_OPTIONS else options.retries()
-        return self._run(name, function, chosen(options.serde, hint), retries)
+        return self._run(name, function, chosen(options.serde, hint), options.retries())
 
     def run(
         self,

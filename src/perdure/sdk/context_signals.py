@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
-from perdure.protocol.messages import Failure, Outcome, Value
+from perdure.protocol.messages import Outcome, Value
 from perdure.sdk.attempt import Attempt
 from perdure.sdk.context_base import ContextBase, chosen
 from perdure.sdk.futures import DurableFuture
+from perdure.sdk.outcomes import failure, value_of
 from perdure.sdk.serde import Serde
+from perdure.sdk.texts import check_text
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ class Signals(ContextBase):
             value: The value.
             serde: How to write it; by its type if absent.
         """
+        check_text("The id of an awakeable", name)
         self._attempt.enter().complete_awakeable(name, _value(value, serde))
 
     def reject_awakeable(self, name: str, failure_message: str, failure_code: int = 500) -> None:
@@ -50,7 +53,8 @@ class Signals(ContextBase):
             failure_message: The error's message.
             failure_code: The error's status code.
         """
-        outcome = Failure(failure_code, failure_message)
+        check_text("The id of an awakeable", name)
+        outcome = failure(failure_code, failure_message)
         self._attempt.enter().complete_awakeable(name, outcome)
 
     def signal(
@@ -65,6 +69,7 @@ class Signals(ContextBase):
             serde: How to read the value; by its type if absent.
             type_hint: Type of the value; plain JSON if absent.
         """
+        check_text("The name of a signal", name)
         handle = self._attempt.enter().signal(name)
         return DurableFuture(self._attempt.waits, handle, chosen(serde, type_hint).deserialize)
 
@@ -79,6 +84,7 @@ class Signals(ContextBase):
             value: The value.
             serde: How to write it; by its type if absent.
         """
+        _check_signal(invocation_id, name)
         self._attempt.enter().send_signal(invocation_id, name, _value(value, serde))
 
     def reject_signal(
@@ -92,7 +98,8 @@ class Signals(ContextBase):
             failure_message: The error's message.
             failure_code: The error's status code.
         """
-        outcome = Failure(failure_code, failure_message)
+        _check_signal(invocation_id, name)
+        outcome = failure(failure_code, failure_message)
         self._attempt.enter().send_signal(invocation_id, name, outcome)
 
 
@@ -139,7 +146,7 @@ class DurablePromise(Generic[T]):
 
     def reject(self, message: str, code: int = 500) -> DurableFuture[None]:
         """Set a failure, which those who wait see as a terminal error."""
-        return self._complete(Failure(code, message))
+        return self._complete(failure(code, message))
 
     def _complete(self, outcome: Outcome) -> DurableFuture[None]:
         handle = self._attempt.enter().complete_promise(self.name, outcome)
@@ -161,11 +168,17 @@ class Promises(ContextBase):
             serde: How to read and write its value; by its type if absent.
             type_hint: Type of the value; plain JSON if absent.
         """
+        check_text("The name of a promise", name)
         own = chosen(serde, type_hint)
         # Without a serde or type, the value is written by the type it has.
         undecided = own is chosen(None, None) and type_hint is None
         return DurablePromise(self._attempt, name, None if undecided else own, own.deserialize)
 
 
+def _check_signal(invocation_id: str, name: str) -> None:
+    check_text("The id of an invocation", invocation_id)
+    check_text("The name of a signal", name)
+
+
 def _value(value: Any, serde: Serde[Any] | None) -> Value:
-    return Value(chosen(serde, type(value)).serialize(value))
+    return value_of(chosen(serde, type(value)).serialize, value)

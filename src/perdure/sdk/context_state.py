@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 
 from perdure.protocol.messages import Result
 from perdure.sdk.context_base import ContextBase, chosen
-from perdure.sdk.errors import ContextMisuseError
 from perdure.sdk.futures import DurableFuture
 from perdure.sdk.machine.handles import Handle
+from perdure.sdk.outcomes import written
 from perdure.sdk.serde import Serde
+from perdure.sdk.texts import check_text
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ class WritableState(ReadableState):
             serde: How to write it; by its type if absent.
             entry_name: Name of the journal entry.
         """
-        content = chosen(serde, type(value)).serialize(value)
+        content = written(chosen(serde, type(value)).serialize, value)
         self._attempt.enter().set_state(_key(name), content, entry_name or "")
 
     def clear(self, name: str, entry_name: str | None = None) -> None:
@@ -104,6 +105,5 @@ def _key(name: str) -> bytes:
     try:
         return name.encode()
     except AttributeError:
-        raise ContextMisuseError(
-            f"The name of a value is a string, not {type(name).__name__}: write str(...)"
-        ) from None
+        check_text("The name of a value", name)
+        raise

@@ -82,14 +82,26 @@ class ServiceDefinition:
         Raises:
             DefinitionError: the function cannot be a handler, or the name is taken or not one.
         """
-        own_name: str = getattr(fn, "__name__", "")
-        handler = self._handler(fn, kind, name or own_name, options)
+        handler = self._handler(fn, kind, name or self._own_name(fn), options)
         if handler.name in self.handlers:
             raise DefinitionError(
                 f"{self.name} has a handler {handler.name!r} already: give one of them another name"
             )
         self.handlers[handler.name] = handler
         return _standing_for(handler, fn)
+
+    def _own_name(self, fn: Any) -> str:
+        if not callable(fn):
+            raise DefinitionError(
+                f"a handler of {self.name!r} is a function, not {type(fn).__name__}"
+            )
+        name: str | None = getattr(fn, "__name__", None)
+        if name is None:
+            raise DefinitionError(
+                f"a handler of {self.name!r} has no name of its own, being of type "
+                f'{type(fn).__name__}: give it one, `handler(name="...")`'
+            )
+        return name
 
     def _handler(self, fn: Any, kind: HandlerKind, name: str, options: Options) -> Handler:
         where = f"handler {name!r} of {self.name!r}"

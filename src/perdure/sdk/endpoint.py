@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from time import time
 from typing import Final
@@ -27,12 +26,11 @@ from perdure.sdk.endpoint_discovery import (
 )
 from perdure.sdk.host import Host
 
-_CONTENT_TYPE: Final = re.compile(r"application/vnd\.restate\.invocation\.v(\d+)")
+_CONTENT_TYPE: Final = re.compile(r"application/vnd\.restate\.invocation\.v(\d{1,9})")
 _JSON: Final = "application/json"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EndpointRequest:
+class EndpointRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked, without the body."""
 
     method: str
@@ -45,8 +43,7 @@ class EndpointRequest:
     """How answers may be compressed on that way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """An answer that needs no body of the request."""
 
     status: int
@@ -59,8 +56,7 @@ class Answer:
         return cls(status, _JSON, msgspec.json.encode({"message": message}))
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """An attempt that has begun: it takes the body of the request, and gives that of the answer."""
 
     content_type: str

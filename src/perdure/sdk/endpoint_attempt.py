@@ -18,7 +18,7 @@ from perdure.protocol.wire import UnencodableMessageError, decode, encode
 #: The Start message may hold as much state as the server's limit of 32 MiB, and the keys of it.
 PAYLOAD_BYTES_LIMIT: Final = 128 * 1024 * 1024
 
-_TERMINAL: Final = (End, Suspension, Error)
+_TERMINAL: Final = frozenset({End, Suspension, Error})
 _UNREADABLE: Final = 500
 
 
@@ -132,7 +132,7 @@ class WireAttempt:
         try:
             for message in messages:
                 self._output.append(encode(message, self._version))
-                self.over = isinstance(message, _TERMINAL)
+                self.over = type(message) in _TERMINAL
         except UnencodableMessageError as error:
             self._fail(error)
             return

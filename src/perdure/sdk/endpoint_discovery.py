@@ -16,7 +16,7 @@ from msgspec.structs import asdict, replace
 from perdure.protocol.manifest import Document, Manifest
 from perdure.protocol.versions import MANIFEST_VERSIONS
 
-_MEDIA_TYPE: Final = re.compile(r"application/vnd\.restate\.endpointmanifest\.v(\d+)\+json")
+_MEDIA_TYPE: Final = re.compile(r"application/vnd\.restate\.endpointmanifest\.v(\d{1,9})\+json")
 _ANY: Final = re.compile(r"(\*|application)/\*")
 
 #: The version with which a field came; fields that are not here were there from the beginning.

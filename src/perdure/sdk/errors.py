@@ -23,6 +23,8 @@ from typing import Final
 
 from typing_extensions import TypeIs
 
+from perdure.sdk.durations import milliseconds
+
 _ADVICE: Final = (
     "The SDK ends attempts with this exception: let it pass. Write `except TerminalError:` "
     "(or `except Exception:`) in handlers, never a bare `except:` or `except BaseException:`."
@@ -58,6 +60,10 @@ class RetryableError(PerdureError):
         message: What operators read.
         status_code: Code of the failure, as shown to operators.
         retry_after: When to try again; by the retry policy if absent.
+
+    Raises:
+        TypeError: ``retry_after`` is no duration.
+        ValueError: it is negative.
     """
 
     def __init__(
@@ -65,6 +71,10 @@ class RetryableError(PerdureError):
     ) -> None:
         super().__init__(message)
         self.message = message
+        if retry_after is not None and milliseconds(retry_after) < 0:
+            raise ValueError(
+                "retry_after must not be negative: leave it out to retry by the policy"
+            )
         self.status_code = status_code
         self.retry_after = retry_after
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import HttpError
 from perdure.sdk.journal_codec import JournalValueCodec
 
@@ -90,6 +91,7 @@ def call_request(target: Target, body: bytes, postage: Postage) -> Request:
     """Give the request that calls a handler and waits for its output.
 
     Raises:
+        TypeError: a key or header is no text.
         ValueError: the idempotency key cannot stand in a header, or the limit key lacks a scope.
     """
     return Request(
@@ -105,19 +107,26 @@ def send_request(target: Target, body: bytes, postage: Postage) -> Request:
     """Give the request that invokes a handler, after a delay if there is one.
 
     Raises:
+        TypeError: as for :func:`call_request`, or the delay is no duration.
         ValueError: as for :func:`call_request`, or the delay is negative.
     """
     path = target.path("send")
     if postage.delay is not None:
-        if postage.delay < timedelta(0):
+        delay_ms = milliseconds(postage.delay)
+        if delay_ms < 0:
             raise ValueError("send_delay must not be negative")
-        path += f"?delay={postage.delay // timedelta(milliseconds=1)}ms"
+        path += f"?delay={delay_ms}ms"
     headers = _headers(target, body, postage)
     return Request(path=path, headers=headers, body=body, holds_value=True)
 
 
 def segment(text: str) -> str:
-    """Give a text as one segment of a path."""
+    """Give a text as one segment of a path.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    _check_text("a key", text)
     # Dots alone would be taken for steps within the path.
     return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
 
@@ -159,7 +168,7 @@ def coded(exchange: Exchange, codec: JournalValueCodec) -> Exchange:
 
 
 def _headers(target: Target, body: bytes, postage: Postage) -> dict[str, str]:
-    headers = {name.lower(): value for name, value in (postage.headers or {}).items()}
+    headers = _own_headers(postage.headers or {})
     # A body that is not there has no type: the ingress refuses one of a type that is empty.
     if body and postage.content_type is not None:
         headers.setdefault("content-type", postage.content_type)
@@ -172,7 +181,24 @@ def _headers(target: Target, body: bytes, postage: Postage) -> dict[str, str]:
     return headers
 
 
+def _own_headers(given: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"headers are a dict, not {type(given).__name__}")
+    headers = {}
+    for name, value in given.items():
+        _check_text("the name of a header", name)
+        _check_text(f"the header {name!r}", value)
+        headers[name.lower()] = value
+    return headers
+
+
+def _check_text(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is a string, not {type(value).__name__}: write str(...)")
+
+
 def _header_text(name: str, text: str) -> str:
+    _check_text(name, text)
     if text.isascii() and text.isprintable():
         return text
     raise ValueError(f"{name} must be of visible ASCII characters, to stand in a header")

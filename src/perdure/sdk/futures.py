@@ -92,7 +92,8 @@ class DurableFuture(asyncio.Future[T]):
         super().__init__(loop=loop)
         self._waits = waits
         self._handle = handle
-        self._decode = decode
+        # What is bytes already stays as it is.
+        self._decode: Callable[[bytes], Any] = bytes if decode is None else decode
         self._number = next(loop.numbers)
         self._alone: list[asyncio.Future[None]] = []
         self._together: list[AllOf] = []
@@ -168,7 +169,7 @@ class DurableFuture(asyncio.Future[T]):
         if self.done():
             return  # The handler has given it up.
         try:
-            value = self._read(result)
+            value = self._decode(result.content) if type(result) is Value else _read(result)
         except Exception as error:  # noqa: BLE001 - a serde's errors are told to who awaits
             self._fail(error)
         else:
@@ -200,17 +201,21 @@ class DurableFuture(asyncio.Future[T]):
         for group in self._together:
             group.count_down()
 
-    def _read(self, result: Result) -> Any:
-        if type(result) is Value:
-            return result.content if self._decode is None else self._decode(result.content)
-        match result:
-            case Failure(code=code, message=message, metadata=metadata):
-                raise TerminalError(message, code, dict(metadata) or None)
-            case InvocationIdentity(invocation_id=invocation_id):
-                return invocation_id
-            case StateKeys(keys=keys):
-                return [key.decode() for key in keys]
-        return None  # Void: a sleep that ended, a key or promise that is not there.
+
+def _read(result: Result) -> Any:
+    """Give what stands for a result that is no value.
+
+    Raises:
+        TerminalError: it is a failure.
+    """
+    match result:
+        case Failure(code=code, message=message, metadata=metadata):
+            raise TerminalError(message, code, dict(metadata) or None)
+        case InvocationIdentity(invocation_id=invocation_id):
+            return invocation_id
+        case StateKeys(keys=keys):
+            return [key.decode() for key in keys]
+    return None  # Void: a sleep that ended, a key or promise that is not there.
 
 
 class SleepFuture(DurableFuture[None]):
@@ -277,6 +282,10 @@ class Waits:
             return
         self._watched.pop(handle, None)
         wait.settle(result)
+
+    def was_awaited(self, handle: Handle) -> bool:
+        """Tell whether somebody has awaited what is pending, be it that they gave up since."""
+        return handle in self._watched
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
         """Fail everything that is awaited right now; tell whether there was anything to fail."""

@@ -22,9 +22,10 @@ class ResultHints:
 
     def of(self, function: Callable[..., Any]) -> Any:
         """Give the type that a function returns; None without a hint that can be understood."""
-        while isinstance(function, partial):
-            function = function.func
-        function = getattr(function, "__func__", function)
+        if type(function) is not FunctionType:
+            while isinstance(function, partial):
+                function = function.func
+            function = getattr(function, "__func__", function)
         hint = getattr(function, "__annotations__", {}).get("return")
         if not isinstance(hint, str) or not isinstance(function, FunctionType):
             return hint

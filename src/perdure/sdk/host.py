@@ -6,23 +6,23 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import Any, Final
 
 from perdure.protocol.manifest import Manifest
-from perdure.protocol.messages import Failure, Outcome, Value
+from perdure.protocol.messages import Outcome, Value
 from perdure.protocol.session import Session, Sink
 from perdure.sdk.attempt import Attempt
 from perdure.sdk.coded_session import CodedSession
 from perdure.sdk.context import CURRENT, Context
 from perdure.sdk.context_kinds import CONTEXTS
 from perdure.sdk.definitions import Handler, ServiceDefinition
-from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import RetryableError, TerminalError
 from perdure.sdk.hints import ResultHints
 from perdure.sdk.journal_codec import CodecSource
 from perdure.sdk.machine.syscalls import Machine
+from perdure.sdk.outcomes import failure_of, retry_after_ms, value_of
 from perdure.sdk.replay_state import IS_REPLAYING
-from perdure.sdk.running import failure_metadata
 
 _RETRYABLE_CODE: Final = 500
 _NOT_SHARED: Final = (
@@ -33,7 +33,11 @@ _NOT_SHARED: Final = (
 )
 _BAD_REQUEST: Final = 400
 
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+#: Runs a handler for an attempt; takes the headers of the attempt, if it has any.
+Run = Callable[..., Coroutine[object, object, None]]
 
 
 def wall_clock_ms() -> int:
@@ -61,15 +65,18 @@ class Host:
         codec: CodecSource | None = None,
     ) -> None:
         self._manifest = manifest
-        #: Each with the class of its context: telling that from the kind takes as long as a call.
-        self._handlers = {
-            (service.name, name): (handler, CONTEXTS[handler.kind])
+        hints = ResultHints()
+        #: Each with what runs it: putting that together once takes as long as a call.
+        self._handlers: dict[tuple[str, str], tuple[Handler, Run]] = {
+            (service.name, name): (
+                handler,
+                partial(_handle, handler, CONTEXTS[handler.kind], hints),
+            )
             for service in services
             for name, handler in service.handlers.items()
         }
         self._lifespan = lifespan
         self._entered: AbstractAsyncContextManager[Any] | None = None
-        self._hints = ResultHints()
         self._now_ms = now_ms
         self._codec = codec
 
@@ -118,26 +125,23 @@ class Host:
         found = self._handlers.get((service, handler))
         if found is None:
             raise LookupError(f"there is no handler {service}/{handler} here")
-        definition, context_class = found
-        headers = dict(attempt_headers) if attempt_headers else {}
-
-        def handle(attempt: Attempt) -> Coroutine[object, object, None]:
-            return _handle(attempt, definition, context_class, self._hints, headers)
+        definition, run = found
+        handle = run if attempt_headers is None else partial(run, headers=dict(attempt_headers))
+        if self._codec is None:
+            return Attempt(protocol_version, handle, sink, self._now_ms)
 
         def attempt(sink: Sink) -> Attempt:
             return Attempt(protocol_version, handle, sink, self._now_ms)
 
-        if self._codec is None:
-            return attempt(sink)
         return CodedSession(attempt, sink, self._codec, takes_input=definition.takes_input)
 
 
 async def _handle(
-    attempt: Attempt,
     handler: Handler,
     context_class: type[Context],
     hints: ResultHints,
-    headers: dict[str, str],
+    attempt: Attempt,
+    headers: Mapping[str, str] = _NO_HEADERS,
 ) -> None:
     """Run a handler from its input to its outcome, and tell the machine of that."""
     machine = attempt.machine
@@ -147,8 +151,8 @@ async def _handle(
         context = context_class(attempt, request, hints, headers)
         CURRENT.set(context)
         outcome = await _outcome(handler, context, request.value.content)
-        if isinstance(outcome, Value):
-            attempt.runs.check_all_awaited()
+        if attempt.runs.fresh and isinstance(outcome, Value):
+            attempt.runs.check_all_awaited(attempt.waits.was_awaited)
         machine.finish(outcome)
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -164,17 +168,17 @@ async def _outcome(handler: Handler, context: Context, content: bytes) -> Outcom
     try:
         if not handler.context_managers:
             result = await _begun(handler, context, content)
-            return Value(handler.output_serde.serialize(result))
+            return value_of(handler.output_serde.serialize, result)
         async with AsyncExitStack() as stack:
             for manager in handler.context_managers:
                 await stack.enter_async_context(manager())
             result = await _begun(handler, context, content)
-            return Value(handler.output_serde.serialize(result))
+            return value_of(handler.output_serde.serialize, result)
     except Exception as error:
         terminal = _terminal(error)
         if terminal is None:
             raise
-        return Failure(terminal.status_code, terminal.message, failure_metadata(terminal))
+        return failure_of(terminal)
     raise AssertionError("a context manager has swallowed the handler's error")
 
 
@@ -215,9 +219,7 @@ def _fail(machine: Machine, error: BaseException) -> None:
     if cause is None:
         machine.fail_with(_RETRYABLE_CODE, _explained(error), stacktrace)
         return
-    after = cause.retry_after
-    retry_after_ms = None if after is None else milliseconds(after)
-    machine.fail_with(cause.status_code, cause.message, stacktrace, retry_after_ms)
+    machine.fail_with(cause.status_code, cause.message, stacktrace, retry_after_ms(cause))
 
 
 def _explained(error: BaseException) -> str:

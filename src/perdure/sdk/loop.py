@@ -29,6 +29,7 @@ from perdure.protocol.messages import Result
 from perdure.sdk.errors import TerminalError
 from perdure.sdk.foreign import Driven
 from perdure.sdk.real_io import RealLoopIO, Ts
+from perdure.sdk.siblings import siblings_of
 
 #: So many callbacks are run at a time: a handler that spins must not stop the process.
 CALLBACKS_MAX: Final = 10_000
@@ -115,6 +116,17 @@ class AttemptTask(asyncio.Task[Any]):
         return self._number
 
 
+class AttemptFuture(asyncio.Future[Any]):
+    """A future of ``asyncio.shield`` and its like, numbered as tasks are."""
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._number = number
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class AttemptLoop(RealLoopIO):
     """The event loop of one attempt.
 
@@ -130,29 +142,28 @@ class AttemptLoop(RealLoopIO):
         wake: Callable[[], None],
         arm: Callable[[DurableTimer, float], None],
     ) -> None:
-        super().__init__(real)
+        self.real = real
         self._wake = wake
         self._arm = arm
         self._ready: deque[asyncio.Handle] = deque()
         self._running = False
-        self._attended = False
+        #: Whether the queue is being looked after, so that there is no need to ask for it.
+        self.attended = False
         self._wake_is_due = False
         self._now = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._main: asyncio.Task[None] | None = None
         self._over = False
+        #: Tasks that were made together with a sibling, until they are asked for.
+        self._early: dict[Any, asyncio.Task[Any]] | None = None
         #: Numbers what the handler creates, in the order of creation.
         self.numbers = count(1)
 
     # ------------------------------------------------------------------ running
 
-    def attend(self) -> None:
-        """Learn that the queue is being looked after: there is no need to ask for it."""
-        self._attended = True
-
     def leave(self) -> None:
         """Learn that whatever enters the queue from now on must be asked for."""
-        self._attended = False
+        self.attended = False
         if self._ready:
             self._ask_to_be_run()
 
@@ -186,13 +197,13 @@ class AttemptLoop(RealLoopIO):
     def enqueue(self, handle: asyncio.Handle) -> None:
         """Add a callback to the queue."""
         self._ready.append(handle)
-        if not self._attended:
+        if not self.attended:
             self._ask_to_be_run()
 
     def bridge_settled(self) -> None:
         """Learn that a foreign future is done; somebody may have waited for just that."""
         super().bridge_settled()
-        if not self._attended:
+        if not self.attended:
             self._ask_to_be_run()
 
     def shut_down(self) -> None:
@@ -205,7 +216,8 @@ class AttemptLoop(RealLoopIO):
             # In the order of their creation, so that cleaning up is repeatable too.
             for task in sorted(self._tasks, key=hash):
                 task.cancel()
-        self.run_ready()
+        if self._ready:
+            self.run_ready()
         if not self._tasks and (main is None or main.done()):
             # Nobody is left to wake. Without these an attempt's objects are freed at once, where
             # otherwise the garbage collector would have to find them.
@@ -224,7 +236,7 @@ class AttemptLoop(RealLoopIO):
         """Queue a callback."""
         handle = ReadyHandle(callback, args, self, context)
         self._ready.append(handle)
-        if not self._attended:
+        if not self.attended:
             self._ask_to_be_run()
         return handle
 
@@ -273,7 +285,7 @@ class AttemptLoop(RealLoopIO):
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""
-        return asyncio.Future(loop=self)
+        return AttemptFuture(next(self.numbers), self)
 
     def create_task(
         self,
@@ -285,6 +297,17 @@ class AttemptLoop(RealLoopIO):
         """Start a task; it may await futures of other loops too."""
         if not asyncio.iscoroutine(coro):
             raise TypeError(f"a coroutine was expected, got {coro!r}")
+        if self._early is not None and coro in self._early:
+            return self._early.pop(coro)
+        siblings = siblings_of(coro, sys._getframe(1))  # noqa: SLF001 - who asks decides
+        if not siblings:
+            return self._new_task(coro, name, context)
+        self._early = {each: self._new_task(each) for each in siblings}
+        return self._early.pop(coro)
+
+    def _new_task(
+        self, coro: Any, name: str | None = None, context: Context | None = None
+    ) -> AttemptTask:
         work = Driven(coro, self, self.bridge)
         task = AttemptTask(next(self.numbers), work, loop=self, name=name, context=context)
         self._tasks.add(task)

@@ -51,16 +51,12 @@ def _refused(name: str) -> Any:
 
 
 class RealLoopIO(asyncio.AbstractEventLoop):
-    """The part of an event loop that touches the outside.
+    """The part of an event loop that touches the outside."""
 
-    Args:
-        real: The loop that does it.
-    """
-
-    def __init__(self, real: asyncio.AbstractEventLoop) -> None:
-        self.real = real
-        #: Foreign futures that something here awaits, or may await.
-        self.bridges = 0
+    #: The loop that does it.
+    real: asyncio.AbstractEventLoop
+    #: Foreign futures that something here awaits, or may await.
+    bridges = 0
 
     def bridge(self, foreign: asyncio.Future[Any]) -> Bridge:
         """Give a future of this loop that follows one of another loop."""

@@ -14,7 +14,6 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from time import monotonic
@@ -22,18 +21,17 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from perdure.protocol.messages import Failure, Outcome, Value
-from perdure.sdk.durations import milliseconds
+from perdure.protocol.messages import Outcome
 from perdure.sdk.eager import begin
 from perdure.sdk.errors import (
     ContextMisuseError,
     RetryableError,
-    SdkInternalBaseException,
     TerminalError,
 )
 from perdure.sdk.machine.handles import Handle
 from perdure.sdk.machine.retries import RunFailure, RunRetries
 from perdure.sdk.machine.syscalls import Machine
+from perdure.sdk.outcomes import failure_of, retry_after_ms, value_of
 
 _RETRYABLE_CODE: Final = 500
 
@@ -48,7 +46,7 @@ class Action(Struct, frozen=True, gc=False):
     quick: bool = False
 
 
-class _Due(Struct, frozen=True):
+class Due(Struct, frozen=True):
     """An action that waits for its start, with the context variables of its handler."""
 
     name: str
@@ -62,61 +60,64 @@ class Runs:
     Args:
         real: The loop to execute actions on.
         machine: Takes the proposals and the failures.
-        progress: Called from a callback of the real loop when an action has ended.
     """
 
-    __slots__ = ("_due", "_fresh", "_machine", "_progress", "_real", "_starting", "executing")
+    __slots__ = ("_machine", "_real", "_starting", "due", "executing", "fresh")
 
-    def __init__(
-        self, real: asyncio.AbstractEventLoop, machine: Machine, progress: Callable[[], None]
-    ) -> None:
+    def __init__(self, real: asyncio.AbstractEventLoop, machine: Machine) -> None:
         self._real = real
         self._machine = machine
-        self._progress = progress
-        self._due: dict[int, _Due] = {}
+        #: Actions that wait for their start, by the handles of their runs.
+        self.due: dict[int, Due] = {}
         #: Actions that are under way, by the handles of their runs.
         self.executing: dict[int, asyncio.Task[None] | None] = {}
-        #: Runs that the handler issued since it last waited for anything.
-        self._fresh: list[str] = []
+        #: Runs that the handler issued since it last waited for anything: handles and names.
+        self.fresh: list[tuple[int, str]] = []
         self._starting = False
 
     def issue(self, handle: int, name: str, action: Action) -> None:
         """Take note of a run; its action starts when the handler waits."""
-        self._due[handle] = _Due(name, action, copy_context())
-        self._fresh.append(name)
+        self.due[handle] = Due(name, action, copy_context())
+        self.fresh.append((handle, name))
 
     def settled(self, handle: Handle) -> None:
         """Learn that a run's result is known, so that its action need not run."""
-        if self._due and isinstance(handle, int):
-            self._due.pop(handle, None)
+        if isinstance(handle, int):
+            self.due.pop(handle, None)
 
-    def handler_waits(self) -> None:
-        """Learn that the handler waits: what it issued until now will be executed."""
-        self._fresh.clear()
+    def check_all_awaited(self, was_awaited: Callable[[Handle], bool]) -> None:
+        """Make sure that nothing was issued by mistake that will never be executed.
 
-    def check_all_awaited(self) -> None:
-        """Make sure that nothing was issued that will never be executed.
+        What was awaited and given up, by a task that lost a race at once, is no mistake.
+
+        Args:
+            was_awaited: Tells whether somebody awaited a run, if only for a while.
 
         Raises:
             ContextMisuseError: a run was issued, and the handler ended without waiting.
         """
-        if self._fresh:
-            names = ", ".join(repr(name) for name in self._fresh)
+        forgotten = [name for handle, name in self.fresh if not was_awaited(handle)]
+        if forgotten:
+            names = ", ".join(map(repr, forgotten))
             raise ContextMisuseError(
                 f"The handler ended without awaiting what it runs ({names}), so it was never "
                 "executed: write `await ctx.run_typed(...)`"
             )
 
-    def start_due(self) -> None:
-        """Start all actions that wait for it."""
-        due, self._due = self._due, {}
+    def start_due(self, ended: Callable[[], None]) -> None:
+        """Start all actions that wait for it.
+
+        Args:
+            ended: Called from a callback of the real loop when one has ended later on.
+        """
+        due, self.due = self.due, {}
         self._starting = True
         try:
             for handle, run in due.items():
                 if self._machine.closed:
                     break  # An action has failed at once, and the attempt with it.
                 self.executing[handle] = None
-                task = begin(self._execute(handle, run.action), self._real, run.context)
+                task = begin(self._execute(handle, run.action, ended), self._real, run.context)
                 if handle in self.executing:
                     self.executing[handle] = task
         finally:
@@ -124,14 +125,13 @@ class Runs:
 
     def cancel(self) -> None:
         """Stop what is under way: the attempt is over."""
-        self._due.clear()
-        self._progress = _nothing_more
+        self.due.clear()
         executing, self.executing = self.executing, {}
         for task in executing.values():
             if task is not None:
                 task.cancel()
 
-    async def _execute(self, handle: int, action: Action) -> None:
+    async def _execute(self, handle: int, action: Action, ended: Callable[[], None]) -> None:
         began = monotonic()
         try:
             outcome = await _outcome(action, self._real)
@@ -141,34 +141,27 @@ class Runs:
         except Exception as error:  # noqa: BLE001 - told to the server, which retries
             self._fail(handle, action, began, error)
         else:
-            # The machine refuses, and closes, if the protocol version cannot carry the outcome.
-            with suppress(SdkInternalBaseException):
-                self._machine.propose(handle, outcome)
+            self._machine.propose(handle, outcome)
         finally:
             under_way = self.executing.pop(handle, self) is not self
             if under_way and not self._starting:
                 # A callback of its own, since a task must not run another loop's tasks.
-                self._real.call_soon(self._progress)
+                self._real.call_soon(ended)
 
     def _fail(self, handle: int, action: Action, began: float, error: BaseException) -> None:
         elapsed_ms = int((monotonic() - began) * 1000)
         stacktrace = "".join(traceback.format_exception(error))
         if isinstance(error, RetryableError):
-            asked = error.retry_after
             failure = RunFailure(
                 code=error.status_code,
                 message=error.message,
                 stacktrace=stacktrace,
                 elapsed_ms=elapsed_ms,
-                retry_after_ms=None if asked is None else milliseconds(asked),
+                retry_after_ms=retry_after_ms(error),
             )
         else:
             failure = RunFailure(_RETRYABLE_CODE, repr(error), stacktrace, elapsed_ms)
         self._machine.fail_run(handle, failure, action.retries)
-
-
-def _nothing_more() -> None:
-    """Stand for the progress of an attempt that is over, so that no cycle holds it."""
 
 
 async def _outcome(action: Action, real: asyncio.AbstractEventLoop) -> Outcome:
@@ -183,13 +176,8 @@ async def _outcome(action: Action, real: asyncio.AbstractEventLoop) -> Outcome:
             if inspect.isawaitable(value):
                 value = await value
     except TerminalError as error:
-        return Failure(error.status_code, error.message, failure_metadata(error))
-    return Value(action.serialize(value))
-
-
-def failure_metadata(error: TerminalError) -> tuple[tuple[str, str], ...]:
-    """Give an error's details as the protocol carries them."""
-    return tuple(error.metadata.items()) if error.metadata else ()
+        return failure_of(error)
+    return value_of(action.serialize, value)
 
 
 def _is_async(function: Callable[[], Any]) -> bool:

@@ -104,7 +104,18 @@ class MsgspecJsonSerde(Serde[T]):
             return None
         try:
             value: T = self._decode(buf)
-        except msgspec.MsgspecError as error:
+        except msgspec.ValidationError as error:
+            raise SerdeError(str(error)) from error
+        except msgspec.DecodeError:
+            return self._decode_oddity(buf)
+        return value
+
+    def _decode_oddity(self, buf: bytes) -> T:
+        # What `json_values` writes beyond the letter of JSON must come back: nobody could repeat
+        # the step that gave it.
+        try:
+            value: T = msgspec.convert(json_values.decode(buf), self.model, str_keys=True)
+        except msgspec.ValidationError as error:
             raise SerdeError(str(error)) from error
         return value
 

@@ -31,31 +31,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
+
+from msgspec import Struct, field
 
 from perdure.protocol.messages import Command
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(Struct):
     """For Start, then for as many journal entries as it announces."""
 
-    #: Entries still to come; None before Start.
-    missing: int | None = None
+    #: Entries still to come; none before Start, which announces at least the input.
+    missing: int = 0
     commands: deque[Command] = field(default_factory=deque)
 
 
-@dataclass(slots=True)
-class Replaying:
+class Replaying(Struct):
     """Commands of earlier attempts that the handler has still to repeat; never empty."""
 
     commands: deque[Command]
 
 
-@dataclass(slots=True)
-class Processing:
+class Processing(Struct):
     """Past the journal; ``fresh`` until the first new command is written."""
 
     fresh: bool = True
@@ -70,8 +68,7 @@ class Ending(Enum):
     ABORTED = auto()
 
 
-@dataclass(slots=True)
-class Closed:
+class Closed(Struct):
     """Over; nothing is said any more."""
 
     ending: Ending

@@ -13,9 +13,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
-from msgspec import Struct
-
-from perdure.protocol.ids import InvocationId, awakeable_text
+from perdure.protocol.ids import InvocationId, awakeable_text, random_seed
 from perdure.protocol.messages import (
     SIGNAL_AWAKEABLE_FIRST,
     SIGNAL_CANCEL,
@@ -37,7 +35,6 @@ from perdure.protocol.messages import (
     GetLazyState,
     GetLazyStateKeys,
     GetPromise,
-    Headers,
     Input,
     OneWayCall,
     Outcome,
@@ -57,28 +54,19 @@ from perdure.protocol.versions import VERSION_FAILURE_METADATA, VERSION_FUTURE_T
 from perdure.sdk.machine import replay
 from perdure.sdk.machine.errors import CommandReference, MachineError, UnsupportedFeatureError
 from perdure.sdk.machine.handles import Handle, flat
+from perdure.sdk.machine.requests import Request
 from perdure.sdk.machine.retries import RunFailure, RunRetries
 from perdure.sdk.machine.state_view import StateView
-from perdure.sdk.machine.states import Ending, Processing, Replaying
+from perdure.sdk.machine.states import Ending, Processing
 from perdure.sdk.machine.transitions import Transitions
 
 #: First version whose Start message carries a random seed.
 VERSION_RANDOM_SEED: Final = VERSION_FAILURE_METADATA
 
 _EMPTY_INPUT: Final = Input(Value(b""))
-
-
-class Request(Struct, frozen=True, gc=False):
-    """What to call, with what; ``key`` is empty for plain services."""
-
-    service: str
-    handler: str
-    parameter: bytes
-    key: str = ""
-    headers: Headers = ()
-    idempotency_key: str | None = None
-    scope: str | None = None
-    limit_key: str | None = None
+_END: Final = End()
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all attempts.
+_ENDED: Final = Ending.ENDED
 
 
 class Machine(Transitions):
@@ -87,6 +75,15 @@ class Machine(Transitions):
     Args:
         version: The service protocol's version that this invocation runs with.
     """
+
+    __slots__ = (
+        "_announced",
+        "_last_completion",
+        "_next_awakeable",
+        "_requested",
+        "_runs",
+        "_state_view",
+    )
 
     def __init__(self, version: int) -> None:
         super().__init__(version)
@@ -107,7 +104,8 @@ class Machine(Transitions):
     def seed(self) -> int:
         """Give the seed of the handler's random numbers."""
         if self.version >= VERSION_RANDOM_SEED:
-            return self.start.random_seed
+            seed = self.start.random_seed
+            return random_seed(self.start.id) if seed is None else seed
         # Servers of version 5 send none; this is what the official SDK derives (8.7).
         return int.from_bytes(sha256(self.start.id).digest()[:8], "big")
 
@@ -115,10 +113,10 @@ class Machine(Transitions):
         """Write the handler's result and end the invocation."""
         self._check_metadata(outcome)
         self._command(Output(outcome))
-        if isinstance(self._state, Replaying):
-            error = replay.unfinished(self._state.commands[0], self._commands)
-            raise self._refuse(error)
-        self._end_with(End(), Ending.ENDED)
+        left = self._recorded()
+        if left is not None:
+            raise self._refuse(replay.unfinished(left, self._commands))
+        self._end_with(_END, _ENDED)
 
     def fail_with(
         self, code: int, message: str, stacktrace: str, retry_after_ms: int | None = None
@@ -206,10 +204,15 @@ class Machine(Transitions):
         return handle
 
     def propose(self, handle: int, outcome: Outcome) -> None:
-        """Propose the result of a run; the server's answer delivers it."""
+        """Propose the result of a run; the server's answer delivers it.
+
+        The attempt fails if the protocol's version cannot carry the result.
+        """
         if self.closed:
             return  # The attempt ended while the action was under way.
-        self._check_metadata(outcome)
+        if type(outcome) is Failure and self._exceeds_version(outcome):
+            self.fail(self._no_metadata())
+            return
         ack = self.version >= VERSION_FUTURE_TREES
         if ack:
             self._proposed[handle] = outcome
@@ -373,15 +376,15 @@ class Machine(Transitions):
         return self._state_view
 
     def _check_metadata(self, outcome: Outcome) -> None:
-        if (
-            type(outcome) is Failure
-            and outcome.metadata
-            and self.version < VERSION_FAILURE_METADATA
-        ):
-            feature = "metadata of a TerminalError"
-            raise self._refuse(
-                UnsupportedFeatureError(feature, VERSION_FAILURE_METADATA, self.version)
-            )
+        if type(outcome) is Failure and self._exceeds_version(outcome):
+            raise self._refuse(self._no_metadata())
+
+    def _exceeds_version(self, failure: Failure) -> bool:
+        return bool(failure.metadata) and self.version < VERSION_FAILURE_METADATA
+
+    def _no_metadata(self) -> UnsupportedFeatureError:
+        feature = "metadata of a TerminalError"
+        return UnsupportedFeatureError(feature, VERSION_FAILURE_METADATA, self.version)
 
     def _check_scope(self, request: Request) -> None:
         if self.version >= VERSION_FUTURE_TREES:

@@ -7,7 +7,7 @@ server once, and after it nothing more is said.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar, get_args
 
 from perdure.protocol.messages import (
@@ -34,11 +34,29 @@ from perdure.sdk.machine.states import LEGAL, Closed, Ending, Processing, Replay
 C = TypeVar("C", bound=Command)
 
 _COMMANDS: Final[frozenset[type]] = frozenset(get_args(Command))
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all runs.
+_RUN: Final = CompletionKind.RUN
 _MALFORMED_START: Final = "the Start message announces no journal, not even the input"
 
 
 class Transitions:
     """States, messages in and messages out; the syscalls build on it."""
+
+    __slots__ = (
+        "_arrivals",
+        "_children",
+        "_commands",
+        "_output",
+        "_proposed",
+        "_queue",
+        "_start",
+        "_state",
+        "closed",
+        "input_closed",
+        "processing",
+        "ready",
+        "version",
+    )
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -93,14 +111,13 @@ class Transitions:
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Take messages of the server, in order; what breaks the protocol fails the attempt."""
+        arriving = iter(messages)
         try:
-            for message in messages:
-                state = self._state
-                if type(state) is Waiting:
-                    self._take_journal(state, message)
-                elif type(state) is not Closed:
+            if messages and type(self._state) is Waiting:
+                self._take_journal(self._state, arriving)
+            if not self.closed:  # Else they crossed our last words on the way.
+                for message in arriving:
                     self._take_live(message)
-                # Else it crossed our last words on the way.
         except MachineError as error:
             self.fail(error)
 
@@ -132,26 +149,32 @@ class Transitions:
         self._arrivals[signal] = nth + 1
         return signal, nth
 
-    def _take_journal(self, waiting: Waiting, message: Message) -> None:
-        if waiting.missing is None:
-            if not isinstance(message, Start):
-                raise ProtocolViolationError(f"expected Start, got {type(message).__name__}")
-            if message.known_entries < 1:
-                raise MachineError(_MALFORMED_START)
-            self._start = message
-            waiting.missing = message.known_entries
-            return
-        if type(message) in _COMMANDS:
-            waiting.commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
-        elif isinstance(message, (Completion, Signal)):
-            self._queue.append(message)
-        else:
-            raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
-        waiting.missing -= 1
-        if waiting.missing == 0:
-            if not waiting.commands or type(waiting.commands[0]) is not Input:
-                raise ProtocolViolationError("the journal does not begin with the input")
-            self._become(Replaying(waiting.commands))
+    def _take_journal(self, waiting: Waiting, arriving: Iterator[Message]) -> None:
+        """Take what arrives up to the end of the journal, and begin when that has come."""
+        if not waiting.missing:
+            waiting.missing = self._take_start(next(arriving))
+        for message in arriving:
+            if type(message) in _COMMANDS:
+                waiting.commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
+            elif isinstance(message, (Completion, Signal)):
+                self._queue.append(message)
+            else:
+                raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
+            waiting.missing -= 1
+            if not waiting.missing:
+                if not waiting.commands or type(waiting.commands[0]) is not Input:
+                    raise ProtocolViolationError("the journal does not begin with the input")
+                self._become(Replaying(waiting.commands))
+                return
+
+    def _take_start(self, message: Message) -> int:
+        """Take the first message, and give how many entries of the journal follow it."""
+        if not isinstance(message, Start):
+            raise ProtocolViolationError(f"expected Start, got {type(message).__name__}")
+        if message.known_entries < 1:
+            raise MachineError(_MALFORMED_START)
+        self._start = message
+        return message.known_entries
 
     def _take_live(self, message: Message) -> None:
         if isinstance(message, ProposeRunCompletionAck):
@@ -159,7 +182,7 @@ class Transitions:
             result = self._proposed.pop(handle, None)
             if result is None:
                 raise ProtocolViolationError(f"no proposal with completion id {handle} waits")
-            self._queue.append(Completion(CompletionKind.RUN, handle, result))
+            self._queue.append(Completion(_RUN, handle, result))
         elif isinstance(message, Completion):
             # A server need not take up the offer to acknowledge a proposal by its id alone.
             self._proposed.pop(message.completion_id, None)

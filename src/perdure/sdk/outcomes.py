@@ -1,0 +1,76 @@
+"""What handlers, steps and promises come to, in the types that the protocol carries.
+
+In the same process nothing but this stands between what an author gives by mistake and the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from perdure.protocol.messages import Failure, Value
+from perdure.sdk.durations import milliseconds
+from perdure.sdk.errors import ContextMisuseError, RetryableError, SerdeError, TerminalError
+from perdure.sdk.texts import check_text
+
+
+def written(serialize: Callable[[Any], bytes], value: Any) -> bytes:
+    """Write a value with a serde, which may be an author's own.
+
+    Raises:
+        SerdeError: what it gives is no bytes.
+        Exception: the serde cannot write the value.
+    """
+    content: Any = serialize(value)
+    if type(content) is bytes:
+        return content
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return bytes(content)
+    serde = type(getattr(serialize, "__self__", serialize)).__name__
+    raise SerdeError(
+        f"{serde} gave {type(content).__name__} where bytes are expected: encode the text"
+    )
+
+
+def value_of(serialize: Callable[[Any], bytes], value: Any) -> Value:
+    """Give a value as it is stored.
+
+    Raises:
+        SerdeError: the serde gives no bytes.
+        Exception: the serde cannot write the value.
+    """
+    return Value(written(serialize, value))
+
+
+def failure_of(error: TerminalError) -> Failure:
+    """Give a final failure as it is stored.
+
+    Raises:
+        ContextMisuseError: its message, code or metadata is of the wrong type.
+    """
+    metadata: Any = error.metadata or {}
+    texts = [*metadata, *metadata.values()] if isinstance(metadata, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise ContextMisuseError("The metadata of a failure is a dict of strings to strings")
+    return failure(error.status_code, error.message, tuple(metadata.items()))
+
+
+def failure(code: int, message: str, metadata: tuple[tuple[str, str], ...] = ()) -> Failure:
+    """Give a failure as it is stored.
+
+    Raises:
+        ContextMisuseError: something is of the wrong type.
+    """
+    check_text("The message of a failure", message)
+    if not isinstance(code, int):
+        raise ContextMisuseError(
+            f"The code of a failure is a number such as 404, not {type(code).__name__}"
+        )
+    return Failure(code, message, metadata)
+
+
+def retry_after_ms(error: RetryableError) -> int | None:
+    """Give the delay that an error asks for; None leaves it to the policy."""
+    asked = error.retry_after
+    return max(0, milliseconds(asked)) if isinstance(asked, timedelta) else None
