@@ -1,12 +1,12 @@
 import pytest
 
 from perdure.ingress.errors import BadRequestError
-from perdure.ingress.headers import first_values, read_headers
+from perdure.ingress.headers import read_headers
 
 
 def read(*pairs):
     raw = [(name.encode(), value) for name, value in pairs]
-    return read_headers(raw, first_values(raw), b"/Greeter/greet?x=1")
+    return read_headers(raw, dict(reversed(raw)), b"/Greeter/greet?x=1")
 
 
 def test_headers_are_passed_on_in_order_after_the_path():

@@ -9,6 +9,7 @@ from jh2._hazmat import Decoder, Encoder
 
 from perdure.server.exchanges import Exchange
 from perdure.server.http2 import Http2
+from perdure.server.http2_sender import STREAMS_MAX
 from perdure.transport.http2_frames import (
     END_HEADERS,
     END_STREAM,
@@ -42,14 +43,14 @@ class Conversation:
     What the server says is noted in ``frames``, without its greeting.
     """
 
-    def __init__(self, settings: bytes = SETTINGS) -> None:
+    def __init__(self, settings: bytes = SETTINGS, streams_max: int = STREAMS_MAX) -> None:
         self.date = b"today"
         self.now = 0.0
         self.begun: list[Exchange] = []
         self.done: list[Exchange] = []
         self.encoder = Encoder()
         self.decoder = Decoder()
-        self.machine = Http2(self)
+        self.machine = Http2(self, streams_max)
         self.machine.receive(settings)
         self.said()
 

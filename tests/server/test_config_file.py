@@ -46,6 +46,8 @@ def test_keys_stand_in_tables_or_with_dots(tmp_path):
         ("[workr]", "'workr' is no setting"),
         ("[worker.invoke]", "did you mean worker.invoke"),
         ("[cluster-name]", "put it in quotes"),
+        ("abort-timeout = '1s'", "did you mean worker.invoker.abort-timeout"),
+        ("request-identity-private-key-pem-file = 5", "put it in quotes"),
         ("a = ", "cannot be read"),
     ],
 )

@@ -100,6 +100,30 @@ def test_a_refusal_comes_before_the_body(run):
     assert run(scenario) == (404, b"next")
 
 
+def test_a_refusal_of_the_last_request_comes_before_a_body_that_is_there_already(run, caplog):
+    async def scenario():
+        async with connected(Desk()) as (_, reader, writer):
+            head = b"POST /refuse HTTP/1.1\r\nconnection: close\r\ncontent-length: 5\r\n\r\n"
+            writer.write(head + b"hello")
+            status, _, body = await read_response(reader)
+            return status, body, await reader.read()
+
+    assert run(scenario) == (404, b"no", b"")
+    assert [each.getMessage() for each in caplog.records] == []
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_who_waits_for_a_word_may_be_refused_instead(run, http2):
+    async def scenario():
+        async with opened(Desk()) as door:
+            url = f"http://127.0.0.1:{door.address[1]}/refuse"
+            async with httpx.AsyncClient(http1=not http2, http2=http2) as client:
+                answer = await client.post(url, content=b"x", headers={"expect": "100-continue"})
+            return answer.status_code, answer.content
+
+    assert run(scenario) == (404, b"no")
+
+
 def test_a_client_that_waits_for_a_word_gets_it(run):
     async def scenario():
         async with connected(Desk()) as (_, reader, writer):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
@@ -327,6 +330,42 @@ def test_a_server_stops_in_time_although_a_handler_does_not(tmp_path):
     play(scenario())
 
 
+def test_steps_that_hold_all_threads_hold_up_neither_queries_nor_the_stop(tmp_path):
+    let_go = threading.Event()
+    began: list[int] = []
+    stuck = perdure.Service("Stuck")
+
+    def block() -> None:
+        began.append(1)
+        let_go.wait(DEADLINE_S)
+
+    @stuck.handler()
+    async def wait(ctx: perdure.Context) -> None:
+        await ctx.run_typed("block", block)
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        async with perdure.embedded(
+            perdure.app([stuck]), data_dir=tmp_path, settings={"shutdown-timeout": "100ms"}
+        ) as runtime:
+            async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+                for _ in range(3):
+                    await client.post(f"{runtime.ingress_url}/Stuck/wait/send")
+                query = {"query": "select count(*) as open from sys_invocation"}
+                as_json = {"accept": "application/json"}
+                found = await client.post(f"{runtime.admin_url}/query", json=query, headers=as_json)
+            assert found.json() == {"rows": [{"open": 3}]}
+            assert began == [1]
+
+    async def in_time() -> None:
+        try:
+            await asyncio.wait_for(story(), DEADLINE_S / 2)
+        finally:
+            let_go.set()
+
+    asyncio.run(in_time())
+
+
 def test_what_sleeps_goes_on_in_the_next_server(tmp_path):
     sleeper = perdure.Service("Sleeper")
 
@@ -372,6 +411,74 @@ def test_an_error_with_text_that_cannot_be_stored_is_retried():
             async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
                 response = await client.post(f"{runtime.ingress_url}/Odd/read")
             assert response.json() == 2
+
+    play(scenario())
+
+
+class TextSerde(perdure.Serde[object]):
+    """A serde whose author forgot to encode."""
+
+    def serialize(self, obj):
+        return json.dumps(obj)
+
+    def deserialize(self, buf):
+        return json.loads(buf)
+
+
+class NumberedError(perdure.TerminalError):
+    """An error whose author gave the code as text."""
+
+    def __init__(self):
+        super().__init__("numbered")
+        self.status_code = "404"
+
+
+async def _fail_in_a_step(ctx):
+    def fail():
+        raise NumberedError
+
+    await ctx.run_typed("fail", fail)
+
+
+async def _return_text(ctx):
+    await ctx.run_typed("text", lambda: 5, perdure.RunOptions(serde=TextSerde()))
+
+
+async def _fail_with_numbers(_ctx):
+    raise perdure.TerminalError("failed", 404, {"number": 5})
+
+
+async def _fail_with_an_error(_ctx):
+    raise perdure.TerminalError(ValueError("failed"))
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (_fail_in_a_step, "The code of a failure is a number such as 404, not str"),
+        (_fail_with_numbers, "The metadata of a failure is a dict of strings to strings"),
+        (_fail_with_an_error, "The message of a failure is a string, not ValueError"),
+        (_return_text, "TextSerde gave str where bytes are expected: encode the text"),
+    ],
+)
+def test_what_a_handler_says_wrongly_costs_an_attempt_and_not_the_data(tmp_path, handler, said):
+    odd = perdure.Service("Odd")
+    odd.handler("run")(handler)
+    settings = {
+        "default-retry-policy.max-attempts": "1",
+        "default-retry-policy.on-max-attempts": "kill",
+    }
+
+    async def scenario():
+        for _ in range(2):
+            async with perdure.embedded(
+                perdure.app([odd]), data_dir=tmp_path, settings=settings
+            ) as runtime:
+                key = {"idempotency-key": "k"}
+                async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+                    response = await client.post(f"{runtime.ingress_url}/Odd/run", headers=key)
+                assert response.status_code == 500
+                assert said in response.json()["message"]
 
     play(scenario())
 

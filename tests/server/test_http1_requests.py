@@ -16,10 +16,6 @@ class Sink:
 
     def __init__(self):
         self.requests = []
-        self.begun = 0
-
-    def request_begins(self):
-        self.begun += 1
 
     def head_arrived(self, head):
         self.requests.append((head, bytearray(), []))
@@ -175,6 +171,7 @@ def test_framing_that_can_be_read_in_two_ways_is_refused(lines):
         (b"GET / HTTP/2.0\r\n\r\n", 505),
         (b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"GET http://[::1/x HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", 400),
     ],
 )
 def test_what_is_not_spoken_is_refused_with_its_status(data, status):
@@ -280,5 +277,4 @@ def test_any_cut_of_the_stream_gives_the_same_requests(drawn, cuts):
 @given(data=st.binary(max_size=200), cuts=st.lists(st.integers(0, 200), max_size=5))
 def test_any_bytes_are_read_or_refused(data, cuts):
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    sink, _ = read(*(data[a:b] for a, b in pairwise(edges)))
-    assert len(sink.requests) <= sink.begun
+    read(*(data[a:b] for a, b in pairwise(edges)))

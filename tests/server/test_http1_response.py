@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.server.exchanges import ResponseError
+from perdure.server.heads import ResponseError
 from perdure.server.http1_response import Http1Response
 
 DATE = b"date: Sat, 21 Nov 2026 20:28:55 GMT"
@@ -11,12 +11,17 @@ DATE = b"date: Sat, 21 Nov 2026 20:28:55 GMT"
 def write(*bodies, method="GET", version="1.1", keep_alive=True, status=200, headers=()):
     """Give the head's lines, what follows it, and whether the connection goes on."""
     response = Http1Response(method, version, keep_alive=keep_alive)
-    response.start({"type": "http.response.start", "status": status, "headers": headers})
+    response.start(status, headers)
     last = len(bodies) - 1
     content = b"".join(
         response.proceed(body, more=number < last, date=DATE) for number, body in enumerate(bodies)
     )
     assert response.complete
+    if not last:
+        at_once = Http1Response(method, version, keep_alive=keep_alive)
+        assert at_once.whole(status, headers, *bodies, date=DATE) == content
+        assert at_once.complete
+        assert at_once.keep_alive == response.keep_alive
     head, _, rest = content.partition(b"\r\n\r\n")
     return head.split(b"\r\n"), rest, response.keep_alive
 
@@ -95,9 +100,11 @@ def test_a_response_has_one_beginning_and_one_end():
     response = Http1Response("GET", "1.1", keep_alive=True)
     with pytest.raises(ResponseError, match="before it began"):
         response.proceed(b"", more=False, date=DATE)
-    response.start({"status": 200})
+    response.start(200, ())
     with pytest.raises(ResponseError, match="twice"):
-        response.start({"status": 200})
+        response.start(200, ())
+    with pytest.raises(ResponseError, match="twice"):
+        response.whole(200, (), b"", date=DATE)
     response.proceed(b"", more=False, date=DATE)
     with pytest.raises(ResponseError, match="after its end"):
         response.proceed(b"", more=False, date=DATE)

@@ -25,6 +25,17 @@ def test_requests_at_the_same_time_are_bounded(world):
     assert world.told()[-1] == ("rst_stream", 2 * STREAMS_MAX + 1, ErrorCode.REFUSED_STREAM)
 
 
+@pytest.mark.parametrize("streams_max", [1, 2_000])
+def test_how_many_requests_is_a_setting_and_all_may_be_taken_back_at_once(streams_max):
+    world = Conversation(streams_max=streams_max)
+    for number in range(streams_max):
+        world.open(2 * number + 1)
+    assert world.open(2 * streams_max + 1) is None
+    assert world.told()[-1] == ("rst_stream", 2 * streams_max + 1, ErrorCode.REFUSED_STREAM)
+    for number in range(streams_max):
+        world.reset(2 * number + 1)
+
+
 def test_requests_that_are_taken_back_at_once_use_up_the_patience(world):
     most = (BUDGET_MAX - 1) // RESET_COST  # after the SETTINGS
     assert most > STREAMS_MAX, "all requests of a connection can be taken back at once"

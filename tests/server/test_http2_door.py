@@ -201,6 +201,18 @@ def test_who_breaks_the_rules_is_told(run):
     assert read_goaway(payload) == (0, ErrorCode.PROTOCOL_ERROR)
 
 
+def test_who_breaks_the_rules_at_once_hears_that_and_nothing_else(run, caplog):
+    """What was about to be said when the connection ended is not said after its end."""
+
+    async def scenario():
+        hello = PREFACE + SETTINGS + frame(FrameType.DATA, 0, 1, b"x")
+        async with opened(Application()) as door, connected(door, hello) as (reader, _):
+            return frames(await reader.read())[-1][0]
+
+    assert run(scenario) is FrameType.GOAWAY
+    assert [each.getMessage() for each in caplog.records] == []
+
+
 def test_idle_connections_end(run):
     async def scenario():
         async with opened(Application()) as door:

@@ -8,13 +8,22 @@ import logging
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from open_servers import DEADLINE_S, play
 
 import perdure
 from perdure.core.model.manifest_checks import RegistrationError
 from perdure.server.doors import bind
+from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.runtime import Failure, open_runtime
 from perdure.server.settings import Settings
+from perdure.transport.http2_frames import (
+    PREFACE,
+    Setting,
+    read_head,
+    read_settings,
+    settings_frame,
+)
 
 IN_MEMORY = Settings(data_dir=None, shutdown_timeout_ms=1_000)
 
@@ -35,14 +44,14 @@ def echo_app(word: str, *names: str):
 
 
 @contextlib.asynccontextmanager
-async def running(app, failure: Failure):
+async def running(app, failure: Failure, settings: Settings = IN_MEMORY):
     """Run a server for an application named ``app``, on free ports."""
     with contextlib.ExitStack() as stack:
         listeners = {
             name: stack.enter_context(bind("127.0.0.1", 0, "--port"))
             for name in ("ingress", "admin")
         }
-        async with open_runtime(IN_MEMORY, {"app": app.host()}, listeners, failure) as runtime:
+        async with open_runtime(settings, {"app": app.host()}, listeners, failure) as runtime:
             yield runtime
 
 
@@ -112,3 +121,24 @@ def test_a_request_that_waits_while_the_server_stops_is_answered():
             assert (await asked).status_code == 503
 
     play(scenario())
+
+
+def test_how_many_requests_a_connection_to_the_ingress_takes_is_a_setting():
+    async def scenario():
+        few = replace(IN_MEMORY, ingress_streams_limit=7)
+        async with running(echo_app("one", "First"), Failure(), few) as runtime:
+            assert await streams_max(runtime.ingress_url) == 7
+            assert await streams_max(runtime.admin_url) == STREAMS_MAX
+
+    play(scenario())
+
+
+async def streams_max(url: str) -> int:
+    """Ask a door how many requests a connection of HTTP/2 may have under way."""
+    address = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    with contextlib.closing(writer):
+        writer.write(PREFACE + settings_frame({}))
+        length, *_ = read_head(await reader.readexactly(9), 0)
+        told = dict(read_settings(await reader.readexactly(length)))
+    return told[Setting.MAX_CONCURRENT_STREAMS]

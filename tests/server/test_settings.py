@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from perdure.core.model.deployments import Defaults
+from perdure.core.model.deployments import Ceilings, Defaults
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.server.config_file import parse_keys
 from perdure.server.setting_values import Address, inline_table, parse_address, parse_size
@@ -51,6 +51,11 @@ EVERY_KEY = {
         "PERDURE_INGRESS__REQUEST_SIZE_LIMIT",
         "1 MiB",
         {"request_bytes_limit": 1_048_576},
+    ),
+    "ingress.http2-max-concurrent-streams": (
+        "PERDURE_INGRESS__HTTP2_MAX_CONCURRENT_STREAMS",
+        "1000",
+        {"ingress_streams_limit": 1_000},
     ),
     "cluster-name": ("PERDURE_CLUSTER_NAME", "blue", {"cluster_name": "blue"}),
     "node-name": ("PERDURE_NODE_NAME", "one", {"node_name": "one"}),
@@ -129,6 +134,11 @@ EVERY_KEY = {
         "0",
         {"eager_state_bytes_limit": 0},
     ),
+    "worker.invoker.memory-limit": (
+        "PERDURE_WORKER__INVOKER__MEMORY_LIMIT",
+        "64 MiB",
+        {"memory_bytes_limit": 67_108_864},
+    ),
     "worker.num-timers-in-memory-limit": (
         "PERDURE_WORKER__NUM_TIMERS_IN_MEMORY_LIMIT",
         "100",
@@ -180,6 +190,21 @@ EVERY_KEY = {
         "30m",
         {"journal_retention_max_ms": 1_800_000},
     ),
+    "max-idempotency-retention": (
+        "PERDURE_MAX_IDEMPOTENCY_RETENTION",
+        "40m",
+        {"idempotency_retention_max_ms": 2_400_000},
+    ),
+    "max-workflow-completion-retention": (
+        "PERDURE_MAX_WORKFLOW_COMPLETION_RETENTION",
+        "7d",
+        {"workflow_retention_max_ms": 604_800_000},
+    ),
+    "max-retry-policy-max-attempts": (
+        "PERDURE_MAX_RETRY_POLICY_MAX_ATTEMPTS",
+        "100",
+        {"retry_attempts_ceiling": 100},
+    ),
     "default-retry-policy.initial-interval": (
         "PERDURE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL",
         "50ms",
@@ -214,6 +239,11 @@ EVERY_KEY = {
         "PERDURE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT",
         "64",
         {"invocations_limit": 64},
+    ),
+    "worker.invoker.in-memory-queue-length-limit": (
+        "PERDURE_WORKER__INVOKER__IN_MEMORY_QUEUE_LENGTH_LIMIT",
+        "66049",
+        {"queue_limit": 66_049},
     ),
     "worker.invoker.journal-entries-limit": (
         "PERDURE_WORKER__INVOKER__JOURNAL_ENTRIES_LIMIT",
@@ -270,11 +300,21 @@ def test_other_variables_are_nobody_s_business():
         ("PERDURE_BASEDIR", "PERDURE_BASE_DIR"),
         ("PERDURE_WORKER_CLEANUP_INTERVAL", "PERDURE_WORKER__CLEANUP_INTERVAL"),
         ("PERDURE_INGRESS__BIND_ADRESS", "PERDURE_INGRESS__BIND_ADDRESS"),
+        ("PERDURE_CONNECT_TIMEOUT", "PERDURE_WORKER__INVOKER__CONNECT_TIMEOUT"),
+        ("PERDURE_INGRES__BIND_ADDRESS", "PERDURE_INGRESS__BIND_ADDRESS"),
+        ("PERDURE_ADMN__BIND_ADDRESS", "PERDURE_ADMIN__BIND_ADDRESS"),
     ],
 )
 def test_a_variable_that_is_no_setting_is_refused_with_a_hint(variable, hint):
     with pytest.raises(SettingsError, match=f"{variable} is no setting.*did you mean {hint}\\?"):
         read_environment({variable: "x"})
+
+
+def test_the_key_that_signs_requests_has_an_older_name():
+    expected = {"identity_key_file": Path("/k.pem")}
+    assert parse_keys({"request-identity-private-key-pem-file": "/k.pem"}, "settings") == expected
+    variable = "PERDURE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE"
+    assert read_environment({variable: "/k.pem"}) == expected
 
 
 def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
@@ -307,6 +347,7 @@ def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
         ("worker.invoker.message-size-limit", "0", "at most 32 MiB"),
         ("worker.invoker.message-size-limit", "33 MiB", "at most 32 MiB"),
         ("ingress.request-size-limit", "33 MiB", "at most 32 MiB"),
+        ("ingress.http2-max-concurrent-streams", "10001", "from 1 to 10000"),
         ("admin.query-engine.memory-size", "1 kB", "at least 1 MiB"),
         ("ingress.request-size-limit", "0", "at most 32 MiB"),
         ("worker.invoker.http2-initial-stream-window-size", "65535", "from 64 KiB"),
@@ -339,6 +380,9 @@ def test_a_setting_that_is_none_is_refused_with_those_there_are():
     [
         ("default-retry-policy.max-attempts", "retry_max_attempts"),
         ("max-journal-retention", "journal_retention_max_ms"),
+        ("max-idempotency-retention", "idempotency_retention_max_ms"),
+        ("max-workflow-completion-retention", "workflow_retention_max_ms"),
+        ("max-retry-policy-max-attempts", "retry_attempts_ceiling"),
     ],
 )
 def test_some_bounds_may_be_unlimited(key, field):
@@ -411,13 +455,14 @@ def test_bounds_reach_what_keeps_to_them():
         timers_in_memory_limit=6,
         requests_limit=7,
         connection_requests_limit=8,
+        queue_limit=9,
     )
     http2, engine = settings.network().http2, settings.engine()
     assert (http2.streams, http2.stream_window, http2.connection_window) == (1, 2, 3)
     assert http2.requests == 8
     assert Settings(query_memory_bytes=9).queries().memory_bytes == 9
     assert (engine.journals.future_levels, engine.journals.eager_state_bytes) == (4, 5)
-    assert (engine.timers, engine.limits.waiters) == (6, 7)
+    assert (engine.timers, engine.limits.waiters, engine.limits.queued_attempts) == (6, 7, 9)
 
 
 @pytest.mark.parametrize(
@@ -437,6 +482,9 @@ def test_settings_reach_the_handlers_and_the_engine():
     settings = Settings(
         journal_retention_ms=1,
         journal_retention_max_ms=12,
+        idempotency_retention_max_ms=13,
+        workflow_retention_max_ms=14,
+        retry_attempts_ceiling=15,
         idempotency_retention_ms=10,
         workflow_retention_ms=11,
         disable_eager_state=True,
@@ -452,13 +500,18 @@ def test_settings_reach_the_handlers_and_the_engine():
     )
     assert settings.defaults() == Defaults(
         journal_retention_ms=1,
-        journal_retention_max_ms=12,
         idempotency_retention_ms=10,
         workflow_retention_ms=11,
         lazy_state=True,
         inactivity_timeout_ms=2,
         abort_timeout_ms=3,
         retry_policy=RetryPolicy(4, 5.0, 6, 7, OnExhausted.KILL),
+        ceilings=Ceilings(
+            journal_retention_ms=12,
+            idempotency_retention_ms=13,
+            workflow_retention_ms=14,
+            attempts=15,
+        ),
     )
     assert settings.engine().slots == 8
     assert settings.engine().cleanup_interval_ms == 9

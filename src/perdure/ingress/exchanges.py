@@ -15,7 +15,6 @@ from perdure.engine.waiters import Waiter
 from perdure.ingress.bodies import Pieces, Room, check_size
 from perdure.ingress.cors import CONSTANT_HEADERS, origin_header
 from perdure.ingress.errors import IngressError, UnavailableError, retry_after
-from perdure.ingress.headers import first_values
 from perdure.ingress.replies import Header, Reply, error_reply, refusal_reply
 from perdure.protocol.direct_http import Client, Head
 from perdure.protocol.ids import invocation_text
@@ -41,13 +40,13 @@ class Exchange:
         "_pieces",
         "_room",
         "_then",
-        "_waiter",
         "fields",
         "headers",
         "method",
         "over",
         "query",
         "raw_path",
+        "waiter",
     )
 
     def __init__(self, head: Head, client: Client, body_bytes_max: int, room: Room) -> None:
@@ -57,7 +56,7 @@ class Exchange:
         #: Names, in lower case, and values, in order.
         self.headers: Sequence[Header] = head.headers
         #: The first value of each header.
-        self.fields = first_values(head.headers)
+        self.fields = dict(reversed(head.headers))
         #: Whether it was answered, or the client has gone.
         self.over = False
         self._client = client
@@ -67,7 +66,8 @@ class Exchange:
         self._then: Callable[[bytes], Reply | None] | None = None
         #: What came of a body that comes in pieces.
         self._pieces: Pieces | None = None
-        self._waiter: Waiter | None = None
+        #: Waits for an invocation's result, as long as there is a client to give it to.
+        self.waiter: Waiter | None = None
 
     @property
     def url(self) -> bytes:
@@ -107,15 +107,11 @@ class Exchange:
         self._then = then
         self._client.listen(self._take, self._leave)
 
-    def wait(self, waiter: Waiter) -> None:
-        """Wait for an invocation's result, as long as there is a client to give it to."""
-        self._waiter = waiter
-
     def conclude(self, make_reply: Callable[[T], Reply], answer: T | RefusalError) -> None:
         """Reply with what the engine answered."""
         if self.over:
             return
-        self._waiter = None  # there is nothing to wait for any more
+        self.waiter = None  # there is nothing to wait for any more
         if isinstance(answer, RefusalError):
             self.reply(_postponed(answer))
         else:
@@ -135,8 +131,8 @@ class Exchange:
     def stop(self) -> None:
         """Answer that the server stops, and tell the client how to come back."""
         what = "send the request again, here or elsewhere"
-        if self._waiter is not None:
-            text = invocation_text(self._waiter.invocation_id)
+        if self.waiter is not None:
+            text = invocation_text(self.waiter.invocation_id)
             what = f"if invocation {text} was accepted it goes on, attach to it later"
         self.reply(refusal_reply(UnavailableError(f"the server is stopping; {what}")))
 
@@ -169,7 +165,7 @@ class Exchange:
         self._then = None
         if self._pieces is not None:
             self._pieces.take()
-        waiter, self._waiter = self._waiter, None
+        waiter, self.waiter = self.waiter, None
         if waiter is not None:
             waiter.leave()
 

@@ -6,7 +6,7 @@ Passed on are all but those that concern this connection or the ingress alone, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -29,11 +29,6 @@ class RequestHeaders(Struct, gc=False):
     forwarded: Headers
     content_type: str | None = None
     idempotency_key: str | None = None
-
-
-def first_values(raw: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Give the value of each header; the first one, if it is repeated."""
-    return dict(reversed(raw))
 
 
 def read_headers(

@@ -7,6 +7,7 @@ answer was lost finds the same invocation if it carries an idempotency key or ru
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 from urllib.parse import parse_qsl
 
 from perdure.core.model.deployments import HandlerSchema, Registry, ServiceSchema
@@ -14,7 +15,7 @@ from perdure.core.model.durations import DurationError, parse_duration_ms
 from perdure.core.model.identities import is_drawn
 from perdure.core.model.payloads import PayloadError, check_input
 from perdure.core.model.records import Invoke
-from perdure.core.model.targets import HandlerKind, Target
+from perdure.core.model.targets import Target
 from perdure.engine.requests import Requests
 from perdure.ingress.errors import BadRequestError, NotFoundError
 from perdure.ingress.exchanges import Exchange
@@ -24,6 +25,10 @@ from perdure.ingress.routes import HandlerRoute, Mode, split_handler_path
 from perdure.protocol import ids
 from perdure.protocol.manifest import ServiceType
 from perdure.protocol.messages import Input, Value
+
+#: Members of enums are slow to reach before Python 3.12: looked up once for all requests.
+_SEND: Final = Mode.SEND
+_PLAIN: Final = ServiceType.SERVICE
 
 
 def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) -> None:
@@ -50,12 +55,12 @@ def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) -> None:
             drawn=is_drawn(handler.kind, idempotency_key),
         )
         text = ids.invocation_text(record.invocation_id)
-        if mode is Mode.SEND:
+        if mode is _SEND:
             reply = partial(submission_reply, text)
             requests.begin_submit(record, partial(exchange.conclude, reply))
         else:
             answer = partial(answer_reply, text, handler.output)
-            exchange.wait(requests.begin_call(record, partial(exchange.conclude, answer)))
+            exchange.waiter = requests.begin_call(record, partial(exchange.conclude, answer))
 
     exchange.read_body(proceed)
 
@@ -82,7 +87,7 @@ def find_handler(registry: Registry, route: HandlerRoute) -> tuple[HandlerSchema
         NotFoundError: there is no such service or handler.
     """
     service = find_service(registry, route.service)
-    keyed = service.type is not ServiceType.SERVICE
+    keyed = service.type is not _PLAIN
     key, name, mode = split_handler_path(route, keyed=keyed)
     handler = service.handlers.get(name)
     if handler is None:
@@ -125,7 +130,7 @@ def check_request(handler: HandlerSchema, headers: RequestHeaders, body: bytes) 
     Raises:
         BadRequestError: the handler does not take this request.
     """
-    if headers.idempotency_key is not None and handler.kind is HandlerKind.WORKFLOW:
+    if headers.idempotency_key is not None and handler.kind.once:
         raise BadRequestError(
             "cannot use the idempotency key with workflow handlers: a workflow runs once for "
             "its key in any case. Leave out the header idempotency-key"

@@ -80,7 +80,7 @@ def _invocation_of(
 def _attach(requests: Requests, exchange: Exchange, invocation_id: InvocationId) -> None:
     output = _declared_output(requests, invocation_id)
     reply = partial(answer_reply, ids.invocation_text(invocation_id), output)
-    exchange.wait(requests.begin_attach(invocation_id, partial(exchange.conclude, reply)))
+    exchange.waiter = requests.begin_attach(invocation_id, partial(exchange.conclude, reply))
 
 
 def _output(requests: Requests, invocation_id: InvocationId) -> Reply:

@@ -66,6 +66,10 @@ class Mode(Enum):
     SEND = "send"
 
 
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all requests.
+_CALL: Final = Mode.CALL
+
+
 class Operation(Enum):
     """What is asked about an invocation that exists already."""
 
@@ -246,7 +250,7 @@ def split_handler_path(route: HandlerRoute, *, keyed: bool) -> tuple[str, str, M
     elif len(rest) != count:
         raise BadRequestError(_BAD_HANDLER_PATH if route.mode is None else _BAD_RESTATE_PATH)
     key = decode_segment(rest[0], "key") if keyed else ""
-    return key, rest[count - 1], mode or Mode.CALL
+    return key, rest[count - 1], mode or _CALL
 
 
 def split_idempotent_path(route: IdempotentRoute, *, keyed: bool) -> tuple[str | None, str, str]:

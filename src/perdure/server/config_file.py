@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from perdure.server.setting_values import inline_table
-from perdure.server.settings import KEYS, Settings, SettingsError
+from perdure.server.settings import KEYS, Settings, SettingsError, nearest_key, setting_of
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -34,10 +33,10 @@ def parse_keys(given: Mapping[str, str], source: str) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for key, text in given.items():
-        setting = KEYS.get(key)
+        setting = setting_of(key)
         if setting is None:
-            near = get_close_matches(key, KEYS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; known are " + ", ".join(KEYS)
+            near = nearest_key(key)
+            hint = f"; did you mean {near}?" if near else "; known are " + ", ".join(KEYS)
             raise SettingsError(f"{source}: {key!r} is no setting of Perdure{hint}")
         try:
             values[setting.field] = setting.parse(text)
@@ -71,7 +70,7 @@ def _flat(document: Mapping[str, Any], source: str) -> dict[str, str]:
     """
     flat = {}
     for key, value in _leaves(document, ""):
-        setting = KEYS.get(key)
+        setting = setting_of(key)
         if setting is not None and setting.show is str and not isinstance(value, str):
             raise SettingsError(
                 f'{source}: {key}: {value!r} is not text: put it in quotes, as in "{value}"'

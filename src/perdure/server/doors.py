@@ -24,6 +24,7 @@ from typing import Any, Final
 from perdure.server.arrivals import Arrival
 from perdure.server.exchanges import Application
 from perdure.server.http1_requests import HEAD_BYTES_MAX
+from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.lobby import Lobby
 from perdure.server.open_files import connections_max
 
@@ -69,9 +70,9 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            advice = f"stop that one, or choose another with {option}"
             raise DoorError(
-                f"[RT0004] port {port} on {host} is taken by another process; {advice}"
+                f"[RT0004] port {port} on {host} is taken already; stop what listens there, or "
+                f"choose another with {option}"
             ) from error
         if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
             advice = "name an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
@@ -110,6 +111,7 @@ class Door:
         application: an ASGI application.
         listener: a bound socket; the door closes it.
         tls: certificate and key, if the door speaks TLS.
+        streams_max: requests that one connection of HTTP/2 may have under way.
     """
 
     def __init__(
@@ -117,8 +119,10 @@ class Door:
         application: Application,
         listener: socket.socket,
         tls: ssl.SSLContext | None = None,
+        streams_max: int = STREAMS_MAX,
     ) -> None:
         self._application = application
+        self._streams_max = streams_max
         self._listener = listener
         self._tls = tls
         #: Address that the door is bound to: host, port, and more for IPv6; or a path.
@@ -136,7 +140,7 @@ class Door:
     async def start(self) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
-        lobby = self._lobby = Lobby(self._application, connections_max())
+        lobby = self._lobby = Lobby(self._application, connections_max(), self._streams_max)
         self._tick(loop, lobby)
         self._sweep(loop, lobby)
         self._server = await self._listen(loop, lambda: Arrival(lobby))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
-from msgspec import Struct
-
 from perdure.ingress.watching import DISCONNECT_EXTENSION
 from perdure.protocol.asgi_stream import STREAM_EXTENSION
 from perdure.protocol.direct_http import DirectApplication, Header
+from perdure.server.heads import RequestHead, Response, ResponseError
 
 AsgiApplication = Callable[[Any, Any, Any], Awaitable[None]]
 Application = AsgiApplication | DirectApplication
 Message = MutableMapping[str, Any]
 
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all requests.
+_OK: Final = HTTPStatus.OK
 #: What a client is told whose request was not answered.
 EXCUSES: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal error; the server's log says more",
@@ -30,62 +30,6 @@ EXCUSES: Final = {
 _PIECE_BYTES: Final = 16 * 1024
 
 logger = logging.getLogger("perdure.server")
-
-
-def error_body(status: HTTPStatus, message: str) -> bytes:
-    """Write what a client is told of an error, in JSON."""
-    return json.dumps({"code": status.value, "message": message}).encode()
-
-
-class ResponseError(Exception):
-    """What an application sends is no response; the application is to blame."""
-
-
-class RequestHead(Struct, frozen=True, gc=False):
-    """What a request says before its body."""
-
-    method: str
-    #: ``1.0``, ``1.1`` or ``2``.
-    version: str
-    path: str
-    raw_path: bytes
-    query: bytes
-    #: Names, in lower case, and values, in order.
-    headers: list[Header]
-    #: Whether the client wants to use the connection again.
-    keep_alive: bool
-    #: Whether the client waits for a word before it sends the body.
-    expects_continue: bool
-
-
-class Response(Protocol):
-    """Makes of ASGI's messages what a connection sends."""
-
-    #: Whether the connection can be used again afterwards.
-    keep_alive: bool
-    #: Whether the head was given out.
-    opened: bool
-    #: Whether all of it was given out.
-    complete: bool
-
-    def start(self, message: Message) -> None:
-        """Take status and headers.
-
-        Raises:
-            ResponseError: there is a head already.
-        """
-
-    def proceed(self, body: bytes, *, more: bool, date: bytes) -> bytes:
-        """Take a piece of the body, and give what the connection is to write now.
-
-        Args:
-            body: the piece.
-            more: whether there are more pieces to come.
-            date: the date, as the wire has it.
-
-        Raises:
-            ResponseError: the piece does not fit what came before it, or the head is not legal.
-        """
 
 
 class Wire(Protocol):
@@ -267,17 +211,13 @@ class Exchange:
         self.buffered = 0
 
     def _wake(self) -> None:
+        """Tell the application of what has arrived, in whichever way it asked for."""
         if self._news is not None:
             self._news.set()
-        elif self._listener is not None:
-            self._give_body(self._listener)
-
-    def _give_body(self, listener: Callable[[bytes, bool], None]) -> None:
-        """Give what arrived of the body to the application, if there is any of it."""
-        if self._gone or self.response.complete or not self._has_news():
-            return
-        body = self._take_chunks()
-        listener(body, not self.received)
+        elif self._listener is None or self._gone or self.response.complete:
+            pass  # Nobody wants to hear of it.
+        elif self._chunks or (self.received and not self._body_given):
+            self._listener(self._take_chunks(), not self.received)
 
     def _tell_disconnect(self) -> None:
         if self._on_disconnect is not None:
@@ -297,11 +237,11 @@ class Exchange:
         """Have functions called with the body, and at its end, in place of :meth:`receive`."""
         self._listener = on_body
         self._on_disconnect = on_disconnect
-        if self._has_news():
+        if self._chunks or self.received or self._gone:
             asyncio.get_running_loop().call_soon(self._wake)
             if self._gone:
                 self.watch_disconnect(on_disconnect)
-        else:
+        elif self._expects_continue:
             self._invite()
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
@@ -309,19 +249,21 @@ class Exchange:
         if self._gone:
             return
         self._listener = self._on_disconnect = None
-        outcome = HTTPStatus.OK
+        outcome = _OK
         try:
-            self.response.start({"status": status, "headers": headers})
-            self._proceed(body, more=False)
+            if self._expects_continue:
+                self._forgo_body()
+            self._write(self.response.whole(status, headers, body, date=self._wire.date))
         except ResponseError:
             logger.exception("an application's response cannot be sent")
             outcome = HTTPStatus.INTERNAL_SERVER_ERROR
-        self._finish(outcome)
+        self._wire.finished(self, outcome)
 
     async def receive(self) -> Message:
         """Give what arrived of the body; after the body, wait for the end of the exchange."""
         while not self._has_news():
-            self._invite()
+            if self._expects_continue:
+                self._invite()
             if self._news is None:
                 self._news = asyncio.Event()
             self._news.clear()
@@ -333,14 +275,16 @@ class Exchange:
 
     def _invite(self) -> None:
         """Tell a client that waits for it to send the body."""
-        if self._expects_continue and not self.response.opened:
+        if not self.response.opened:
             self._expects_continue = False
             self._wire.invite()
 
     def _take_chunks(self) -> bytes:
+        self._body_given = self.received
+        if not self._chunks:
+            return b""
         body = b"".join(self._chunks)
         self._drop_body()
-        self._body_given = self.received
         self._wire.consumed()
         return body
 
@@ -369,7 +313,7 @@ class Exchange:
         """
         kind = message["type"]
         if kind == "http.response.start":
-            self.response.start(message)
+            self.response.start(message["status"], message.get("headers", ()))
             return
         if kind != "http.response.body":
             raise ResponseError(f"'{kind}' is nothing that can be sent here")
@@ -378,13 +322,20 @@ class Exchange:
         self._proceed(message.get("body", b""), more=message.get("more_body", False))
 
     def _proceed(self, body: bytes, *, more: bool) -> None:
-        response = self.response
-        if self._expects_continue and not self.received:
-            # The client was never told to go on. Whether the body follows nobody knows, so that
-            # nothing after this can be taken for a request.
-            response.keep_alive = False
-        self._wire.write(response.proceed(body, more=more, date=self._wire.date))
-        if response.complete:
+        if self._expects_continue:
+            self._forgo_body()
+        self._write(self.response.proceed(body, more=more, date=self._wire.date))
+
+    def _forgo_body(self) -> None:
+        """Answer a client that was never told to send its body, unless it has."""
+        if not self.received:
+            # Whether the body follows nobody knows, so that nothing after this can be taken for a
+            # request.
+            self.response.keep_alive = False
+
+    def _write(self, content: bytes) -> None:
+        self._wire.write(content)
+        if self.response.complete:
             if self._chunks:
                 self._drop_body()
             if self._news is not None:

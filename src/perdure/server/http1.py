@@ -19,7 +19,8 @@ from collections import deque
 from http import HTTPStatus
 from typing import Final, cast
 
-from perdure.server.exchanges import EXCUSES, Exchange, RequestHead
+from perdure.server.exchanges import EXCUSES, Exchange
+from perdure.server.heads import RequestHead
 from perdure.server.http1_requests import BadRequestError, RequestReader
 from perdure.server.http1_response import Http1Response
 from perdure.server.http1_text import CONTINUE, error_response
@@ -53,6 +54,8 @@ class Http1Connection(asyncio.Protocol):
         #: The answer to what is no request, due when all requests are answered.
         self._refusal: bytes | None = None
         self._paused = False
+        #: Whether the client takes nothing of what it is sent.
+        self._stuck = False
         self._lingering: asyncio.TimerHandle | None = None
         #: When the client last did what we wait for, by the loop's time.
         self._since = lobby.now
@@ -88,6 +91,10 @@ class Http1Connection(asyncio.Protocol):
         """Take what has come."""
         if not self._listening:
             return
+        if not self._reader.undigested:
+            # A request begins, which is to come in good time. A head that comes bit by bit gets
+            # no more for each.
+            self._since = self._lobby.now
         try:
             self._reader.feed(data)
         except BadRequestError as error:
@@ -96,19 +103,17 @@ class Http1Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Let responses wait."""
+        self._stuck = True
         self.writable.clear()
 
     def resume_writing(self) -> None:
         """Let responses go on."""
+        self._stuck = False
         self.writable.set()
         if self._current is None:
             self._turn()
 
     # -- For the reader
-
-    def request_begins(self) -> None:
-        """Give the client time to send it."""
-        self._since = self._lobby.now
 
     def head_arrived(self, head: RequestHead) -> None:
         """Begin an exchange, or let it wait for its turn."""
@@ -116,7 +121,7 @@ class Http1Connection(asyncio.Protocol):
             return  # the connection has ended within what was received at once
         response = Http1Response(head.method, head.version, keep_alive=head.keep_alive)
         exchange = self._incoming = Exchange(self, head, response)
-        if self._current is None and self.writable.is_set():
+        if self._current is None and not self._stuck:
             self._begin(exchange)
         else:
             self._line.append(exchange)
@@ -142,7 +147,7 @@ class Http1Connection(asyncio.Protocol):
             self._listening = False  # what follows the last request is for nobody
         answered = exchange.response.complete
         exchange.end_body()  # which may bring the answer, and the turn of the next
-        if answered:
+        if answered and self._current is exchange:  # else the connection has ended with its answer
             self._advance()
 
     # -- For exchanges
@@ -206,7 +211,7 @@ class Http1Connection(asyncio.Protocol):
     def _turn(self) -> None:
         """Begin with the next request, as soon as the client takes what it is sent."""
         if self._line:
-            if self.writable.is_set():
+            if not self._stuck:
                 self._begin(self._line.popleft())
                 self._regulate()
         elif self._refusal is not None:
@@ -242,7 +247,7 @@ class Http1Connection(asyncio.Protocol):
 
     def expire(self, before: float) -> None:
         """End if the client has owed us something since before that, by the loop's time."""
-        if not self.writable.is_set():
+        if self._stuck:
             unsent = self._transport.get_write_buffer_size()
             if unsent != self._unsent:
                 self._unsent = unsent

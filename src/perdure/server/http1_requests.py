@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import httptools
 
 from perdure.protocol.direct_http import Header
-from perdure.server.exchanges import RequestHead
+from perdure.server.heads import RequestHead
 from perdure.server.http1_text import head_without_upgrade, split_target
 
 #: The head of a request: request line and headers.
@@ -33,9 +33,6 @@ class BadRequestError(Exception):
 
 class RequestSink(Protocol):
     """Who takes the requests of a connection; for each, the calls come in this order."""
-
-    def request_begins(self) -> None:
-        """Take note that a request has begun to arrive."""
 
     def head_arrived(self, head: RequestHead) -> None:
         """Take a head."""
@@ -58,7 +55,7 @@ class RequestReader:
         self._sink = sink
         self._parser = httptools.HttpRequestParser(self)
         #: Bytes received since something was last made of them.
-        self._undigested = 0
+        self.undigested = 0
         self._target = b""
         self._headers: list[Header] = []
         self._noted: dict[bytes, bytes] = {}
@@ -71,7 +68,7 @@ class RequestReader:
         Raises:
             BadRequestError: it is no request. Nothing can be read after this.
         """
-        self._undigested += len(data)
+        self.undigested += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserCallbackError as error:
@@ -81,7 +78,7 @@ class RequestReader:
             raise
         except httptools.HttpParserError:
             raise BadRequestError("this is not a request of HTTP/1.1") from None
-        if self._undigested > HEAD_BYTES_MAX:
+        if self.undigested > HEAD_BYTES_MAX:
             raise _head_too_long()
 
     def _feed(self, data: bytes | memoryview) -> None:
@@ -95,12 +92,14 @@ class RequestReader:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                data = memoryview(data)[offer.args[0] :]
-                head = self._without_offer()
-                self._parser = httptools.HttpRequestParser(self)
-                self._parser.feed_data(head)
+                head_bytes: int = offer.args[0]
             else:
                 return
+            # Not while the offer is handled: it would hide why the head is refused.
+            data = memoryview(data)[head_bytes:]
+            head = self._without_offer()
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
 
     def _without_offer(self) -> bytes:
         method = self._parser.get_method()
@@ -117,7 +116,6 @@ class RequestReader:
         self._target = b""
         self._headers = []
         self._noted.clear()
-        self._sink.request_begins()
 
     def on_url(self, target: bytes) -> None:
         """Take a piece of the target."""
@@ -134,9 +132,9 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         """Hand on a head."""
         parser = self._parser
-        if self._undigested > HEAD_BYTES_MAX:
+        if self.undigested > HEAD_BYTES_MAX:
             self._check_size()
-        self._undigested = 0
+        self.undigested = 0
         if parser.should_upgrade():
             self._offered = True
             return
@@ -144,7 +142,7 @@ class RequestReader:
         if self._noted or version != "1.1":
             self._check_framing(version)
         try:
-            path, raw_path, query = split_target(self._target)
+            raw_path, query = split_target(self._target)
         except ValueError as error:
             raise BadRequestError(str(error)) from error
         # What comes from here on are trailers.
@@ -154,7 +152,6 @@ class RequestReader:
             RequestHead(
                 parser.get_method().decode(),
                 version,
-                path,
                 raw_path,
                 query,
                 headers,
@@ -165,13 +162,13 @@ class RequestReader:
 
     def on_body(self, chunk: bytes) -> None:
         """Hand on a piece of a body."""
-        self._undigested = 0
+        self.undigested = 0
         self._sink.body_arrived(chunk)
 
     def on_message_complete(self) -> None:
         """Hand on the end of a request."""
         if not self._offered:
-            self._undigested = 0
+            self.undigested = 0
             self._sink.request_ended()
 
     def _check_size(self) -> None:

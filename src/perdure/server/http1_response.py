@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from perdure.protocol.direct_http import Header
-from perdure.server.exchanges import Message, ResponseError
-from perdure.server.http1_text import join_head, status_line
+from perdure.server.heads import ResponseError
+from perdure.server.http1_text import STATUS_LINES, join_head
 
 #: Headers that are this module's to write, because they say how the body ends, or when, or what
 #: becomes of the connection.
@@ -58,7 +58,7 @@ class Http1Response:
         #: Whether all of it was given out.
         self.complete = False
 
-    def start(self, message: Message) -> None:
+    def start(self, status: int, headers: Iterable[Header]) -> None:
         """Take status and headers.
 
         Raises:
@@ -66,8 +66,8 @@ class Http1Response:
         """
         if self._status is not None:
             raise ResponseError("a response began twice")
-        self._status = message["status"]
-        self._headers = message.get("headers", ())
+        self._status = status
+        self._headers = headers
 
     def proceed(self, body: bytes, *, more: bool, date: bytes) -> bytes:
         """Take a piece of the body, and give out what is to be sent now.
@@ -84,19 +84,34 @@ class Http1Response:
             raise ResponseError("a response goes on after its end")
         if self.opened:
             content = self._frame(body, more=more)
+        elif self._status is None:
+            raise ResponseError("a response has a body before it began")
         else:
-            head = self._open(date, None if more else len(body))
+            head = self._open(self._status, self._headers, date, None if more else len(body))
             content = head + self._frame(body, more=more)
             self.opened = True
         self.complete = not more
         return content
 
-    def _open(self, date: bytes, length: int | None) -> bytes:
+    def whole(self, status: int, headers: Iterable[Header], body: bytes, *, date: bytes) -> bytes:
+        """Take a response in one piece, and give out all of it.
+
+        Raises:
+            ResponseError: there is a head already, or it is not legal.
+        """
+        if self.opened or self._status is not None:
+            raise ResponseError("a response began twice")
+        head = self._open(status, headers, date, len(body))
+        content = head + self._frame(body, more=False)
+        self.opened = self.complete = True
+        return content
+
+    def _open(
+        self, status: int, headers: Iterable[Header], date: bytes, length: int | None
+    ) -> bytes:
         """Write the head; the length is that of a body in one piece."""
-        if self._status is None:
-            raise ResponseError("a response has a body before it began")
-        lines = [status_line(self._status), date]
-        for header in self._headers:
+        lines = [STATUS_LINES[status], date]
+        for header in headers:
             name = header[0]
             if name not in _OWN_HEADERS:
                 lines.append(b": ".join(header))
@@ -104,7 +119,7 @@ class Http1Response:
                 length = int(header[1])
             elif name == b"connection" and b"close" in header[1].lower():
                 self.keep_alive = False
-        self._choose_framing(lines, self._status, length)
+        self._choose_framing(lines, status, length)
         if not self.keep_alive:
             lines.append(b"connection: close")
         try:

@@ -77,16 +77,18 @@ class Http2:
 
     Args:
         owner: is told what follows.
+        streams_max: requests at the same time.
     """
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, streams_max: int = STREAMS_MAX) -> None:
         self._owner = owner
         self._decoder = HeadDecoder()
-        self.sender = Sender(self)
+        self._streams_max = streams_max
+        self.sender = Sender(self, streams_max)
         self._reader = FrameReader(HEAD_BYTES_MAX)
         self._window = ReceiveWindow(CONNECTION_WINDOW)
         self._send_window = WINDOW_DEFAULT
-        self._budget = Budget(owner.now)
+        self._budget = Budget(owner.now, streams_max)
         self._greeted = False
         #: The newest stream that the client opened, and the newest that we looked at.
         self._newest = 0
@@ -243,7 +245,7 @@ class Http2:
             self._on_request(stream_id, fields, ended=ended)
 
     def _on_request(self, stream_id: int, fields: list[Header], *, ended: bool) -> None:
-        if self.leaving or max(len(self._streams), len(self._at_work)) >= STREAMS_MAX:
+        if self.leaving or max(len(self._streams), len(self._at_work)) >= self._streams_max:
             self._refuse(stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._taken = stream_id

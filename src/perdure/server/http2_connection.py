@@ -28,7 +28,7 @@ class Http2Connection(asyncio.Protocol):
 
     def __init__(self, lobby: Lobby) -> None:
         self._lobby = lobby
-        self._machine = Http2(self)
+        self._machine = Http2(self, lobby.streams_max)
         self._flush_planned = False
         self._blocked = False
         self._lingering: asyncio.TimerHandle | None = None
@@ -108,6 +108,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flush_planned = False
+        if self._lingering is not None:
+            return  # the last word was said
         transport = self._transport
         while not self._blocked:
             output = self._machine.sender.output()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from jh2._hazmat import Decoder
 
 from perdure.protocol.direct_http import Header
-from perdure.server.exchanges import RequestHead
+from perdure.server.heads import RequestHead
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.http1_text import split_target
 from perdure.transport.http2_frames import ErrorCode, PeerError
@@ -20,6 +21,9 @@ _OF_CONNECTIONS: Final = frozenset(
 )
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _NO_VALUE: Final = re.compile(rb"[\x00\r\n]|^[ \t]|[ \t]$")
+#: Headers that are known to be fine: so many of them, and none that is longer.
+_REMEMBERED_MAX: Final = 256
+_REMEMBERED_BYTES_MAX: Final = 128
 
 
 class MalformedError(Exception):
@@ -69,7 +73,7 @@ def read_request(fields: list[Header], *, ended: bool) -> IncomingRequest:
     try:
         method, raw_target = pseudo[b":method"], pseudo[b":path"]
         pseudo[b":scheme"]
-        path, raw_path, query = split_target(raw_target)
+        raw_path, query = split_target(raw_target)
     except KeyError as error:
         raise MalformedError(f"the request has no {error.args[0].decode()}") from None
     except ValueError as error:
@@ -83,7 +87,6 @@ def read_request(fields: list[Header], *, ended: bool) -> IncomingRequest:
     head = RequestHead(
         method.decode(),
         "2",
-        path,
         raw_path,
         query,
         headers,
@@ -108,12 +111,14 @@ def _divide(fields: list[Header]) -> tuple[dict[bytes, bytes], list[Header]]:
     """Tell pseudo-headers, which come first, from headers, and look at both."""
     pseudo: dict[bytes, bytes] = {}
     headers: list[Header] = []
-    for name, value in fields:
-        if _NO_VALUE.search(value):
-            raise MalformedError("a header has a value that cannot be sent on")
-        if not name.startswith(b":"):
+    for header in fields:
+        name, value = header
+        if len(name) + len(value) <= _REMEMBERED_BYTES_MAX:
+            _check_remembered(name, value)
+        else:
             _check(name, value)
-            headers.append((name, value))
+        if name[:1] != b":":
+            headers.append(header)
         elif headers or name in pseudo or name not in _PSEUDO or not value:
             raise MalformedError("a pseudo-header is misplaced, unknown or empty")
         else:
@@ -122,10 +127,18 @@ def _divide(fields: list[Header]) -> tuple[dict[bytes, bytes], list[Header]]:
 
 
 def _check(name: bytes, value: bytes) -> None:
+    if _NO_VALUE.search(value):
+        raise MalformedError("a header has a value that cannot be sent on")
+    if name.startswith(b":"):
+        return
     if not _NAME.fullmatch(name):
         raise MalformedError("the name of a header has signs or capitals that it may not have")
     if name in _OF_CONNECTIONS or (name == b"te" and value != b"trailers"):
         raise MalformedError("a header is about a connection of HTTP/1.1")
+
+
+#: Most headers of a request stood in the one before it.
+_check_remembered: Final = lru_cache(_REMEMBERED_MAX)(_check)
 
 
 def _as_http1(authority: bytes | None, headers: list[Header]) -> list[Header]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from perdure.protocol.direct_http import Header
-from perdure.server.exchanges import Message, ResponseError
+from perdure.server.heads import ResponseError
 
 #: Headers that are the connection's to write, or that HTTP/2 does without.
 _DROPPED: Final = frozenset(
@@ -23,10 +23,16 @@ class Http2Response:
         method: the request's method.
     """
 
-    __slots__ = ("_bodiless", "_headers", "_remaining", "_status", "complete", "fields", "opened")
-
-    #: Streams end by themselves; the connection goes on.
-    keep_alive = True
+    __slots__ = (
+        "_bodiless",
+        "_headers",
+        "_remaining",
+        "_status",
+        "complete",
+        "fields",
+        "keep_alive",
+        "opened",
+    )
 
     def __init__(self, method: str) -> None:
         self._bodiless = method == "HEAD"
@@ -38,13 +44,20 @@ class Http2Response:
         self.fields: list[Header] = []
         self.opened = False
         self.complete = False
+        #: Nobody looks at it: streams end by themselves, and the connection goes on.
+        self.keep_alive = True
 
-    def start(self, message: Message) -> None:
+    def start(self, status: int, headers: Iterable[Header]) -> None:
         """Take status and headers."""
         if self._status is not None:
             raise ResponseError("a response began twice")
-        self._status = message["status"]
-        self._headers = message.get("headers", ())
+        self._status = status
+        self._headers = headers
+
+    def whole(self, status: int, headers: Iterable[Header], body: bytes, *, date: bytes) -> bytes:
+        """Take a response in one piece, and give what of its body is to be sent."""
+        self.start(status, headers)
+        return self.proceed(body, more=False, date=date)
 
     def proceed(self, body: bytes, *, more: bool, date: bytes) -> bytes:
         """Take a piece of the body, and give what of it is to be sent."""

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from perdure.protocol.direct_http import Header
 from perdure.server.http1_requests import HEAD_BYTES_MAX
+from perdure.transport.http2_blocks import KnownBlocks
 from perdure.transport.http2_frames import (
     DATA,
     END_STREAM,
@@ -25,7 +26,7 @@ from perdure.transport.http2_frames import (
 )
 from perdure.transport.http2_output import Output
 
-#: Requests at the same time on one connection.
+#: Requests at the same time on one connection, unless the server is set otherwise.
 STREAMS_MAX: Final = 256
 #: What a client may send of one body, and of all together, before an application has read it.
 STREAM_WINDOW: Final = 256 * 1024
@@ -34,14 +35,19 @@ CONNECTION_WINDOW: Final = 1024 * 1024
 _TABLE_BYTES_MAX: Final = 4096
 #: Headers that differ from one response to the next, and would push out of the table what does not.
 _UNINDEXED: Final = frozenset({b"x-restate-id", b"content-length", b"date", b"idempotency-expires"})
+#: Those of them that stand in no other response.
+_UNIQUE: Final = frozenset({b"x-restate-id", b"idempotency-expires"})
 
-GREETING: Final = settings_frame(
-    {
-        Setting.MAX_CONCURRENT_STREAMS: STREAMS_MAX,
+
+def greeting(streams_max: int) -> bytes:
+    """Give what the client is told first: how much it may ask for."""
+    settings = {
+        Setting.MAX_CONCURRENT_STREAMS: streams_max,
         Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
         Setting.MAX_HEADER_LIST_SIZE: HEAD_BYTES_MAX,
     }
-) + number_frame(FrameType.WINDOW_UPDATE, 0, CONNECTION_WINDOW - WINDOW_DEFAULT)
+    more = number_frame(FrameType.WINDOW_UPDATE, 0, CONNECTION_WINDOW - WINDOW_DEFAULT)
+    return settings_frame(settings) + more
 
 
 class Outgoing:
@@ -91,22 +97,32 @@ class Sender(Output[Outgoing]):
 
     Args:
         feeder: is told what follows.
+        streams_max: requests that the client may have under way.
     """
 
-    def __init__(self, feeder: Feeder) -> None:
-        super().__init__(GREETING, feeder.wanted)
+    def __init__(self, feeder: Feeder, streams_max: int) -> None:
+        super().__init__(greeting(streams_max), feeder.wanted)
         self._feeder = feeder
         self._encoder = Encoder()
+        #: Heads that were sent already: those of attempts are alike for as long as a second.
+        self._written: KnownBlocks[tuple[Header, ...], bytes] = KnownBlocks()
 
     def limit_table(self, size: int) -> None:
         """Respect the size of the compression table that the client allows."""
         self._encoder.header_table_size = min(size, _TABLE_BYTES_MAX)
+        self._written.forget()
 
     def say_head(self, stream_id: int, fields: list[Header], *, ended: bool = False) -> None:
         """Send the head of a response, which may be all of it."""
-        block = bytes(
-            self._encoder.encode([(name, value, name in _UNINDEXED) for name, value in fields])
-        )
+        key = tuple(fields)
+        block = self._written.get(key)
+        if block is None:
+            encoded = [(name, value, name in _UNINDEXED) for name, value in fields]
+            block = bytes(self._encoder.encode(encoded))
+            if _UNIQUE.isdisjoint([name for name, _ in fields]):
+                self._written.learn(key, block, block)
+            else:
+                self._written.forget()  # it may have changed the table
         self.say(header_frames(stream_id, block, ended=ended))
 
     def want(self, outgoing: Outgoing) -> None:

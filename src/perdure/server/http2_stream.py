@@ -10,7 +10,8 @@ import asyncio
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from perdure.server.exchanges import EXCUSES, Exchange, error_body
+from perdure.server.exchanges import EXCUSES, Exchange
+from perdure.server.heads import error_body
 from perdure.server.http2_requests import IncomingRequest, MalformedError
 from perdure.server.http2_response import Http2Response
 from perdure.server.http2_sender import STREAM_WINDOW, Outgoing, Sender

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from perdure.protocol.direct_http import DirectApplication
 from perdure.server.exchanges import Application, Exchange
+from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.open_files import CONNECTIONS_MAX
 
 
@@ -34,10 +35,17 @@ class Lobby:
     Args:
         application: what answers requests.
         connections_max: how many connections are kept at the same time.
+        streams_max: how many requests one connection of HTTP/2 may have under way.
     """
 
-    def __init__(self, application: Application, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(
+        self,
+        application: Application,
+        connections_max: int = CONNECTIONS_MAX,
+        streams_max: int = STREAMS_MAX,
+    ) -> None:
         self.connections_max = connections_max
+        self.streams_max = streams_max
         self.loop = asyncio.get_running_loop()
         self.connections: set[Guest] = set()
         #: The application, in the one form or the other; asked once, as each request needs it.

@@ -25,6 +25,7 @@ from perdure.ingress.app import Ingress
 from perdure.protocol.session import ServiceHost
 from perdure.query.queries import Queries
 from perdure.server.doors import Application, Door
+from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.settings import Settings
 from perdure.storage.directory import DataDirectory
 from perdure.storage.document import DocumentFile, MemoryDocument
@@ -101,6 +102,7 @@ class Runtime:
         self._engine = engine
         self._keeper = keeper
         self._services = services
+        self._queries = Queries(engine.look, settings.queries())
         self._doors: dict[str, Door] = {}
         #: The ingress as an ASGI application, to be mounted elsewhere.
         self.ingress = Ingress(engine.requests, body_bytes_max=settings.request_bytes_limit)
@@ -155,12 +157,13 @@ class Runtime:
             self._settings.advertised_ingress or ingress_url,
             registrar,
             Configurator(self._keeper, SystemClock()),
-            [query_operation(Queries(self._engine.look, self._settings.queries()))],
+            [query_operation(self._queries)],
             self._settings.cluster_name,
         )
         applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
         for name, listener in listeners.items():
-            self._doors[name] = Door(applications[name], listener)
+            streams_max = self._settings.ingress_streams_limit if name == "ingress" else STREAMS_MAX
+            self._doors[name] = Door(applications[name], listener, streams_max=streams_max)
             await self._doors[name].start()
 
     async def stop(self, grace_s: float) -> None:
@@ -173,6 +176,7 @@ class Runtime:
         await self._engine.drain(grace_s)
         for door in self._doors.values():
             await door.stop(FAREWELL_S)
+        self._queries.close()
         await self._services.close()
         await self._engine.close()
 

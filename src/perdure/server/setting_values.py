@@ -19,6 +19,8 @@ from perdure.transport.additional_headers import header_fault
 #: The least and the most that flow control of HTTP/2 lets be asked for.
 _WINDOW_MIN: Final = 64 * 1024
 _WINDOW_MAX: Final = 1024 * 1024 * 1024
+#: Requests on one connection of HTTP/2: with more than that, another connection does better.
+_STREAMS_MAX: Final = 10_000
 #: What a query needs to begin with.
 _MEMORY_MIN: Final = 1024 * 1024
 
@@ -132,6 +134,14 @@ def parse_window(text: str) -> int:
     if not _WINDOW_MIN <= size <= _WINDOW_MAX:
         raise ValueError("write a size from 64 KiB to 1 GiB")
     return size
+
+
+def parse_streams(text: str) -> int:
+    """Read how many requests one connection of HTTP/2 may have under way."""
+    streams = parse_count(text)
+    if streams > _STREAMS_MAX:
+        raise ValueError(f"write a whole number from 1 to {_STREAMS_MAX}")
+    return streams
 
 
 def parse_levels(text: str) -> int:

@@ -15,15 +15,17 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from perdure.core.attempt.attempt import JournalLimits
-from perdure.core.model.deployments import DAY_MS, Defaults
+from perdure.core.model.deployments import DAY_MS, Ceilings, Defaults
 from perdure.core.model.durations import format_duration, parse_duration_ms
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.engine.engine import EngineOptions
+from perdure.engine.memory import MEMORY_BYTES
 from perdure.engine.requests import Limits
 from perdure.engine.timers import WINDOW as TIMERS_WINDOW
 from perdure.ingress.bodies import BODY_BYTES_MAX
 from perdure.protocol.framing import PAYLOAD_BYTES_LIMIT
 from perdure.query.queries import QueryLimits
+from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.setting_values import (
     Address,
     parse_address,
@@ -39,6 +41,7 @@ from perdure.server.setting_values import (
     parse_path,
     parse_request_size,
     parse_size,
+    parse_streams,
     parse_switch,
     parse_window,
     parse_word,
@@ -78,19 +81,28 @@ class Settings(Struct, frozen=True, kw_only=True):
     timers_in_memory_limit: int = TIMERS_WINDOW
     #: Requests that wait for a result at the same time.
     requests_limit: int = Limits().waiters
+    #: Attempts that wait for a slot.
+    queue_limit: int = Limits().queued_attempts
+    #: What all open attempts may hold of messages on their way.
+    memory_bytes_limit: int = MEMORY_BYTES
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     journal_retention_ms: int = DAY_MS
-    #: No journal is kept longer; None lets services decide.
-    journal_retention_max_ms: int | None = None
     idempotency_retention_ms: int = DAY_MS
     workflow_retention_ms: int = DAY_MS
+    #: Nothing is kept longer, and tried more often, whatever services say; None lets them decide.
+    journal_retention_max_ms: int | None = None
+    idempotency_retention_max_ms: int | None = None
+    workflow_retention_max_ms: int | None = None
+    retry_attempts_ceiling: int | None = None
     disable_eager_state: bool = False
     #: Told to services with every request.
     cluster_name: str = "localcluster"
     #: What this server is called among others; told to whoever reads its output.
     node_name: str = "localnode"
     request_bytes_limit: int = BODY_BYTES_MAX
+    #: Requests under way on one connection of HTTP/2 to the ingress.
+    ingress_streams_limit: int = STREAMS_MAX
     #: Where clients find the ingress, if not where it listens.
     advertised_ingress: str | None = None
     allow_link_local: bool = False
@@ -122,7 +134,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Give the options of handlers that say nothing themselves."""
         return Defaults(
             journal_retention_ms=self.journal_retention_ms,
-            journal_retention_max_ms=self.journal_retention_max_ms,
             idempotency_retention_ms=self.idempotency_retention_ms,
             workflow_retention_ms=self.workflow_retention_ms,
             lazy_state=self.disable_eager_state,
@@ -134,6 +145,12 @@ class Settings(Struct, frozen=True, kw_only=True):
                 self.retry_max_interval_ms,
                 self.retry_max_attempts,
                 self.retry_on_max_attempts,
+            ),
+            ceilings=Ceilings(
+                journal_retention_ms=self.journal_retention_max_ms,
+                idempotency_retention_ms=self.idempotency_retention_max_ms,
+                workflow_retention_ms=self.workflow_retention_max_ms,
+                attempts=self.retry_attempts_ceiling,
             ),
         )
 
@@ -148,7 +165,8 @@ class Settings(Struct, frozen=True, kw_only=True):
                 eager_state_bytes=self.eager_state_bytes_limit,
             ),
             cleanup_interval_ms=self.cleanup_interval_ms,
-            limits=Limits(waiters=self.requests_limit),
+            memory_bytes=self.memory_bytes_limit,
+            limits=Limits(waiters=self.requests_limit, queued_attempts=self.queue_limit),
             timers=self.timers_in_memory_limit,
         )
 
@@ -230,6 +248,10 @@ def _duration(field: str) -> Setting:
     return Setting(field, parse_duration_ms, format_duration)
 
 
+def _ceiling(field: str) -> Setting:
+    return Setting(field, parse_ceiling, show_ceiling)
+
+
 def _switch(field: str) -> Setting:
     return Setting(field, parse_switch, bool)
 
@@ -239,6 +261,7 @@ KEYS: Final[Mapping[str, Setting]] = {
     "ingress.advertised-ingress-endpoint": Setting("advertised_ingress", parse_word),
     "ingress.request-size-limit": Setting("request_bytes_limit", parse_request_size, int),
     "ingress.concurrent-api-requests-limit": Setting("requests_limit", parse_count, int),
+    "ingress.http2-max-concurrent-streams": Setting("ingress_streams_limit", parse_streams, int),
     "admin.bind-address": Setting("admin", parse_address, show_address),
     "admin.allow-link-local-deployments": _switch("allow_link_local"),
     "admin.query-engine.memory-size": Setting("query_memory_bytes", parse_memory_size, int),
@@ -247,9 +270,11 @@ KEYS: Final[Mapping[str, Setting]] = {
     "node-name": Setting("node_name", parse_word),
     "shutdown-timeout": _duration("shutdown_timeout_ms"),
     "default-journal-retention": _duration("journal_retention_ms"),
-    "max-journal-retention": Setting("journal_retention_max_ms", parse_ceiling, show_ceiling),
+    "max-journal-retention": _ceiling("journal_retention_max_ms"),
     "default-idempotency-retention": _duration("idempotency_retention_ms"),
+    "max-idempotency-retention": _ceiling("idempotency_retention_max_ms"),
     "default-workflow-completion-retention": _duration("workflow_retention_ms"),
+    "max-workflow-completion-retention": _ceiling("workflow_retention_max_ms"),
     "default-retry-policy.initial-interval": _duration("retry_initial_interval_ms"),
     "default-retry-policy.exponentiation-factor": Setting(
         "retry_exponentiation_factor", parse_factor, float
@@ -261,9 +286,14 @@ KEYS: Final[Mapping[str, Setting]] = {
     "default-retry-policy.on-max-attempts": Setting(
         "retry_on_max_attempts", parse_on_exhausted, lambda value: value.name.lower()
     ),
+    "max-retry-policy-max-attempts": Setting(
+        "retry_attempts_ceiling", parse_attempts, show_attempts
+    ),
     "worker.cleanup-interval": _duration("cleanup_interval_ms"),
     "worker.num-timers-in-memory-limit": Setting("timers_in_memory_limit", parse_count, int),
     "worker.invoker.concurrent-invocations-limit": Setting("invocations_limit", parse_count, int),
+    "worker.invoker.in-memory-queue-length-limit": Setting("queue_limit", parse_count, int),
+    "worker.invoker.memory-limit": Setting("memory_bytes_limit", parse_memory_size, int),
     "worker.invoker.journal-entries-limit": Setting("journal_entries_limit", parse_count, int),
     "worker.invoker.journal-size-limit": Setting("journal_bytes_limit", parse_size, int),
     "worker.invoker.inactivity-timeout": _duration("inactivity_timeout_ms"),
@@ -302,9 +332,32 @@ KEYS: Final[Mapping[str, Setting]] = {
 }
 
 
+#: Names that keys had before they stood in a section, and have in Restate's documentation.
+_OLDER_NAMES: Final = {
+    "request-identity-private-key-pem-file": "worker.invoker.request-identity-private-key-pem-file",
+}
+
+
+def setting_of(key: str) -> Setting | None:
+    """Give the setting of a key, or of an older name of it; None if there is no such key."""
+    return KEYS.get(_OLDER_NAMES.get(key, key))
+
+
+def nearest_key(key: str) -> str | None:
+    """Give the key that was meant, perhaps: of this name in another section, or else alike."""
+    namesakes = [each for each in KEYS if each.rpartition(".")[2] == key.rpartition(".")[2]]
+    near = get_close_matches(key, namesakes, n=1, cutoff=0) or get_close_matches(key, KEYS, n=1)
+    return near[0] if near else None
+
+
 def environment_name(key: str) -> str:
     """Give the name of a key in the environment."""
     return ENVIRONMENT_PREFIX + key.replace(".", "__").replace("-", "_").upper()
+
+
+def _key_of(variable: str) -> str:
+    words = variable.removeprefix(ENVIRONMENT_PREFIX).replace("__", ".").replace("_", "-")
+    return words.lower()
 
 
 #: Variables with our prefix that name what commands read, and whom they ask.
@@ -328,15 +381,15 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         SettingsError: a variable with our prefix is no setting, or its value is not understood.
     """
-    by_name = {environment_name(key): setting for key, setting in KEYS.items()}
+    by_name = {environment_name(key): setting_of(key) for key in (*KEYS, *_OLDER_NAMES)}
     values: dict[str, Any] = {}
     for name, text in environment.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or name in COMMAND_VARIABLES:
             continue
         setting = by_name.get(name)
         if setting is None:
-            near = get_close_matches(name, by_name, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest_key(_key_of(name))
+            hint = "" if near is None else f"; did you mean {environment_name(near)}?"
             raise SettingsError(f"environment variable {name} is no setting of Perdure{hint}")
         try:
             values[setting.field] = setting.parse(text)
