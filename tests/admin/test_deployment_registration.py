@@ -47,6 +47,24 @@ def test_an_address_is_registered_once(server):
     assert [each["name"] for each in first.json["services"]] == ["Greeter", "Signup"]
 
 
+@pytest.mark.parametrize(
+    "different", [{"use_http_11": True}, {"additional_headers": {"x-a": "b"}}, {"breaking": True}]
+)
+def test_an_address_that_is_known_is_no_conflict_and_stays_as_it_is(server, different):
+    first = register(server).json["id"]
+    before = server.ask("GET", f"/deployments/{first}").json
+    again = register(server, **different)
+    assert (again.status, again.json["id"]) == (200, first)
+    assert server.ask("GET", f"/deployments/{first}").json == before
+
+
+def test_a_deployment_may_move_to_the_address_of_another_one(server):
+    first = register(server).json["id"]
+    second = register(server, uri="http://127.0.0.1:9081/").json["id"]
+    assert server.ask("PATCH", f"/deployments/{second}", {"uri": ADDRESS}).status == 200
+    assert register(server).json["id"] in (first, second)
+
+
 def test_the_oldest_version_discovers_a_known_address_anew(server):
     first = [each["revision"] for each in register(server).json["services"]]
     response = server.ask("POST", "/v2/deployments", {"uri": ADDRESS})

@@ -6,11 +6,12 @@ import pytest
 from admin_support import GREETER, NOW_MS, OLDER, SIGNUP, Server, manifest
 from msgspec.structs import replace
 
-from perdure.core.model.deployments import Defaults, build_registry, with_deployment
+from perdure.core.model.deployments import Ceilings, Defaults, build_registry, with_deployment
 from perdure.core.model.verdicts import Verdict
 from perdure.protocol.ids import deployment_text
 from perdure.protocol.manifest import (
     HandlerManifest,
+    HandlerType,
     ProtocolMode,
     ServiceManifest,
     ServiceType,
@@ -164,7 +165,7 @@ def test_a_journal_is_kept_no_longer_than_the_server_says_and_that_is_told():
             HandlerManifest(name="get", journal_retention=2_000),
         ),
     )
-    empty = build_registry([], Defaults(journal_retention_max_ms=5_000))
+    empty = build_registry([], Defaults(ceilings=Ceilings(journal_retention_ms=5_000)))
     registry = with_deployment(empty, OLDER, "http://a/", manifest(hungry), NOW_MS)
     shown = Server(Verdict.DONE, registry).ask("GET", "/services/Counter").json
     assert shown["journal_retention"] == "5s"
@@ -174,6 +175,29 @@ def test_a_journal_is_kept_no_longer_than_the_server_says_and_that_is_told():
     assert "info" not in handler(shown, "get")
     kept = [registry.handler("Counter", name).journal_retention_ms for name in ("add", "get")]
     assert kept == [5_000, 2_000]
+
+
+def test_results_are_kept_no_longer_than_the_server_says_and_that_is_told():
+    run = HandlerManifest(name="run", ty=HandlerType.WORKFLOW, workflow_completion_retention=9_000)
+    look = HandlerManifest(name="look", ty=HandlerType.SHARED, idempotency_retention=8_000)
+    flow = ServiceManifest(
+        name="Flow",
+        ty=ServiceType.WORKFLOW,
+        handlers=(run, look),
+        idempotency_retention=7_000,
+    )
+    ceilings = Ceilings(workflow_retention_ms=6_000, idempotency_retention_ms=5_000)
+    empty = build_registry([], Defaults(ceilings=ceilings))
+    registry = with_deployment(empty, OLDER, "http://a/", manifest(flow), NOW_MS)
+    shown = Server(Verdict.DONE, registry).ask("GET", "/services/Flow").json
+    assert shown["workflow_completion_retention"] == "6s"
+    assert shown["idempotency_retention"] == "5s"
+    told = [shown["info"], handler(shown, "run")["info"], handler(shown, "look")["info"]]
+    assert [[info["code"] for info in each] for each in told] == [["RT0022"]] * 3
+    messages = [each[0]["message"] for each in told]
+    assert "idempotency_retention 7s is cut to 5s" in messages[0]
+    assert "9s is cut to 6s, which is the server's max-workflow-completion-" in messages[1]
+    assert "8s is cut to 5s, which is the server's max-idempotency-retention" in messages[2]
 
 
 def test_an_option_without_effect_is_told():

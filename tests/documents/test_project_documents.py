@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from perdure.core.attempt.attempt import JournalLimits
+from perdure.core.attempt.attempt import ERROR_TEXT_MAX, JournalLimits
 from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX
+from perdure.core.machine.retrying import LEAST_DELAY_MS_MAX
 from perdure.core.model.durations import parse_duration_ms
 from perdure.engine.engine import EngineOptions
+from perdure.engine.invoker import HEAVY_MAX
+from perdure.engine.memory import LIGHT_BYTES, MEMORY_BYTES
 from perdure.engine.partition import (
     FLUSH_BYTES,
     FLUSH_BYTES_MAX,
@@ -28,6 +31,7 @@ from perdure.server.open_files import CONNECTIONS_MAX
 from perdure.server.settings import KEYS, Settings
 from perdure.storage.long_values import LONG_BYTES
 from perdure.storage.segmented import SEGMENT_BYTES
+from perdure.transport.discovery import HANDLERS_MAX, SCHEMA_LEVELS_MAX
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -96,13 +100,23 @@ def test_bounds_are_documented_as_they_are():
         f"a piece at a time | memory | {FLUSH_BYTES_MAX // 2**20} MiB of records |",
         f"the values of {LONG_BYTES // 2**20} MiB or more",
         f"| timers | memory, of a table | the nearest {WINDOW:,} ",
-        f"the newest {EVENTS_MAX} |",
+        f"the newest {EVENTS_MAX}, with the first {ERROR_TEXT_MAX:,} characters of each text |",
+        (
+            f"| services and handlers of one deployment | {HANDLERS_MAX:,}, and schemas of "
+            f"{SCHEMA_LEVELS_MAX} levels |"
+        ),
         f"as soon as there are {SUPERSEDED_MAX} that newer ones replaced",
         (
             f"after {EngineOptions().checkpoint_records:,} records or "
             f"{EngineOptions().checkpoint_bytes // 2**30} GiB |"
         ),
         f"| attempts open at the same time | {EngineOptions().slots:,} ",
+        (
+            f"not come whole | {MEMORY_BYTES / 2**30:g} GiB (`worker.invoker.memory-limit`) | "
+            f"attempts that begin with more than {LIGHT_BYTES // 2**10} KiB wait"
+        ),
+        f"| attempts that wait for that | {HEAVY_MAX} |",
+        f"One of less than {LEAST_DELAY_MS_MAX} ms grows",
         f"| attempts waiting for a slot | {limits.queued_attempts:,} (",
         f"in segments of {SEGMENT_BYTES // 2**20} MiB",
     ):

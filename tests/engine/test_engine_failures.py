@@ -24,7 +24,18 @@ from perdure.core.model.invocations import Problem, Running
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.transports import TransportError
 from perdure.protocol.ids import invocation_text
-from perdure.protocol.messages import Call, Error, Input, Output, Run, Sleep, Value
+from perdure.protocol.messages import (
+    Call,
+    End,
+    Error,
+    Failure,
+    Input,
+    Output,
+    Run,
+    SetState,
+    Sleep,
+    Value,
+)
 
 
 async def test_a_failed_attempt_is_tried_again_by_policy():
@@ -151,6 +162,12 @@ async def test_a_session_that_ends_and_then_fails_has_ended(caplog):
         [Run(1, "\udcff")],
         [Call("Counter", "add", b"", 1, 2, key="\udcff")],
         [Sleep(2**64, 1)],
+        # Of another type than the log holds there: whoever reads it after a restart would fail.
+        [Output(Value("text")), End()],
+        [Output(Failure("404", "refused")), End()],
+        [Output(Failure(404, "refused", (("number", 5),))), End()],
+        [SetState(b"name", "text")],
+        [Call("Counter", "add", b"", 1, 2, key="k", headers=(("h", 1),))],
     ],
 )
 async def test_what_cannot_be_stored_costs_one_attempt(said, caplog):

@@ -135,3 +135,13 @@ async def test_what_an_older_leader_wrote_late_is_dropped():
     again.propose(Cancel(B))
     await again.write()
     assert again.came == [("reply", Verdict.NOT_FOUND)]
+
+
+async def test_a_record_that_this_version_cannot_read_is_named():
+    here = Led()
+    await here.lead()
+    here.log.append([msgspec.msgpack.encode(["of", "another", "version"])], lambda _error: None)
+    await here.write()
+    with pytest.raises(CorruptLogError, match="record 2 of the log cannot be read") as refused:
+        Led(here.records).partition.recover()
+    assert "start the version of Perdure that wrote it" in str(refused.value)

@@ -1,10 +1,11 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.protocol import wire
 from perdure.protocol.framing import (
-    Frame,
     FrameDecoder,
     MessageTooLargeError,
     TruncatedStreamError,
@@ -13,9 +14,7 @@ from perdure.protocol.framing import (
 )
 from perdure.protocol.messages import End, Output, Value
 
-frames = st.lists(
-    st.builds(Frame, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), st.binary(max_size=40))
-)
+frames = st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), st.binary(max_size=40)))
 
 
 def test_a_frame_is_a_header_and_its_payload():
@@ -38,7 +37,23 @@ def test_byte_by_byte():
     decoder = FrameDecoder()
     stream = frame(1, 0, b"x" * 10) + frame(3, 0, b"")
     received = [each for byte in stream for each in decoder.receive_data(bytes([byte]))]
-    assert received == [Frame(1, 0, b"x" * 10), Frame(3, 0, b"")]
+    assert received == [(1, 0, b"x" * 10), (3, 0, b"")]
+
+
+def test_a_message_in_tiny_pieces_takes_little_more_room_than_itself():
+    """A peer that sends two bytes at a time must not take twenty times their room here."""
+    size = 256 * 1024
+    decoder = FrameDecoder()
+    stream = frame(1, 0, bytes(size))
+    tracemalloc.start()
+    try:
+        for start in range(0, len(stream) - 2, 2):
+            assert decoder.receive_data(stream[start : start + 2]) == []
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * size
+    assert decoder.receive_data(stream[-2:]) == [(1, 0, bytes(size))]
 
 
 @given(st.lists(st.binary(max_size=64), max_size=20))
@@ -54,7 +69,7 @@ def test_garbage_is_frames_or_a_named_error(chunks):
 
 def test_what_is_too_long_is_refused_by_its_header():
     decoder = FrameDecoder(payload_bytes_limit=10)
-    assert decoder.receive_data(frame(1, 0, b"x" * 9)) == [Frame(1, 0, b"x" * 9)]
+    assert decoder.receive_data(frame(1, 0, b"x" * 9)) == [(1, 0, b"x" * 9)]
     with pytest.raises(MessageTooLargeError, match=r"type 0x0400 has 10 bytes, and fewer than 10"):
         decoder.receive_data(frame(0x0400, 0, b"x" * 10)[:8])
 
@@ -74,5 +89,5 @@ def test_a_long_payload_is_not_copied_and_means_the_same(cut):
     decoder = FrameDecoder()
     frames = decoder.receive_data(data[:cut]) + decoder.receive_data(data[cut:])
     decoder.receive_eof()
-    assert [type(each.payload) for each in frames] == [memoryview, bytes]
+    assert [type(payload) for _, _, payload in frames] == [memoryview, bytes]
     assert [wire.decode(*each, 7) for each in frames] == [message, End()]

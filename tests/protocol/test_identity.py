@@ -95,6 +95,10 @@ def test_another_algorithm():
         )
 
 
+#: A token's header that nests: whoever asks, known or not, may send such.
+NESTED = base64.urlsafe_b64encode(b'{"x":' + b"[" * 20_000).decode()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -106,6 +110,7 @@ def test_another_algorithm():
         {HEADER_SCHEME: "v1", HEADER_TOKEN: "e30.e30.e30"},
         {HEADER_SCHEME: "v1", HEADER_TOKEN: "é.é.é"},
         {HEADER_SCHEME: "v1", HEADER_TOKEN: f"{'A' * 5}.x.x"},
+        {HEADER_SCHEME: "v1", HEADER_TOKEN: f"{NESTED}.x.x"},
     ],
 )
 def test_what_is_no_proof(headers):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from perdure.protocol import messages as m
 from perdure.protocol.framing import FrameDecoder, WireError
+from perdure.protocol.ids import random_seed
 from perdure.protocol.messages import VOID, Combinator, CompletionKind, Failure, Future, Value
 from perdure.protocol.trees import LEVELS_MAX, depth
 from perdure.protocol.wire import (
@@ -151,6 +152,12 @@ def test_start_has_what_its_version_has():
     assert through_the_wire(start, 7) == start
     assert through_the_wire(start, 6) == plain
     assert through_the_wire(start, 5) == msgspec.structs.replace(plain, random_seed=0)
+
+
+def test_a_seed_that_follows_from_the_id_is_sent_all_the_same():
+    start = m.Start(bytes(24), "inv", 1)
+    seeded = msgspec.structs.replace(start, random_seed=random_seed(bytes(24)))
+    assert through_the_wire(start, 6) == seeded
 
 
 def test_failures_have_no_metadata_before_version_6():

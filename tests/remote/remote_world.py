@@ -32,6 +32,11 @@ class RemoteWorld:
         self.client = client
         self.failure = failure
 
+    @property
+    def held_bytes(self) -> int:
+        """What open attempts hold of messages on their way."""
+        return self.runtime._engine._invoker._memory.held
+
     async def register(self, endpoint: str, **body: object) -> httpx.Response:
         where = "arn" if endpoint.startswith("arn:") else "uri"
         url = f"{self.runtime.admin_url}/deployments"
@@ -93,7 +98,10 @@ async def eventually(read: Callable[[], Awaitable], expected: object) -> object:
 
 @contextlib.asynccontextmanager
 async def serving(**settings: object) -> AsyncIterator[RemoteWorld]:
-    """Run a server for as long as the context lasts; it must not have failed by then."""
+    """Run a server for as long as the context lasts; it must not have failed by then.
+
+    Nor may anything be left of what its attempts held.
+    """
     failure = Failure()
     with contextlib.ExitStack() as stack:
         listeners = {
@@ -105,8 +113,10 @@ async def serving(**settings: object) -> AsyncIterator[RemoteWorld]:
             open_runtime(used, {}, listeners, failure) as runtime,
             httpx.AsyncClient(timeout=DEADLINE_S, trust_env=False) as client,
         ):
-            yield RemoteWorld(runtime, client, failure)
+            world = RemoteWorld(runtime, client, failure)
+            yield world
             assert not failure.reason.done(), failure.reason.result()
+    assert world.held_bytes == 0, "however attempts end, nothing of them stays"
 
 
 def play(scenario: Awaitable[None]) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from remote_world import play, serving
 from scripted_service import manifest, scripted
 
 pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
 
+
+def schema_of(levels: int) -> bytes:
+    """Give a manifest whose one handler takes lists of lists of lists."""
+    text = json.dumps(manifest({"name": "h", "input": {"jsonSchema": "?"}}))
+    return text.replace('"?"', "[" * levels + "]" * levels).encode()
+
+
 CONTRADICTIONS = {
     "no JSON": (b"{", "META0013"),
     "no object": (b"[]", "META0013"),
     "nothing": (b"", "META0013"),
     "too deep": (b"[" * 10_000, "META0013"),
+    "a schema that is too deep": (schema_of(300), "META0013"),
+    "a schema without bottom": (schema_of(5_000), "META0013"),
     "no mode": (manifest(protocolMode=None), "META0013"),
     "an unknown mode": (manifest(protocolMode="BOTH"), "META0013"),
     "no range of versions": (manifest(minProtocolVersion=7, maxProtocolVersion=5), "META0013"),

@@ -111,6 +111,10 @@ BAD = {
     "an unsupported version": (heading(415, None), "RT0015"),
     "too large": (heading(413, None), "RT0019"),
     "too often": (heading(429, None), "RT0023"),
+    "too often, until the end of time": (
+        heading(429, None, retry_after="Wed, 1 Jan 2700000000 01:01:01 +0000"),
+        "RT0023",
+    ),
     "a bad gateway": (heading(502, None), "RT0010"),
     "a redirection": (heading(302, None, location="/"), "RT0012"),
     "a reset": (resets, "RT0010"),
@@ -276,6 +280,39 @@ def test_many_bad_attempts_leave_others_alone():
     play(scenario())
 
 
+def test_a_key_that_is_too_long_for_a_header_breaks_nothing():
+    """Python's h2, like others, ends a connection on which a head of 64 KiB arrives."""
+
+    async def scenario():
+        gate = asyncio.Event()
+
+        async def waits(stream):
+            if await stream.input() == b'"wait"':
+                await gate.wait()
+            await good(stream)
+
+        async def begun() -> int:
+            return len(service.streams)
+
+        async with serving() as world, scripted(waits) as service:
+            object_ = {"name": "O", "ty": "VIRTUAL_OBJECT", "handlers": [{"name": "h"}]}
+            service.manifest = manifest(services=[object_])
+            await world.registered(service.url)
+            waiting = asyncio.ensure_future(world.call("/O/k/h", "wait"))
+            await eventually(begun, 1)
+            long = "ä" * 10_900
+            assert (await world.call(f"/O/{long}/h", "x")).json() == "good"
+            gate.set()
+            assert (await waiting).json() == "good"
+            assert len(service.streams) == 2
+            assert service.streams[0].headers["x-restate-service-key"] == "k"
+            assert [each.key for each in service.streams[1].heard if isinstance(each, Start)] == [
+                long
+            ]
+
+    play(scenario())
+
+
 def test_bytes_thrown_at_a_connection():
     """Frames and bytes by chance, dozens of attempts long; then the service comes to its senses."""
     chance = random.Random(7)
@@ -301,5 +338,33 @@ def test_bytes_thrown_at_a_connection():
             await eventually(attempts, lambda count: count >= 60)
             service.behaviour = good
             assert [(await world.result(each)).json() for each in ids] == ["good"] * 10
+
+    play(scenario())
+
+
+@pytest.mark.parametrize("asks", ["retry-after", "error"])
+def test_a_service_that_always_wants_to_be_asked_again_at_once_keeps_nobody_busy(asks):
+    async def wants_more(stream):
+        await stream.input()
+        if asks == "retry-after":
+            stream.head(429, None, retry_after="0")
+        else:
+            stream.head()
+            stream.say(said(Error(500, "again", next_retry_delay=0)), end=True)
+
+    async def scenario():
+        async with serving() as world, scripted(wants_more) as service:
+            await world.registered(service.url)
+            invocation = await world.send("/S/h", "x")
+            began = asyncio.get_running_loop().time()
+
+            async def attempts() -> int:
+                return len(service.streams)
+
+            await eventually(attempts, lambda count: count >= 20)
+            # The delays before them: 0, 1, 2 and so on, in milliseconds; clocks round.
+            assert asyncio.get_running_loop().time() - began >= sum(range(19)) / 2000
+            service.behaviour = good
+            assert (await world.result(invocation)).json() == "good"
 
     play(scenario())

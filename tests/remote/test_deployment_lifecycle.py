@@ -12,6 +12,7 @@ from perdure.protocol.messages import (
     Future,
     Output,
     Run,
+    SetState,
     Suspension,
     Value,
 )
@@ -165,6 +166,39 @@ def test_a_move_that_would_break_is_refused_and_changes_nothing():
             assert moved.status_code == 200
             assert (await world.call("/S/other", 1)).json() == "there"
             assert (await world.call("/S/h", 1)).status_code == 404
+
+    play(scenario())
+
+
+def test_what_was_admitted_without_the_lock_never_writes_state():
+    """A handler becomes exclusive while an invocation of it that was shared is tried again."""
+
+    async def busy(stream):
+        await stream.input()
+        stream.head(503, None, retry_after="60")
+
+    async def writes(stream):
+        await stream.input()
+        stream.head()
+        stream.say(said(SetState(b"k", Value(b"1")), Output(Value(b'"wrote"')), End()), end=True)
+
+    def of_type(handler_type: str) -> dict:
+        handlers = [{"name": "h", "ty": handler_type}]
+        return manifest(services=[{"name": "O", "ty": "VIRTUAL_OBJECT", "handlers": handlers}])
+
+    async def scenario():
+        async with serving() as world, scripted(busy) as old, scripted(writes) as new:
+            old.manifest, new.manifest = of_type("SHARED"), of_type("EXCLUSIVE")
+            await world.registered(old.url)
+            begun = await world.send("/O/k/h", 1)
+            await eventually(lambda: world.status(begun), "backing-off")
+            await world.registered(new.url)
+            assert (await world.ask("PATCH", f"/invocations/{begun}/resume")).status_code == 200
+            await eventually(
+                lambda: world.shown(begun),
+                lambda each: each.get("last_failure_error_code") == "RT0017",
+            )
+            assert (await world.call("/O/k/h", 1)).json() == "wrote"
 
     play(scenario())
 

@@ -13,6 +13,7 @@ from scripted_service import good, said, scripted
 import perdure
 from perdure.protocol.messages import End, Output, Sleep, Value
 from perdure.transport.http2_frames import FrameType, frame
+from perdure.transport.http_session import PARTINGS_MAX
 
 #: Whatever counts as a failed attempt ends the invocation.
 STRICT = {"retry_max_attempts": 1}
@@ -70,6 +71,25 @@ def test_what_a_leaving_service_leaves_is_tried_again_and_is_no_failure():
             await world.registered(service.url)
             assert (await world.call("/S/h", "x")).json() == "good"
             assert len(service.streams) == 2
+
+    play(scenario())
+
+
+def test_a_service_that_always_leaves_and_gets_nothing_done_fails_its_attempts_in_the_end():
+    async def scenario():
+        async def deserts(stream):
+            await stream.input()
+            stream.head()
+            stream.raw(goodbye(stream.id))
+            await service.pinged.wait()
+            stream.vanish()
+
+        async with serving(**STRICT) as world, scripted(deserts) as service:
+            await world.registered(service.url)
+            invocation = await world.send("/S/h", "x")
+            await eventually(lambda: world.status(invocation), "paused")
+            assert (await world.shown(invocation))["last_failure_error_code"] == "RT0010"
+            assert len(service.streams) == 1 + PARTINGS_MAX
 
     play(scenario())
 

@@ -11,6 +11,7 @@ from jh2._hazmat import Encoder
 from perdure.transport.client_http import HttpClient
 from perdure.transport.exchanges import LostError, NotHttp2Error, Request
 from perdure.transport.http2_frames import END_HEADERS, END_STREAM, FrameType, frame, settings_frame
+from perdure.transport.http2_limits import Http2Limits
 from perdure.transport.network import NetworkOptions, Origin
 
 REQUEST = Request("POST", "/x", (("a", "b"),))
@@ -80,13 +81,15 @@ class Server:
         await asyncio.gather(*self.serving)
 
 
-def exchange_with(server: Server, steps, *, http2: bool = False, **options) -> None:
+def exchange_with(
+    server: Server, steps, *, http2: bool = False, limits: Http2Limits | None = None, **options
+) -> None:
     """Run a test with a client of a server."""
 
     async def main():
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
-        client = HttpClient(NetworkOptions(**options))
+        client = HttpClient(NetworkOptions(http2=limits or Http2Limits(), **options))
         async with asyncio.timeout(DEADLINE_S):
             try:
                 await steps(client, Origin("http", "127.0.0.1", port, http2))
@@ -204,6 +207,43 @@ def test_http2_a_server_that_always_refuses_is_told():
     assert 1 < server.connections <= 4
 
 
+def test_http2_what_comes_at_once_gets_as_many_connections_as_it_needs():
+    """Nobody asks later, and nothing ends: what waits is all there is to go by."""
+    server = Server([(b"PRI", HELLO_2)], keep=True)
+
+    async def steps(client, origin):
+        asked = [asyncio.ensure_future(ask(client, origin)) for _ in range(3)]
+        while server.connections < 3:  # noqa: ASYNC110 - what is waited for is no event
+            await asyncio.sleep(0.005)
+        await client.close()
+        assert {type(each) for each in await asyncio.gather(*asked, return_exceptions=True)} == {
+            LostError
+        }
+
+    exchange_with(server, steps, http2=True, limits=Http2Limits(streams=1))
+
+
+@pytest.mark.parametrize("code", [0, 11])
+def test_http2_a_server_that_leaves_as_soon_as_it_is_there_is_told_at_once(code):
+    goaway = frame(FrameType.GOAWAY, 0, 0, bytes(7) + bytes((code,)))
+    server = Server([(b"PRI", HELLO_2 + goaway)])
+
+    async def steps(client, origin):
+        with pytest.raises(LostError):
+            await ask(client, origin)
+
+    exchange_with(server, steps, http2=True)
+    assert server.connections <= 4
+
+
+def test_http2_a_server_that_closes_as_soon_as_it_is_there_is_told_at_once():
+    async def steps(client, origin):
+        with pytest.raises(LostError, match=r"clos|broke"):
+            await ask(client, origin)
+
+    exchange_with(Server([(b"PRI", HELLO_2)]), steps, http2=True, connect_timeout_s=60.0)
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
 def test_http2_a_server_that_does_not_speak_it_is_told(answer):
     async def steps(client, origin):
@@ -215,8 +255,9 @@ def test_http2_a_server_that_does_not_speak_it_is_told(answer):
 
 def test_http2_a_silent_server_is_not_waited_for():
     async def steps(client, origin):
-        with pytest.raises(LostError):
+        with pytest.raises(LostError, match=r"did not answer within 0\.1 s") as caught:
             await ask(client, origin)
+        assert type(caught.value) is LostError, "it may well speak HTTP/2"
 
     exchange_with(Server([], keep=True), steps, http2=True, connect_timeout_s=0.1)
 
@@ -232,6 +273,22 @@ def test_http2_a_server_without_a_sign_of_life_is_left():
 
 
 @pytest.mark.parametrize("http2", [False, True])
+def test_what_is_under_way_ends_with_the_client_and_is_not_tried_again(http2):
+    server = Server([(b"PRI" if http2 else b"POST", HELLO_2 if http2 else b"")], keep=True)
+
+    async def steps(client, origin):
+        asked = asyncio.ensure_future(ask(client, origin))
+        while not server.said:  # noqa: ASYNC110 - what is waited for is no event
+            await asyncio.sleep(0.005)
+        await client.close()
+        with pytest.raises(LostError, match="this server stops"):
+            await asked
+
+    exchange_with(server, steps, http2=http2)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("http2", [False, True])
 def test_nobody_listens(http2):
     async def steps(client, origin):
         nowhere = Origin("http", "127.0.0.1", 1, http2)
@@ -242,3 +299,24 @@ def test_nobody_listens(http2):
             await ask(client, refused)
 
     exchange_with(Server([]), steps)
+
+
+def test_http2_a_connection_that_takes_nothing_is_given_nothing_more():
+    answers = [(b"PRI", HELLO_2), (b"hello", HEAD_2 + frame(FrameType.DATA, END_STREAM, 1, b"ok"))]
+    server = Server([(b"PRI", HELLO_2)], answers, keep=True)
+
+    async def steps(client, origin):
+        held_up = {asyncio.ensure_future(ask(client, origin, bytes(100_000)))}
+        answered: set[asyncio.Future] = set()
+        while not answered:
+            held_up.add(asyncio.ensure_future(ask(client, origin)))
+            answered, held_up = await asyncio.wait(
+                held_up, timeout=0.05, return_when=asyncio.FIRST_COMPLETED
+            )
+        assert [await each for each in answered] == [b"ok"]
+        assert server.connections == 2
+        await client.close()
+        lost = await asyncio.gather(*held_up, return_exceptions=True)
+        assert {type(each) for each in lost} == {LostError}
+
+    exchange_with(server, steps, http2=True, ping_interval_s=60.0, ping_timeout_s=0.1)

@@ -9,7 +9,7 @@ import pytest
 from perdure.engine.registrar import DiscoveryError
 from perdure.protocol.manifest import ProtocolMode
 from perdure.transport.addresses import AddressError, parse_address
-from perdure.transport.discovery import Answer, read_answer
+from perdure.transport.discovery import HANDLERS_MAX, Answer, read_answer
 from perdure.transport.network import RefusedAddressError, check_address
 
 V4 = {"content-type": "application/vnd.restate.endpointmanifest.v4+json"}
@@ -29,6 +29,12 @@ def answer(status=200, headers=V4, **changes) -> Answer:
 def serving(**handler) -> Answer:
     """Give the answer of a service with one handler."""
     handlers = [{"name": "h"} | handler]
+    return answer(services=[{**MANIFEST["services"][0], "handlers": handlers}])
+
+
+def serving_many(count: int) -> Answer:
+    """Give the answer of a service with so many handlers."""
+    handlers = [{"name": f"h{number}"} for number in range(count)]
     return answer(services=[{**MANIFEST["services"][0], "handlers": handlers}])
 
 
@@ -56,6 +62,7 @@ def test_content_types(given):
     [
         (answer(500), "META0003", "HTTP status 500"),
         (answer(404), "META0003", "the path where the services are mounted"),
+        (serving_many(HANDLERS_MAX), "META0013", "more than 10000"),
         (answer(headers={}), "META0013", "content type"),
         (answer(headers={"content-type": "application/json"}), "META0013", "content type"),
         (answer(headers={"content-type": V4["content-type"].replace("4", "5")}), "META0013", "v5"),
@@ -108,7 +115,10 @@ def test_addresses_that_cannot_be_used(uri):
         parse_address(uri, http2=True)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "8.8.8.8", "fd00::1"])
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.1", "::1", "8.8.8.8", "fd00::1", "64:ff9b::8.8.8.8", "2002:808:808::1"],
+)
 def test_addresses_that_services_may_have(address):
     check_address(address)
 
@@ -118,6 +128,9 @@ def test_addresses_that_services_may_have(address):
     [
         *("169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "::ffff:168.63.129.16"),
         *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "100.100.100.200"),
+        *("::169.254.169.254", "::ffff:0:169.254.169.254", "64:ff9b::169.254.169.254"),
+        *("64:ff9b:1::169.254.169.254", "2002:a9fe:a9fe::1", "2001:0:0:0:0:0:5601:5601"),
+        *("64:ff9b::100.100.100.200", "192.0.0.192", "fd00:ec2::23"),
     ],
 )
 def test_addresses_that_are_refused(address):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.transport.exchanges import LostError
+from perdure.transport.http2 import BACKLOG_BYTES_MAX
 from perdure.transport.http2_frames import (
     ACK,
     END_HEADERS,
@@ -216,6 +217,19 @@ def test_a_flood_of_frames_that_bring_nothing_ends_the_connection(empty):
     with pytest.raises(PeerError) as broken:
         peer.machine.receive(empty * 2000)
     assert broken.value.code is ErrorCode.ENHANCE_YOUR_CALM
+
+
+def test_a_peer_that_asks_and_does_not_listen_is_left():
+    """Each piece of a body makes up for some pings; their answers must not pile up."""
+    peer = Conversation()
+    peer.open(b"ask")
+    peer.said()
+    peer.head(1)
+    asked = frame(FrameType.DATA, 0, 1, b"x") + frame(FrameType.PING, 0, 0, bytes(8)) * 10
+    with pytest.raises(PeerError) as broken:
+        peer.machine.receive(asked * 100_000)
+    assert broken.value.code is ErrorCode.ENHANCE_YOUR_CALM
+    assert peer.machine.sender.backlog < 2 * BACKLOG_BYTES_MAX
 
 
 def test_a_header_block_without_end_ends_the_connection():

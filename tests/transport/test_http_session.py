@@ -11,9 +11,20 @@ from perdure.engine.transports import Line
 from perdure.protocol import wire
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import End, Error, Output, Sleep, Value
-from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError, Request
+from perdure.transport.exchanges import (
+    PIECE_BYTES,
+    Exchange,
+    LostError,
+    PartedError,
+    Request,
+)
 from perdure.transport.farewells import Farewells
-from perdure.transport.http_session import HttpSession, parse_retry_after
+from perdure.transport.http_session import (
+    PARTED_RETRY_MS,
+    PARTINGS_MAX,
+    HttpSession,
+    parse_retry_after,
+)
 
 TYPE = "application/vnd.restate.invocation.v7"
 HEAD = {"content-type": TYPE}
@@ -23,7 +34,7 @@ OUTPUT = Output(Value(b"done"))
 class Attempt:
     """The engine's side, and the exchange that carries the session."""
 
-    def __init__(self, *, limit: int = 1000) -> None:
+    def __init__(self, *, limit: int = 1000, failures: int = 0) -> None:
         self.heard: list[object] = []
         self.problems: list[tuple] = []
         line = Line(
@@ -34,6 +45,7 @@ class Attempt:
             lambda problem, retry_after_ms: self.problems.append(
                 (problem.doc_code, problem.code, retry_after_ms)
             ),
+            failures,
         )
         self.session = HttpSession(
             line, "http://host/", TYPE, limit, lambda: self.heard.append("unrecognised")
@@ -53,6 +65,21 @@ def run(test):
         test()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("failures", "retry_after_ms"),
+    [
+        (0, PARTED_RETRY_MS),
+        (PARTINGS_MAX - 1, PARTED_RETRY_MS),
+        (PARTINGS_MAX, None),
+        (PARTINGS_MAX + 1, None),
+    ],
+)
+def test_a_service_that_leaves_in_good_order_is_forgiven_a_few_times(failures, retry_after_ms):
+    attempt = Attempt(failures=failures)
+    attempt.exchange.lose(PartedError("gone"))
+    assert attempt.problems == [("RT0010", 500, retry_after_ms)]
 
 
 def test_messages_go_both_ways():
@@ -160,6 +187,7 @@ def test_an_aborted_attempt_says_nothing_more():
         ("soon", None),
         ("Thu, 01 Jan 1970 00:01:40 GMT", 90_000),
         ("Thu, 01 Jan 1970 00:00:01 GMT", None),
+        ("Wed, 01 Jan 2700000000 01:01:01 +0000", None),
     ],
 )
 def test_retry_after(text, milliseconds):

@@ -6,7 +6,7 @@ a fixed order: services and handlers by name, deployments by age.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
@@ -18,7 +18,6 @@ from perdure.core.model.deployments import (
     HandlerSchema,
     Registry,
     ServiceSchema,
-    resolve_retries,
 )
 from perdure.core.model.durations import format_duration
 from perdure.core.model.instants import utc_text
@@ -226,8 +225,8 @@ def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
         deployment_id=schema.deployment_id,
         revision=schema.revision,
         public=schema.public,
-        idempotency_retention=_in_force(
-            manifest.idempotency_retention, defaults.idempotency_retention_ms
+        idempotency_retention=format_duration(
+            defaults.idempotency_retention(manifest.idempotency_retention)
         ),
         workflow_completion_retention=_workflow_retention(schema, defaults),
         journal_retention=format_duration(defaults.journal_retention(manifest.journal_retention)),
@@ -288,21 +287,33 @@ def _info(
 ) -> list[InfoDocument] | UnsetType:
     """Tell of options that have no effect, or less than they say."""
     info = []
-    inactivity_ms, retention_ms = options.inactivity_timeout, options.journal_retention
+    inactivity_ms = options.inactivity_timeout
     if inactivity_ms is not None and _is_one_shot(registry, schema):
         message = (
             f"The configured inactivity_timeout {format_duration(inactivity_ms)} will not "
             f"be applied because the {what} is exposed in Request/Response mode."
         )
         info.append(InfoDocument("RT0021", message))
-    kept_ms = registry.defaults.journal_retention(retention_ms)
-    if retention_ms is not None and kept_ms < retention_ms:
-        message = (
-            f"The configured journal_retention {format_duration(retention_ms)} is cut to "
-            f"{format_duration(kept_ms)}, which is the server's max-journal-retention."
-        )
-        info.append(InfoDocument("RT0022", message))
+    info.extend(_cuts(registry.defaults, options))
     return info or UNSET
+
+
+def _cuts(defaults: Defaults, options: Options) -> Iterator[InfoDocument]:
+    """Tell of retentions that are longer than the server allows."""
+    run_ms = options.workflow_completion_retention if isinstance(options, HandlerManifest) else None
+    for name, wanted_ms, kept_ms in (
+        ("journal", options.journal_retention, defaults.journal_retention),
+        ("idempotency", options.idempotency_retention, defaults.idempotency_retention),
+        ("workflow_completion", run_ms, defaults.workflow_retention),
+    ):
+        if wanted_ms is not None and kept_ms(wanted_ms) < wanted_ms:
+            kept = format_duration(kept_ms(wanted_ms))
+            limit = f"max-{name.replace('_', '-')}-retention"
+            message = (
+                f"The configured {name}_retention {format_duration(wanted_ms)} is cut to {kept}, "
+                f"which is the server's {limit}."
+            )
+            yield InfoDocument("RT0022", message)
 
 
 def _manifest_of(registry: Registry, schema: ServiceSchema) -> ServiceManifest:
@@ -317,12 +328,12 @@ def _workflow_retention(schema: ServiceSchema, defaults: Defaults) -> str | Unse
     runs = (each for each in schema.handlers.values() if each.kind is HandlerKind.WORKFLOW)
     run = next(runs, None)
     return format_duration(
-        defaults.workflow_retention_ms if run is None else run.completion_retention_ms
+        defaults.workflow_retention() if run is None else run.completion_retention_ms
     )
 
 
 def _policy_in_force(options: Options, defaults: Defaults) -> RetryDocument:
-    policy = resolve_retries(options, defaults.retry_policy)
+    policy = defaults.retries(options)
     return RetryDocument(
         max_attempts=policy.max_attempts,
         initial_interval=format_duration(policy.initial_interval_ms),

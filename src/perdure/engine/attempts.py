@@ -12,7 +12,7 @@ from perdure.engine.moment import LiveAttempt
 from perdure.protocol.messages import End, Error, Message, Notification, Suspension
 from perdure.protocol.session import Session
 
-_TERMINAL = (End, Suspension, Error)
+_TERMINAL = frozenset({End, Suspension, Error})
 
 logger = logging.getLogger("perdure.engine")
 
@@ -81,7 +81,7 @@ class OpenAttempt:
             return
         if progress.ending is not None:
             # Whoever ended the attempt itself is closed already; whoever was refused is not.
-            self._finish(abort=not isinstance(messages[-1], _TERMINAL))
+            self._finish(abort=type(messages[-1]) not in _TERMINAL)
 
     def notify(self, index: int, notification: Notification) -> None:
         """Forward a journal entry that became durable.
@@ -170,6 +170,6 @@ def _unspeakable(error: Exception) -> Problem:
     return Problem(
         500,
         f"what the handler said cannot be stored ({type(error).__name__}): texts must be valid "
-        "Unicode, numbers must fit into 64 bits",
+        "Unicode, numbers must fit into 64 bits, and all must be of the type that belongs there",
         doc_code="RT0012",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from perdure.core.model.records import TimerFired
 from perdure.engine.errors import UnavailableError
 from perdure.engine.invoker import Invoker
 from perdure.engine.janitor import Janitor
+from perdure.engine.memory import MEMORY_BYTES
 from perdure.engine.moment import Moment
 from perdure.engine.partition import Partition, Performers
 from perdure.engine.ports import Clock, Log, StorageError, Store
@@ -51,6 +53,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     #: Attempts open at the same time.
     slots: int = 1000
     journals: JournalLimits = JournalLimits()
+    #: What open attempts may hold of messages on their way before those wait that would add much.
+    memory_bytes: int = MEMORY_BYTES
     cleanup_interval_ms: int = 1_000
     #: Log growth after which the store is made durable and the log trimmed.
     checkpoint_records: int = 200_000
@@ -92,6 +96,7 @@ class Engine:
             world.registry.registry,
             options.slots,
             options.journals,
+            options.memory_bytes,
         )
         self._timers = Timers(
             tables,
@@ -112,6 +117,8 @@ class Engine:
         )
         world.registry.watch(self._registry_changed)
         self._checkpoint: asyncio.Task[None] | None = None
+        #: Not one of the loop's own: steps of handlers may hold those for as long as they like.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="perdure-checkpoint")
         self._perform: Performers = {
             StartAttempt: self._start_attempt,
             StopAttempt: self._stop_attempt,
@@ -175,9 +182,12 @@ class Engine:
         if self._checkpoint is not None:
             self._checkpoint.cancel()
             await asyncio.wait((self._checkpoint,))
-        if self.partition.failure is None:
-            self.partition.flush()
-            await asyncio.to_thread(self._world.store.checkpoint)
+        try:
+            if self.partition.failure is None:
+                self.partition.flush()
+                await self._loop.run_in_executor(self._thread, self._world.store.checkpoint)
+        finally:
+            self._thread.shutdown(wait=False)
 
     def _stop_leading(self) -> None:
         """Start nothing more, and abort what is under way."""
@@ -257,7 +267,7 @@ class Engine:
             try:
                 if not partition.flushing:  # else it comes by itself, without holding up others
                     partition.flush()
-                await asyncio.to_thread(store.checkpoint)
+                await self._loop.run_in_executor(self._thread, store.checkpoint)
             except StorageError as error:
                 logger.warning("the log grows until the store can be written again: %s", error)
             else:

@@ -3,6 +3,9 @@
 A waiting attempt is a row in the table of running invocations and a few bytes here. When attempts
 wait, the ones that only wait for the server themselves are asked to suspend, so that a parent never
 keeps the slot that its child needs.
+
+Attempts hold what was not sent yet and what has not come whole. While all of them together hold
+too much, those that would add much to it wait, and the others go past them.
 """
 
 from __future__ import annotations
@@ -11,17 +14,21 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from perdure.core.attempt.attempt import Attempt, Chance, JournalLimits
+from perdure.core.attempt.checks import stored_bytes
 from perdure.core.attempt.opening import opening
 from perdure.core.model.deployments import Deployment, HandlerSchema, Registry, ServiceSchema
 from perdure.core.model.invocations import Invocation, Pin, Problem, Running
 from perdure.core.model.records import Failed, Progress
-from perdure.core.tables.keys import object_key
+from perdure.core.tables.keys import index_key, object_key
 from perdure.core.tables.tables import Tables
 from perdure.engine.attempts import OpenAttempt, broken_session
+from perdure.engine.memory import LIGHT_BYTES, Memory
 from perdure.engine.moment import LiveAttempt
 from perdure.engine.partition import Partition
 from perdure.engine.pinning import UnservableError, pin_of
@@ -29,14 +36,21 @@ from perdure.engine.ports import Clock
 from perdure.engine.transports import Line, TransportError, Transports
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.protocol.manifest import ProtocolMode
-from perdure.protocol.messages import Notification
+from perdure.protocol.messages import Message, Notification, Start
 
 #: How often silent attempts are looked for, in seconds.
 SWEEP_S: Final = 1.0
 #: How often attempts that only wait are asked to make room while others wait for a slot.
 ROOM_S: Final = 0.05
+#: What is logged of the reason why an attempt failed, in characters.
+LOGGED_CHARS_MAX: Final = 1000
 #: Entries of an object's state that are read at once: those that are not sent need no memory.
 STATE_PAGE: Final = 64
+#: Attempts that wait until less is held. With so many of them, all others wait as well: to find out
+#: what an attempt would hold is to read it.
+HEAVY_MAX: Final = 256
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all attempts.
+_REQUEST_RESPONSE: Final = ProtocolMode.REQUEST_RESPONSE
 
 logger = logging.getLogger("perdure.engine")
 
@@ -52,6 +66,7 @@ class Invoker:
         registry: Registry,
         slots: int,
         limits: JournalLimits,
+        memory_bytes: int,
     ) -> None:
         self._partition = partition
         self._tables: Tables = partition.tables
@@ -64,6 +79,9 @@ class Invoker:
         self._limits = limits
         self._open: dict[InvocationId, OpenAttempt] = {}
         self._queue: deque[tuple[InvocationId, int]] = deque()
+        self._memory = Memory(memory_bytes, self._memory_freed)
+        #: Attempts that would hold much, and wait until less is held.
+        self._heavy: deque[tuple[InvocationId, int]] = deque()
         #: Gives how many attempts wait for a slot.
         self.count_queued: Callable[[], int] = self._queue.__len__
         self._loop = asyncio.get_running_loop()
@@ -91,7 +109,7 @@ class Invoker:
         """Start an attempt, now or when a slot is free."""
         if self._stopping:
             return  # the table of running invocations starts it after the restart
-        if self._queue or len(self._open) >= self._slots:
+        if self._queue or not self._has_room:
             self._queue.append((invocation_id, attempt))
             self._fill()
         else:
@@ -111,8 +129,7 @@ class Invoker:
 
     async def drain(self, deadline_s: float) -> None:
         """Let attempts end or suspend until a deadline, then abort what is left."""
-        self._stopping = True
-        self._queue.clear()
+        self._take_no_more()
         for attempt in list(self._open.values()):
             attempt.close_input()
         with contextlib.suppress(TimeoutError):
@@ -123,32 +140,51 @@ class Invoker:
 
     def abort_all(self) -> None:
         """Abort every attempt; what they did so far is in the log or will be done again."""
-        self._stopping = True
-        self._queue.clear()
+        self._take_no_more()
         for attempt in list(self._open.values()):
             attempt.abort()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
 
+    @property
+    def _has_slot(self) -> bool:
+        return len(self._open) < self._slots
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether an attempt may start that holds little."""
+        return len(self._open) < self._slots and len(self._heavy) < HEAVY_MAX
+
+    def _take_no_more(self) -> None:
+        self._stopping = True
+        self._queue.clear()
+        self._heavy.clear()
+
+    def _memory_freed(self) -> None:
+        if self._heavy:
+            # Not now: whoever gave something back is in the midst of it.
+            self._loop.call_soon(self._fill)
+
     def _fill(self) -> None:
-        while self._queue and len(self._open) < self._slots:
-            invocation_id, number = self._queue.popleft()
-            self._begin(invocation_id, number)
-        if self._queue and self._room is None:
+        while self._heavy and self._has_slot and not self._memory.full:
+            self._begin(*self._heavy.popleft())
+        while self._queue and self._has_room:
+            self._begin(*self._queue.popleft())
+        if self._queue and not self._has_slot and self._room is None:
             self._room = self._loop.call_soon(self._make_room)
 
     def _make_room(self) -> None:
         """Ask attempts that only wait to suspend, one for each that waits for a slot."""
         self._room = None
-        wanted = len(self._queue)
+        wanted = 0 if self._has_slot else len(self._queue)
         for attempt in list(self._open.values()):
             if wanted <= 0:
                 break
             if attempt.attempt.idle and not attempt.closing:
                 attempt.close_input()
                 wanted -= 1
-        if self._queue and not self._stopping:
+        if self._queue and not self._has_slot and not self._stopping:
             self._room = self._loop.call_later(ROOM_S, self._make_room)
 
     def _begin(self, invocation_id: InvocationId, number: int) -> None:
@@ -161,9 +197,13 @@ class Invoker:
         try:
             deployment, schema, pin = self._choose(row)
         except UnservableError as error:
-            policy = self.registry.defaults.retry_policy
+            policy = self.registry.defaults.retries()
             failed = Failed(error.problem, policy, self._clock.chance())
             self._propose(Progress(invocation_id, number, (), ending=failed))
+            return
+        first = self._opening(invocation_id, row, schema)
+        if self._memory.full and _weight(first) > LIGHT_BYTES:
+            self._heavy.append((invocation_id, number))
             return
         attempt = Attempt(
             invocation_id,
@@ -175,23 +215,39 @@ class Invoker:
             limits=self._limits,
         )
         shell = OpenAttempt(attempt, self._propose, self._ended, self._loop.time)
-        self._open_session(shell, row, deployment, pin)
+        self._open_session(shell, row, deployment, pin, first)
+
+    def _opening(
+        self, invocation_id: InvocationId, row: Invocation, schema: HandlerSchema
+    ) -> list[Message]:
+        journal = self._tables.journals.counted(invocation_id, row.journal.entries, index_key)
+        state: Iterable[tuple[bytes, bytes]] | None = None
+        if row.target.kind.keyed and not schema.lazy_state:
+            state = self._tables.states.paged(object_key(row.target), STATE_PAGE)
+        now, state_bytes_max = self._clock.now_ms(), self._limits.eager_state_bytes
+        return opening(invocation_id, row, journal, state, now, state_bytes_max)
 
     def _open_session(
-        self, shell: OpenAttempt, row: Invocation, deployment: Deployment, pin: Pin
+        self,
+        shell: OpenAttempt,
+        row: Invocation,
+        deployment: Deployment,
+        pin: Pin,
+        first: Sequence[Message],
     ) -> None:
-        attempt = shell.attempt
+        attempt, status = shell.attempt, row.status
+        assert isinstance(status, Running), "it is opened for the row that was just looked at"
+        line = Line(
+            attempt.invocation_id,
+            row.target,
+            pin.protocol_version,
+            shell.deliver,
+            shell.fail,
+            status.failures_since_progress,
+            self._memory,
+        )
         try:
-            session = self._transports.open(
-                deployment,
-                Line(
-                    attempt.invocation_id,
-                    row.target,
-                    pin.protocol_version,
-                    shell.deliver,
-                    shell.fail,
-                ),
-            )
+            session = self._transports.open(deployment, line)
         except TransportError as error:
             shell.fail(Problem(500, str(error), doc_code=error.doc_code))
             return
@@ -202,19 +258,11 @@ class Invoker:
         self._open[attempt.invocation_id] = shell
         if self._sweep is None:
             self._sweep = self._loop.call_later(SWEEP_S, self._look_for_silent)
-        rows = self._tables.journals.counted(attempt.invocation_id, row.journal.entries)
-        journal = [entry for _, entry in rows]
-        state: Iterable[tuple[bytes, bytes]] | None = None
-        if row.target.kind.keyed and not attempt.schema.lazy_state:
-            state = self._tables.states.paged(object_key(row.target), STATE_PAGE)
         now = self._clock.now_ms()
         shell.live = LiveAttempt(now, deployment.id, deployment.sdk_version)
-        state_bytes_max = self._limits.eager_state_bytes
-        shell.begin(
-            session, opening(attempt.invocation_id, row, journal, state, now, state_bytes_max)
-        )
+        shell.begin(session, first)
         if (
-            deployment.manifest.protocol_mode is ProtocolMode.REQUEST_RESPONSE
+            deployment.manifest.protocol_mode is _REQUEST_RESPONSE
             or attempt.schema.inactivity_timeout_ms == 0
         ):
             shell.close_input()
@@ -237,6 +285,9 @@ class Invoker:
                     doc_code="RT0011",
                 )
             )
+        if schema.kind is not target.kind:
+            # As what it was admitted decides what it may do: only then has it the key's lock.
+            schema = replace(schema, kind=target.kind)
         deployment = registry.deployments[service.deployment_id]
         return deployment, schema, pin_of(row, deployment)
 
@@ -255,7 +306,7 @@ class Invoker:
             invocation_text(progress.invocation_id),
             row.target,
             row.status.failures + 1,
-            problem.message.partition("\n")[0],
+            problem.message.partition("\n")[0][:LOGGED_CHARS_MAX],
             problem.doc_code,
         )
 
@@ -266,7 +317,7 @@ class Invoker:
         if self._stopping:
             if not self._open:
                 self._all_ended.set()
-        elif self._queue:
+        elif self._queue or self._heavy:
             # Not now: a handler that ends while it starts would start the next one inside itself.
             self._loop.call_soon(self._fill)
 
@@ -277,3 +328,10 @@ class Invoker:
             attempt.overdue(now)
         if self._open and not self._stopping:
             self._sweep = self._loop.call_later(SWEEP_S, self._look_for_silent)
+
+
+def _weight(first: Sequence[Message]) -> int:
+    """Give what the first messages of an attempt carry, in bytes."""
+    start = first[0]
+    assert isinstance(start, Start), "every attempt begins with it"
+    return stored_bytes(first) + sum(len(key) + len(value) for key, value in start.state_map)

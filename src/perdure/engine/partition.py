@@ -14,21 +14,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from perdure.core.machine.actions import Action
 from perdure.core.machine.apply import Machine
-from perdure.core.model.records import AnnounceLeader, Record, RecordBody
+from perdure.core.model.records import AnnounceLeader, Progress, Record, RecordBody
 from perdure.core.model.verdicts import Reply
 from perdure.core.tables.tables import Tables
 from perdure.engine.errors import UnavailableError
-from perdure.engine.ports import Clock, Log, LogFailedError, StorageError, Store
+from perdure.engine.ports import Clock, CorruptLogError, Log, LogFailedError, StorageError, Store
 
 #: Changed rows that are written to the store in one go: enough to let rows that come and go cancel
 #: out, few enough to keep one write under a millisecond or two.
 FLUSH_ROWS: Final = 1024
+#: How many times as many it may be while more records wait than one batch takes: these wait longer
+#: than for one write, and of rows that come and go the more cancel out.
+FLUSH_ROWS_BUSY: Final = 3
 #: Records, in bytes, whose rows are written at the latest: until then they are held in memory.
 FLUSH_BYTES: Final = 16 * 1024 * 1024
 #: Rows from this length on are written ahead of their flush, a piece a turn of the loop.
@@ -46,7 +50,7 @@ Performers = Mapping[type[Action], Callable[[Any], None]]
 logger = logging.getLogger("perdure.engine")
 
 
-class Proposal(NamedTuple):
+class Proposal(Struct, frozen=True):
     """A record on its way into the log, and who wants to hear what became of it."""
 
     record: Record
@@ -64,6 +68,7 @@ class Partition:
         self.tables = Tables(store)
         self.machine = Machine(self.tables)
         self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(Record).decode
         self._gathered: list[Proposal] = []
         self._in_flight: list[Proposal] = []
         self._commit_planned = False
@@ -109,10 +114,9 @@ class Partition:
             CorruptLogError: the log is damaged.
             StorageError: the store cannot be written.
         """
-        decode = msgspec.msgpack.Decoder(Record).decode
         try:
             for lsn, encoded in self._log.read(self._applied_lsn + 1):
-                self.machine.apply(decode(encoded))
+                self.machine.apply(self._read(lsn, encoded))
                 self._applied_lsn = lsn
                 self.applied_bytes += len(encoded)
                 self._flush_if_much()
@@ -153,6 +157,9 @@ class Partition:
             body: what to append.
             on_reply: called once the record is applied with the machine's answer, before any of
                 its actions is performed; or with the reason why it will not be.
+
+        Raises:
+            Exception: it cannot be stored; nothing was taken.
         """
         if self.failure is not None:
             if on_reply is not None:
@@ -160,6 +167,10 @@ class Partition:
             return
         record = Record(self._epoch, self._clock.now_ms(), body)
         encoded = self._encode(record)
+        if type(body) is Progress:
+            # An SDK in this process says values, which nobody has checked: what is of another
+            # type than its field could be written, and never be read again.
+            self._decode(encoded)
         self._gathered.append(Proposal(record, encoded, on_reply))
         self.waiting_bytes += len(encoded)
         if not self._commit_planned and not self._in_flight:
@@ -167,6 +178,15 @@ class Partition:
             # Whatever else this turn of the loop brings goes into the same batch.
             self._commit_planned = True
             self._loop.call_soon(self._commit)
+
+    def _read(self, lsn: int, encoded: bytes) -> Record:
+        try:
+            return self._decode(encoded)
+        except msgspec.MsgspecError as error:
+            raise CorruptLogError(
+                f"record {lsn} of the log cannot be read ({error}): start the version of Perdure "
+                "that wrote it, or restore the data directory from a backup"
+            ) from error
 
     async def settle(self) -> None:
         """Wait until all that was proposed is applied, or never will be."""
@@ -209,9 +229,15 @@ class Partition:
             self._on_failure(error)
 
     def _flush_if_much(self) -> None:
-        behind = self.applied_bytes - self._flushed_bytes
-        if self.tables.changed >= FLUSH_ROWS or behind >= FLUSH_BYTES:
+        if self._much_changed():
             self.flush()
+
+    def _much_changed(self) -> bool:
+        """Tell whether what has changed since the last flush is to be written."""
+        if self.applied_bytes - self._flushed_bytes >= FLUSH_BYTES:
+            return True
+        busy = self.waiting >= BATCH_RECORDS_MAX
+        return self.tables.changed >= (FLUSH_ROWS * FLUSH_ROWS_BUSY if busy else FLUSH_ROWS)
 
     def _commit(self) -> None:
         self._commit_planned = False
@@ -251,11 +277,11 @@ class Partition:
 
     def _apply(self, batch: Sequence[Proposal]) -> None:
         perform, apply = self._perform, self.machine.apply
-        for record, _, on_reply in batch:
-            actions, reply = apply(record)
+        for proposal in batch:
+            actions, reply = apply(proposal.record)
             self._applied_lsn += 1
-            if on_reply is not None:
-                on_reply(reply)
+            if proposal.on_reply is not None:
+                proposal.on_reply(reply)
             for action in actions:
                 perform[type(action)](action)
 
@@ -263,12 +289,11 @@ class Partition:
         """Flush if much has changed: at once, or when long rows were written ahead."""
         if size >= LONG_ROW_BYTES and not self._has_long_rows:
             self._has_long_rows = any(len(each.encoded) >= LONG_ROW_BYTES for each in batch)
-        behind = self.applied_bytes - self._flushed_bytes
         if self._ahead is None and not self._has_long_rows:
             self._flush_if_much()
-        elif behind >= FLUSH_BYTES_MAX:
+        elif self.applied_bytes - self._flushed_bytes >= FLUSH_BYTES_MAX:
             self.flush()
-        elif self._ahead is None and (self.tables.changed >= FLUSH_ROWS or behind >= FLUSH_BYTES):
+        elif self._ahead is None and self._much_changed():
             self._ahead = self._write_ahead()
             self._go_ahead_later(self._ahead)
 

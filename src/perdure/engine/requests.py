@@ -35,7 +35,7 @@ from perdure.core.model.records import (
     Resume,
     SignalReceived,
 )
-from perdure.core.model.targets import HandlerKind, Target
+from perdure.core.model.targets import Target
 from perdure.core.model.verdicts import Admission, Reply, Verdict
 from perdure.core.tables.keys import index_key
 from perdure.engine.errors import OverloadedError, RefusalError, UnavailableError
@@ -390,7 +390,7 @@ def _fulfil(told: asyncio.Future[T], answer: T | RefusalError) -> None:
 
 def _known_answer(existing: Invocation) -> Answer | None:
     """Answer a repetition from what is known; None if it has to wait."""
-    if existing.target.kind is HandlerKind.WORKFLOW:
+    if existing.target.kind.once:
         return Answer(ALREADY_INVOKED)
     if isinstance(existing.status, Completed):
         return Answer(existing.status.outcome, expires_at(existing))

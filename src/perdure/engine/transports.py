@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from perdure.core.model.deployments import Deployment
 from perdure.core.model.invocations import Problem
 from perdure.core.model.targets import Target
+from perdure.engine.memory import Memory
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.session import Session, Sink
 
@@ -35,6 +36,10 @@ class Line(Struct, frozen=True):
     protocol_version: int
     sink: Sink
     lost: Lost
+    #: Attempts before it that failed, and brought no entry of the journal.
+    failures: int = 0
+    #: Counts what is held of its messages on their way.
+    memory: Memory = field(default_factory=Memory)
 
 
 class Transport(Protocol):

@@ -12,24 +12,37 @@ ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 _VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
 _PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
 _PAIR: Final = 62**2
-# Five digits fit into what the interpreter computes fast: few long divisions are left.
-_GROUP_DIGITS: Final = 5
-_GROUP: Final = 62**_GROUP_DIGITS
+_FOUR: Final = 62**4
 
 WIDTH_64: Final = 11
 WIDTH_128: Final = 22
 
 
-def encode(data: bytes, width: int) -> str:
-    """Write ``data`` as exactly ``width`` digits."""
+def encode_64(data: bytes) -> str:
+    """Write eight bytes."""
     number = int.from_bytes(data, "little")
     text = ""
-    for _ in range(width // _GROUP_DIGITS):
-        number, group = divmod(number, _GROUP)
-        high = group // _PAIR
-        text = f"{ALPHABET[high // _PAIR]}{_PAIRS[high % _PAIR]}{_PAIRS[group % _PAIR]}{text}"
-    # Both widths leave less than a pair's worth of digits.
-    return f"{_PAIRS[number]}{text}"[-width:]
+    for _ in range(WIDTH_64 // 2):
+        number, pair = divmod(number, _PAIR)
+        text = _PAIRS[pair] + text
+    return ALPHABET[number] + text
+
+
+def encode_128(data: bytes) -> str:
+    """Write sixteen bytes; done for every request, so without a loop."""
+    number = int.from_bytes(data, "little")
+    # Divisors that are one digit for the interpreter: it divides long numbers by them quickly.
+    number, five = divmod(number, _FOUR)
+    number, four = divmod(number, _FOUR)
+    number, three = divmod(number, _FOUR)
+    number, two = divmod(number, _FOUR)
+    number, one = divmod(number, _FOUR)
+    return (
+        f"{_PAIRS[number]}{_PAIRS[one // _PAIR]}{_PAIRS[one % _PAIR]}"
+        f"{_PAIRS[two // _PAIR]}{_PAIRS[two % _PAIR]}{_PAIRS[three // _PAIR]}"
+        f"{_PAIRS[three % _PAIR]}{_PAIRS[four // _PAIR]}{_PAIRS[four % _PAIR]}"
+        f"{_PAIRS[five // _PAIR]}{_PAIRS[five % _PAIR]}"
+    )
 
 
 def decode(text: str, size: int) -> bytes:

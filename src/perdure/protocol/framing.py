@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 #: Payloads as long as this, or longer, are refused.
 PAYLOAD_BYTES_LIMIT: Final = 32 * 1024 * 1024
 
 #: Payloads from this length on are not copied out of what was received.
 _LONG_BYTES: Final = 256 * 1024
+#: Shorter chunks are put together as they come: an object for each takes many times their size.
+_SHORT_BYTES: Final = 4 * 1024
 
 #: Flag of a message that asks for an acknowledgement.
 FLAG_ACK: Final = 0x8000
@@ -38,12 +40,8 @@ class TruncatedStreamError(WireError):
     """The stream ended in the middle of a message."""
 
 
-class Frame(NamedTuple):
-    """A message as it travels: what it is, its flags and its encoded fields."""
-
-    type: int
-    flags: int
-    payload: Payload
+#: A message as it travels: what it is, its flags and its encoded fields.
+Frame = tuple[int, int, Payload]
 
 
 class MessageTooLargeError(WireError):
@@ -67,10 +65,15 @@ class FrameDecoder:
     def __init__(self, payload_bytes_limit: int = PAYLOAD_BYTES_LIMIT) -> None:
         self._limit = payload_bytes_limit
         #: Chunks of a message that is not whole yet; they are put together once, when it is.
-        self._pending: list[bytes] = []
+        self._pending: list[bytes | bytearray] = []
         self._pending_bytes = 0
         #: Bytes that must be pending before looking at them again is of use.
         self._missing = _HEADER_BYTES
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What has come of a message that is not whole yet, in bytes."""
+        return self._pending_bytes if self._pending else 0
 
     def receive_data(self, data: bytes) -> list[Frame]:
         """Take a chunk; give the frames that it completes.
@@ -80,8 +83,7 @@ class FrameDecoder:
         """
         pending = self._pending
         if pending:
-            pending.append(data)
-            self._pending_bytes += len(data)
+            self._hold(data)
             if self._pending_bytes < self._missing:
                 return []
             data = b"".join(pending)
@@ -105,6 +107,19 @@ class FrameDecoder:
                 f"{self._missing} had come"
             )
 
+    def _hold(self, data: bytes) -> None:
+        """Keep a chunk until its message is whole."""
+        pending = self._pending
+        self._pending_bytes += len(data)
+        if len(data) >= _SHORT_BYTES:
+            pending.append(data)
+            return
+        last = pending[-1]
+        if isinstance(last, bytearray):
+            last += data
+        else:
+            pending.append(bytearray(data))
+
     def _cut(self, data: bytes) -> tuple[list[Frame], int]:
         """Cut the whole frames at the beginning; tell how many bytes they took."""
         frames: list[Frame] = []
@@ -122,7 +137,7 @@ class FrameDecoder:
                 self._missing = end - start
                 return frames, start
             whole = data if length < _LONG_BYTES else memoryview(data)
-            frames.append(Frame(kind, flags, whole[body:end]))
+            frames.append((kind, flags, whole[body:end]))
             start = end
         self._missing = _HEADER_BYTES
         return frames, start

@@ -82,7 +82,7 @@ def idempotent_id(
     return InvocationId(keyed_partition_key(key) + uuid)
 
 
-def random_seed(invocation_id: InvocationId) -> int:
+def random_seed(invocation_id: bytes) -> int:
     """Seed of the handler's random numbers: SipHash-1-3 of the length-prefixed id."""
     digest = siphash13(_SEED_PREFIX + invocation_id, key=_SEED_KEY).digest()
     return int.from_bytes(digest, "little")
@@ -95,7 +95,7 @@ def invocation_text(invocation_id: InvocationId) -> str:
     return (
         "inv_1"
         + _partition_text(invocation_id[:PARTITION_KEY_SIZE])
-        + base62.encode(invocation_id[8:], base62.WIDTH_128)
+        + base62.encode_128(invocation_id[PARTITION_KEY_SIZE:])
     )
 
 
@@ -107,7 +107,7 @@ def mutation_text(mutation_id: InvocationId) -> str:
 @lru_cache(maxsize=16_384)
 def _partition_text(partition_key: bytes) -> str:
     """Write a partition key; those of plain services come again and again."""
-    return base62.encode(partition_key, base62.WIDTH_64)
+    return base62.encode_64(partition_key)
 
 
 def parse_invocation_id(text: str) -> InvocationId:
@@ -132,7 +132,7 @@ def parse_invocation_id(text: str) -> InvocationId:
 
 def deployment_text(ulid_bytes: bytes) -> DeploymentId:
     """Write a deployment's id."""
-    return DeploymentId("dp_1" + base62.encode(ulid_bytes, base62.WIDTH_128))
+    return DeploymentId("dp_1" + base62.encode_128(ulid_bytes))
 
 
 def parse_deployment_id(text: str) -> DeploymentId:

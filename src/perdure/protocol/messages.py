@@ -51,7 +51,8 @@ class Start(Message, frozen=True, tag=0x0000):
     key: str = ""
     retry_count_since_last_stored_entry: int = 0
     duration_since_last_stored_entry: int = 0
-    random_seed: int = 0
+    #: Seed of the handler's random numbers; None is the one that follows from the id.
+    random_seed: int | None = None
     scope: str | None = None
     limit_key: str | None = None
     idempotency_key: str | None = None

@@ -62,9 +62,11 @@ def encode(message: Message, version: int) -> bytes:
     Raises:
         UnencodableMessageError: a field holds what cannot travel.
     """
-    if type(message) in _REPETITIVE and not _nests(message):
-        return _encode_remembered(message, version)
-    return _encode(message, version)
+    if isinstance(message, Completion):
+        remembered = type(message.result) is messages.Void
+    else:
+        remembered = type(message) in _REPETITIVE and not _nests(message)
+    return _encode_remembered(message, version) if remembered else _encode(message, version)
 
 
 def encode_pieces(message: Message, version: int) -> tuple[bytes, ...]:
@@ -97,7 +99,7 @@ def _encode(message: Message, version: int) -> bytes:
     kind, make, write = _ENCODERS[type(message)]
     payload = _serialized(message, version, make, write)
     flags = 0
-    if type(message) is Completion:
+    if isinstance(message, Completion):
         kind = message.kind
     elif type(message) is messages.ProposeRunCompletion and message.ack:
         flags = FLAG_ACK if version >= VERSION_FUTURE_TREES else 0
@@ -242,5 +244,7 @@ _REPETITIVE: Final[frozenset[type[Message]]] = frozenset(
         messages.ProposeRunCompletionAck,
     }
 )
-#: On arrival runs too: their names are known to be short then.
-_REPETITIVE_KINDS: Final = frozenset(_type_of(cls) for cls in _REPETITIVE | {messages.Run})
+#: On arrival runs, too, whose names are known to be short then; and the ends of sleeps.
+_REPETITIVE_KINDS: Final = frozenset(
+    {_type_of(cls) for cls in _REPETITIVE | {messages.Run}} | {int(CompletionKind.SLEEP)}
+)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from perdure.protocol import messages
+from perdure.protocol.ids import random_seed
 from perdure.protocol.messages import Completion, CompletionKind, ErrorBehavior, Message
 from perdure.protocol.versions import VERSION_FAILURE_METADATA, VERSION_FUTURE_TREES
 from perdure.protocol.wire_trees import future_fields, read_future
@@ -43,26 +44,46 @@ Read = Callable[[Any, int], Message]
 
 
 def _write_start(message: messages.Start, version: int) -> Fields:
-    # What is not said is zero, and costs nothing: this goes out with each attempt. Some texts are
-    # told from their absence, so even empty ones are said.
-    given = asdict(message).items()
-    fields = {name: value for name, value in given if value or isinstance(value, str)}
+    # What is not said is zero, and costs nothing: this goes out with each attempt.
+    fields: Fields = {
+        "id": message.id,
+        "debug_id": message.debug_id,
+        "known_entries": message.known_entries,
+        "duration_since_last_stored_entry": message.duration_since_last_stored_entry,
+    }
     if message.state_map:
         fields["state_map"] = [{"key": key, "value": value} for key, value in message.state_map]
-    if version < VERSION_FAILURE_METADATA:
-        fields.pop("random_seed", None)
-    if version < VERSION_FUTURE_TREES:
-        for name in ("scope", "limit_key", "idempotency_key"):
-            fields.pop(name, None)
+    if message.partial_state:
+        fields["partial_state"] = True
+    if message.key:
+        fields["key"] = message.key
+    if message.retry_count_since_last_stored_entry:
+        fields["retry_count_since_last_stored_entry"] = message.retry_count_since_last_stored_entry
+    if version >= VERSION_FAILURE_METADATA:
+        seed = message.random_seed
+        fields["random_seed"] = random_seed(message.id) if seed is None else seed
+    if version >= VERSION_FUTURE_TREES:
+        fields.update(_optional_start_fields(message))
     return fields
 
 
+def _optional_start_fields(message: messages.Start) -> Fields:
+    """Write what is told from its absence even where it is empty."""
+    optional = {
+        "scope": message.scope,
+        "limit_key": message.limit_key,
+        "idempotency_key": message.idempotency_key,
+    }
+    return {name: value for name, value in optional.items() if value is not None}
+
+
 def _read_start(pb: Any, _version: int) -> Message:
+    entries = pb.state_map
     return messages.Start(
         id=pb.id,
         debug_id=pb.debug_id,
         known_entries=pb.known_entries,
-        state_map=tuple([(entry.key, entry.value) for entry in pb.state_map]),
+        state_map=tuple([(entry.key, entry.value) for entry in entries]) if entries else (),
         partial_state=pb.partial_state,
         key=pb.key,
         retry_count_since_last_stored_entry=pb.retry_count_since_last_stored_entry,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Protocol, cast
 
+from perdure.engine.memory import Memory
 from perdure.transport.exchanges import Exchange, Listener, Request
 from perdure.transport.http1_pool import Http1Pool
 from perdure.transport.http2_pool import Http2Pool
@@ -35,7 +36,13 @@ class HttpClient:
         return self._network.options.connect_timeout_s
 
     def open(
-        self, origin: Origin, request: Request, listener: Listener, *, bodiless: bool = False
+        self,
+        origin: Origin,
+        request: Request,
+        listener: Listener,
+        *,
+        bodiless: bool = False,
+        memory: Memory | None = None,
     ) -> Exchange:
         """Begin an exchange; its sender can speak at once.
 
@@ -44,8 +51,9 @@ class HttpClient:
             request: the head of the request.
             listener: hears the response.
             bodiless: whether the head is all there is.
+            memory: counts what is held of the request.
         """
-        exchange = Exchange(request, listener)
+        exchange = Exchange(request, listener, memory)
         if bodiless:
             exchange.end()
         pool = self._pools.get(origin)

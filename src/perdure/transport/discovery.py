@@ -24,6 +24,10 @@ from perdure.transport.network import UnreachableError
 
 #: A manifest with all its JSON schemas.
 MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
+#: How deep a JSON schema may nest: whoever shows or stores a manifest goes through all levels.
+SCHEMA_LEVELS_MAX: Final = 256
+#: How many services and handlers a deployment may have together: all are looked at in one go.
+HANDLERS_MAX: Final = 10_000
 ANSWER_TIMEOUT_S: Final = 10.0
 #: The largest number that JSON carries everywhere.
 NUMBER_MAX: Final = 2**53 - 1
@@ -121,8 +125,8 @@ async def ask_repeatedly(
     delays_s = iter(_DELAYS_S)
     while True:
         signer = options.signer(location.endpoint)
-        shared = options.request_headers(location.additional_headers, _PATH, signer)
-        answer = await ask(Request("GET", placed(_PATH), (_ACCEPT, *shared)))
+        shared, own = options.request_headers(location.additional_headers, _PATH, signer)
+        answer = await ask(Request("GET", placed(_PATH), (_ACCEPT, *shared), own))
         if signer is not None and answer.status == 401 and signer.public_key not in tried:
             tried.add(signer.public_key)
             if options.refused(location.endpoint, signer):
@@ -195,7 +199,7 @@ def read_answer(endpoint: str, answer: Answer) -> Manifest:
         raise _useless(f"it has content type {content_type!r} instead of one of {_TYPES}")
     try:
         manifest = msgspec.json.decode(answer.body, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _useless(str(error)) from error
     _check(manifest)
     return manifest
@@ -209,11 +213,17 @@ def _check(manifest: Manifest) -> None:
             f"protocol versions {manifest.min_protocol_version} to "
             f"{manifest.max_protocol_version} are no range"
         )
+    served = sum(1 + len(service.handlers) for service in manifest.services)
+    if served > HANDLERS_MAX:
+        raise _useless(
+            f"{served} services and handlers are more than {HANDLERS_MAX}, which one deployment "
+            "may have"
+        )
     for service in manifest.services:
         _check_options(service, service.name)
         for handler in service.handlers:
             _check_options(handler, f"{service.name}/{handler.name}")
-            _check_content_types(handler, f"{service.name}/{handler.name}")
+            _check_payloads(handler, f"{service.name}/{handler.name}")
 
 
 def _check_options(options: Options, where: str) -> None:
@@ -224,12 +234,32 @@ def _check_options(options: Options, where: str) -> None:
             raise _useless(f"{where} has a {field} of {value}")
 
 
-def _check_content_types(handler: HandlerManifest, where: str) -> None:
-    """Refuse content types that no request can have, and no response may be sent with."""
+def _check_payloads(handler: HandlerManifest, where: str) -> None:
+    """Refuse content types that no message can have, and schemas that are too deep."""
     for payload in (handler.input, handler.output):
-        content_type = None if payload is None else payload.content_type
+        if payload is None:
+            continue
+        content_type = payload.content_type
         if content_type is not None and not _MEDIA_TYPE.fullmatch(content_type):
             raise _useless(f"{where} has a contentType of {content_type!r}, not type/subtype")
+        if _nests_deeper(payload.json_schema, SCHEMA_LEVELS_MAX):
+            raise _useless(f"{where} has a jsonSchema of more than {SCHEMA_LEVELS_MAX} levels")
+
+
+def _nests_deeper(value: object, levels_max: int) -> bool:
+    """Tell whether a JSON value has more levels than that."""
+    level = [value]
+    for _ in range(levels_max + 1):
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += each.values()
+            elif isinstance(each, list):
+                inner += each
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def _useless(reason: str) -> DiscoveryError:

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from perdure.engine.memory import Memory
+
 #: Bytes kept for saying them again; a request that has said more is not repeated by itself.
 KEPT_BYTES_MAX: Final = 1024 * 1024
 #: What is said is cut into pieces of this size.
@@ -24,6 +26,8 @@ TRIES_MAX: Final = 2
 
 #: Bytes, or a part of some that is not copied.
 Buffer = bytes | memoryview
+#: Names, in lower case, and values.
+Headers = tuple[tuple[str, str], ...]
 
 
 class LostError(Exception):
@@ -38,14 +42,21 @@ class NotHttp2Error(LostError):
     """The server does not speak HTTP/2."""
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """The head of a request."""
 
     method: str
     #: Path with query, as on the wire.
     path: str
     #: Lower-case names and values; connection headers and the host are the connection's business.
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
+    #: Headers that no other request has like this.
+    own_headers: Headers = ()
+
+    @property
+    def all_headers(self) -> Headers:
+        """All headers."""
+        return self.headers + self.own_headers
 
 
 class Listener(Protocol):
@@ -75,7 +86,14 @@ class Carrier(Protocol):
 
 
 class Exchange:
-    """One request with its response."""
+    """One request with its response.
+
+    Args:
+        request: the head of the request.
+        listener: hears the response.
+        memory: counts what was said and is kept: all of it until nothing is, as a piece of a long
+            value keeps the whole.
+    """
 
     __slots__ = (
         "_answered",
@@ -87,11 +105,16 @@ class Exchange:
         "_outgoing",
         "_over",
         "_tries",
+        "held",
+        "memory",
         "request",
     )
 
-    def __init__(self, request: Request, listener: Listener) -> None:
+    def __init__(self, request: Request, listener: Listener, memory: Memory | None = None) -> None:
         self.request = request
+        self.memory = Memory() if memory is None else memory
+        #: What is counted there for this exchange, in bytes.
+        self.held = 0
         self._listener = listener
         self._carrier: Carrier | None = None
         self._outgoing: deque[Buffer] = deque()
@@ -122,6 +145,8 @@ class Exchange:
         """Say a piece of the body."""
         if self._ended or self._over or not data:
             return
+        self.held += len(data)
+        self.memory.held += len(data)
         if len(data) <= PIECE_BYTES:
             self._outgoing.append(data)
         else:
@@ -161,6 +186,8 @@ class Exchange:
             data = data[:limit]
         if self._kept is not None:
             self._keep(data)
+        if self._kept is None and not self._outgoing:
+            self._release()
         return data
 
     def rewind(self, tries: int = TRIES_MAX) -> bool:
@@ -179,6 +206,8 @@ class Exchange:
     def hear_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Pass on the head of the response."""
         self._answered, self._kept = True, None
+        if not self._outgoing:
+            self._release()
         if not self._over:
             self._listener.head(status, headers)
 
@@ -189,9 +218,10 @@ class Exchange:
 
     def hear_end(self) -> None:
         """Pass on that the response is complete; the connection may carry another by now."""
-        self._carrier = None
-        if not self._over:
-            self._listener.end()
+        if self._over:
+            return
+        self._close()
+        self._listener.end()
 
     def lose(self, error: LostError) -> None:
         """Pass on that no more will come."""
@@ -213,3 +243,9 @@ class Exchange:
         self._outgoing.clear()
         self._kept = None
         self._carrier = None
+        self._release()
+
+    def _release(self) -> None:
+        held, self.held = self.held, 0
+        if held:
+            self.memory.release(held)

@@ -16,12 +16,15 @@ from perdure.protocol.identity import Signer
 from perdure.protocol.ids import invocation_text
 from perdure.transport.addresses import HTTP_2, AddressError, parse_address
 from perdure.transport.client_http import HttpClient
-from perdure.transport.exchanges import Request
+from perdure.transport.exchanges import Headers, Request
 from perdure.transport.farewells import Farewells
 from perdure.transport.http_session import HttpSession
 from perdure.transport.identity_keys import KeyRing
 
 SCHEMES: Final = ("http", "https")
+#: Longer keys are told to the SDK alone, and not in headers: who finds a head too long may end the
+#: connection, and with it the attempts of others.
+TOLD_KEY_CHARS_MAX: Final = 1024
 
 
 class HttpOptions(Struct, frozen=True, kw_only=True):
@@ -47,8 +50,8 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         path: str,
         signer: Signer | None,
         subject: str | None = None,
-    ) -> tuple[tuple[str, str], ...]:
-        """Give the headers that requests for attempts and for discovery share.
+    ) -> tuple[Headers, Headers]:
+        """Give the headers that requests for attempts and for discovery share, and the signature.
 
         Args:
             additional: headers of the deployment.
@@ -56,11 +59,12 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
             signer: proves who asks.
             subject: key of the object or workflow, if there is one.
         """
-        signature: Mapping[str, str] = {}
-        if signer is not None and self.keys is not None:
-            valid_s = self.keys.valid_s
-            signature = signer.headers(path, int(time.time()), key=subject, valid_s=valid_s)
-        return tuple({**self.headers, **additional, **signature}.items())
+        shared = {**self.headers, **additional} if additional else self.headers
+        if signer is None or self.keys is None:
+            return tuple(shared.items()), ()
+        signature = signer.headers(path, int(time.time()), key=subject, valid_s=self.keys.valid_s)
+        unsigned = [header for header in shared.items() if header[0] not in signature]
+        return tuple(unsigned), tuple(signature.items())
 
     def attempt(
         self, deployment: Deployment, line: Line, placed: Callable[[str], str] = str
@@ -75,16 +79,14 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         target, endpoint = line.target, deployment.endpoint
         content_type = f"application/vnd.restate.invocation.v{line.protocol_version}"
         path = f"/invoke/{target.service}/{target.handler}"
-        subject = target.key if target.kind.keyed else None
-        headers = [
-            ("content-type", content_type),
-            ("accept", content_type),
-            ("x-restate-invocation-id", invocation_text(line.invocation_id)),
-        ]
-        if subject is not None:
-            headers.append(("x-restate-service-key", quote(subject, safe="")))
+        keyed = target.kind.keyed and len(target.key) <= TOLD_KEY_CHARS_MAX
+        subject = target.key if keyed else None
         signer = self.signer(endpoint)
-        shared = self.request_headers(deployment.additional_headers, path, signer, subject)
+        shared, own = self.request_headers(deployment.additional_headers, path, signer, subject)
+        if subject is not None:
+            own = (("x-restate-service-key", quote(subject, safe="")), *own)
+        own = (("x-restate-invocation-id", invocation_text(line.invocation_id)), *own)
+        headers = (("content-type", content_type), ("accept", content_type), *shared)
         session = HttpSession(
             line,
             endpoint,
@@ -92,7 +94,7 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
             self.payload_bytes_limit,
             lambda: self.refused(endpoint, signer),
         )
-        return Request("POST", placed(path), (*headers, *shared)), session
+        return Request("POST", placed(path), headers, own), session
 
 
 class HttpTransport:
@@ -114,5 +116,6 @@ class HttpTransport:
         except AddressError as error:
             raise TransportError("RT0010", str(error)) from error
         request, session = self._options.attempt(deployment, line, address.path)
-        session.begin(self._client.open(address.origin, request, session), self._farewells)
+        exchange = self._client.open(address.origin, request, session, memory=line.memory)
+        session.begin(exchange, self._farewells)
         return session

@@ -13,8 +13,8 @@ import httptools
 from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError, Request
 from perdure.transport.network import Origin
 
-#: Headers of one response.
-HEAD_BYTES_MAX: Final = 64 * 1024
+#: What may come without a piece of the body: the headers of a response, or what follows them.
+BODILESS_BYTES_MAX: Final = 64 * 1024
 _HIGH_WATER: Final = 128 * 1024
 
 
@@ -46,7 +46,8 @@ class Http1Connection(asyncio.Protocol):
         #: Whether the request is complete.
         self._said = False
         self._headers: dict[str, str] = {}
-        self._head_bytes = 0
+        #: Bytes since the response began, or since the last piece of its body.
+        self._bodiless_bytes = 0
         self._headed = False
         self._complete = False
         self._reusable = False
@@ -65,7 +66,7 @@ class Http1Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._said = self._headed = self._complete = False
         self._chunked = _is_chunked(exchange.request)
-        self._headers, self._head_bytes = {}, 0
+        self._headers, self._bodiless_bytes = {}, 0
         self._transport.write(self._head(exchange))
         exchange.carry(self)
         self.wake()
@@ -106,17 +107,16 @@ class Http1Connection(asyncio.Protocol):
         if self._exchange is None:
             self.close()  # nobody asked for anything
             return
-        if not self._headed:
-            self._head_bytes += len(data)
+        self._bodiless_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._lose(f"the service does not answer in HTTP/1.1: {error}")
             return
-        if not self._headed and self._head_bytes > HEAD_BYTES_MAX:
-            self._lose("the head of the response is too long")
-        elif self._complete:
+        if self._complete:
             self._finish()
+        elif self._bodiless_bytes > BODILESS_BYTES_MAX:
+            self._lose("the head of the response, or what follows its body, is too long")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what was under way."""
@@ -145,7 +145,9 @@ class Http1Connection(asyncio.Protocol):
     # Called by the parser
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
+        """Take one header; what follows the body means nothing here."""
+        if self._headed:
+            return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
@@ -161,6 +163,7 @@ class Http1Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the body."""
+        self._bodiless_bytes = 0
         if self._exchange is not None:
             self._exchange.hear_data(body)
 
@@ -175,7 +178,7 @@ class Http1Connection(asyncio.Protocol):
     def _head(self, exchange: Exchange) -> bytes:
         request = exchange.request
         lines = [f"{request.method} {request.path} HTTP/1.1", f"host: {self._authority}"]
-        lines.extend(f"{name}: {value}" for name, value in request.headers)
+        lines.extend(f"{name}: {value}" for name, value in request.all_headers)
         if self._chunked:
             lines.append("transfer-encoding: chunked")
         return "\r\n".join([*lines, "", ""]).encode()

@@ -26,9 +26,13 @@ class Http1Pool:
         self._idle: dict[Http1Connection, asyncio.TimerHandle] = {}
         self._connections: set[Http1Connection] = set()
         self._dialling: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def open(self, exchange: Exchange) -> None:
         """Carry an exchange as soon as there is a connection for it."""
+        if self._closed:
+            exchange.lose(LostError("this server stops"))
+            return
         while self._idle:
             connection, timer = self._idle.popitem()
             timer.cancel()
@@ -41,6 +45,7 @@ class Http1Pool:
 
     async def close(self) -> None:
         """Close all connections; what they carry is lost."""
+        self._closed = True
         for task in self._dialling:
             task.cancel()
         await asyncio.gather(*self._dialling, return_exceptions=True)

@@ -4,7 +4,8 @@ What arrives is told to the exchanges at once; what goes out is the sender's bus
 knows neither sockets nor time.
 
 Bounds against a peer that means no good: the size of frames, header blocks and header lists, the
-number of CONTINUATION frames, our receive windows, and a budget of frames that bring nothing.
+number of CONTINUATION frames, our receive windows, what waits to be sent in answer to frames, and a
+budget of frames that bring nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from perdure.transport.http2_frames import (
     END_STREAM,
     FRAME_BYTES_DEFAULT,
     FRAME_BYTES_MAX,
+    PADDED,
     SETTINGS,
     WINDOW_MAX,
     WINDOW_UPDATE,
@@ -50,6 +52,9 @@ from perdure.transport.http2_sender import (
 IDLE_FRAMES_MAX: Final = 1000
 #: Such frames that each frame with content, theirs or ours, makes up for.
 IDLE_FRAMES_EARNED: Final = 10
+#: What may wait for a peer that does not read, other than bodies, in bytes: room for the heads of
+#: all streams, and then some.
+BACKLOG_BYTES_MAX: Final = 8 * 1024 * 1024
 
 _LIMITS: Final = Http2Limits()
 _STILL_THERE: Final = b"parting\x00"
@@ -93,6 +98,8 @@ class Http2:
         """
         for type_, flags, stream_id, payload in self._reader.feed(data):
             self._take(type_, flags, stream_id, payload)
+            if self.sender.backlog > BACKLOG_BYTES_MAX:
+                raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "the peer asks, and does not listen")
 
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
         if not self.greeted and type_ != SETTINGS:
@@ -118,7 +125,7 @@ class Http2:
         if self._unread >= window // 2:
             self.sender.say(number_frame(FrameType.WINDOW_UPDATE, 0, self._unread))
             self._unread = 0
-        content = unpadded(flags, payload)
+        content = unpadded(flags, payload) if flags & PADDED else payload
         if content or flags & END_STREAM:
             self._earn(1)
         else:
@@ -138,10 +145,10 @@ class Http2:
             return
         if content:
             stream.exchange.hear_data(content)
-        if self.sender.stream(stream.id) is None:
-            return  # the listener gave up on this piece
         if ended:
             self._on_end(stream)
+        elif self.sender.stream(stream.id) is None:
+            return  # the listener gave up on this piece
         elif stream.unread >= self._limits.stream_window // 2:
             self.sender.say(number_frame(FrameType.WINDOW_UPDATE, stream.id, stream.unread))
             stream.unread = 0
@@ -182,7 +189,7 @@ class Http2:
     def _on_end(self, stream: Stream) -> None:
         """Take note that the peer has said all; what we still had to say does not matter."""
         if self.sender.stream(stream.id) is None:
-            return  # the listener gave up on the head
+            return  # the listener gave up on what came before
         exchange = stream.exchange
         if stream.ended:
             self.sender.forget(stream)

@@ -44,6 +44,9 @@ class Http2Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._flush_planned = False
         self._blocked = False
+        #: Whether the peer took nothing since the last look, and what it had taken by then.
+        self._stalled = False
+        self._taken = 0
         #: When the peer last said anything, and when the last exchange ended.
         self._heard = self._quiet_since = self._loop.time()
         self._pinged: float | None = None
@@ -57,12 +60,17 @@ class Http2Connection(asyncio.Protocol):
     @property
     def room(self) -> int:
         """How many more exchanges the connection takes now."""
-        return self._machine.sender.room if self._machine.greeted else 0
+        return self._machine.sender.room if self._machine.greeted and not self._stalled else 0
 
     @property
     def gone(self) -> bool:
         """Whether the connection takes no more exchanges, ever."""
         return self._machine.sender.leaving
+
+    @property
+    def used(self) -> bool:
+        """Whether the connection ever took an exchange."""
+        return self._machine.sender.was_opened(1)
 
     def open(self, exchange: Exchange) -> None:
         """Carry an exchange; there must be room."""
@@ -129,11 +137,8 @@ class Http2Connection(asyncio.Protocol):
     def freed(self) -> None:
         """Make room known."""
         self._quiet_since = self._loop.time()
-        if (
-            self._machine.sender.leaving
-            and not self._machine.sender.streams
-            and self._transport is not None
-        ):
+        sender = self._machine.sender
+        if sender.leaving and not sender.streams and self._transport is not None:
             self._leave(self._transport)
         self._pool.changed(self)
 
@@ -150,6 +155,14 @@ class Http2Connection(asyncio.Protocol):
             if not output:
                 return
             self._transport.write(output)
+
+    def _look_for_stall(self) -> None:
+        """Bring nothing more to a peer that takes nothing: one exchange may hold up all others."""
+        sender, stalled = self._machine.sender, self._stalled
+        self._stalled = sender.shut and sender.contents == self._taken
+        self._taken = sender.contents
+        if stalled and not self._stalled:
+            self._pool.changed(self)
 
     def _end(self, code: ErrorCode, reason: str) -> None:
         if self._transport is None:
@@ -180,6 +193,7 @@ class Http2Connection(asyncio.Protocol):
         if not self._machine.sender.streams and now - self._quiet_since >= options.idle_timeout_s:
             self._end(ErrorCode.NO_ERROR, "the connection was idle")
             return
+        self._look_for_stall()
         if self._pinged is None and now - self._heard >= options.ping_interval_s:
             self._pinged = now
             self._machine.ping(_PING)

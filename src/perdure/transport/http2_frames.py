@@ -21,8 +21,9 @@ END_HEADERS: Final = 0x4
 PADDED: Final = 0x8
 PRIORITY: Final = 0x20
 
-#: Length (high and low part), type, flags, stream.
-_HEAD: Final = struct.Struct(">BHBBL")
+#: The head of a frame: length (high and low part), type, flags, stream, and before that a bit that
+#: says nothing.
+HEAD: Final = struct.Struct(">BHBBL")
 _SETTING: Final = struct.Struct(">HL")
 _NUMBER: Final = struct.Struct(">L")
 _PAIR: Final = struct.Struct(">LL")
@@ -93,12 +94,14 @@ class PeerError(Exception):
 def frame(type_: FrameType, flags: int, stream_id: int, payload: bytes | memoryview = b"") -> bytes:
     """Write a frame."""
     length = len(payload)
-    return _HEAD.pack(length >> 16, length & 0xFFFF, type_, flags, stream_id) + payload
+    return HEAD.pack(length >> 16, length & 0xFFFF, type_, flags, stream_id) + payload
 
 
 def header_frames(stream_id: int, block: bytes, *, ended: bool) -> bytes:
     """Write a block of headers; if nothing follows it, the stream has ended with it."""
     type_, flags = HEADERS, END_STREAM if ended else 0
+    if len(block) <= FRAME_BYTES_DEFAULT:
+        return frame(type_, flags | END_HEADERS, stream_id, block)
     frames = []
     while len(block) > FRAME_BYTES_DEFAULT:
         frames.append(frame(type_, flags, stream_id, block[:FRAME_BYTES_DEFAULT]))
@@ -110,7 +113,7 @@ def header_frames(stream_id: int, block: bytes, *, ended: bool) -> bytes:
 
 def read_head(data: bytes | bytearray, offset: int) -> tuple[int, int, int, int]:
     """Read the head of a frame: length, type, flags and stream."""
-    high, low, type_, flags, stream_id = _HEAD.unpack_from(data, offset)
+    high, low, type_, flags, stream_id = HEAD.unpack_from(data, offset)
     return high << 16 | low, type_, flags, stream_id & STREAM_ID_MAX
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from jh2._hazmat import Decoder, Encoder
 from msgspec import Struct
 
-from perdure.transport.exchanges import Request
+from perdure.transport.exchanges import Headers, Request
 from perdure.transport.http2_blocks import KnownBlocks, literal
 from perdure.transport.http2_frames import FRAME_BYTES_DEFAULT, ErrorCode, PeerError
 
@@ -19,9 +19,6 @@ BLOCK_BYTES_MAX: Final = 64 * 1024
 BLOCK_FRAMES_MAX: Final = 32
 #: Size of our compression table at the most, whatever the peer allows.
 TABLE_BYTES_MAX: Final = 4096
-
-
-Headers = tuple[tuple[str, str], ...]
 
 
 class MalformedHeadError(Exception):
@@ -105,19 +102,15 @@ class HeaderCodec:
 
     def encode(self, request: Request) -> bytes:
         """Compress the head of a request."""
-        shared, own = [], b""
-        for header in request.headers:
-            if header[0] in _UNINDEXED:
-                # In the table it would only push out what does not differ from request to request.
-                own += literal(header[0].encode(), header[1].encode())
-            else:
-                shared.append(header)
-        key = (request.method, request.path, tuple(shared))
+        key = (request.method, request.path, request.headers)
         block = self._written.get(key)
         if block is None:
             block = self._encode_shared(*key)
             self._written.learn(key, block, block)
-        return block + own
+        for name, value in request.own_headers:
+            # In the table it would only push out what does not differ from request to request.
+            block += literal(name.encode(), value.encode())
+        return block
 
     def _encode_shared(self, method: str, path: str, headers: Headers) -> bytes:
         fields = ((":method", method), *self._fixed, (":path", path), *headers)
@@ -149,12 +142,6 @@ class HeaderCodec:
             raise
         self._read.learn(block, block, head)
         return head
-
-
-#: Headers that are never put into the compression table.
-_UNINDEXED: Final = frozenset(
-    {"x-restate-invocation-id", "x-restate-service-key", "x-restate-jwt-v1", "traceparent"}
-)
 
 
 def _head_of(fields: list[tuple[bytes, bytes, bool]]) -> ResponseHead:

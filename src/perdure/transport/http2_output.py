@@ -36,6 +36,11 @@ class Output(ABC, Generic[S]):
         #: Bytes of frames, other than bodies, that wait to be sent.
         self.backlog = len(greeting)
 
+    @property
+    def shut(self) -> bool:
+        """Whether the peer takes nothing of any body now."""
+        return self._window <= 0
+
     def say(self, data: bytes) -> None:
         """Send a frame as it is."""
         self._output.append(data)

@@ -26,21 +26,36 @@ class Http2Pool:
         self._roomy: dict[Http2Connection, None] = {}
         #: All that are not closed yet: those above, and those that take no more exchanges.
         self._unclosed: set[Http2Connection] = set()
-        self._waiting: deque[Exchange] = deque()
-        self._dialling: set[asyncio.Task[None]] = set()
+        #: Exchanges, and until when they wait, by the loop's time; the oldest comes first.
+        self._waiting: deque[tuple[Exchange, float]] = deque()
+        #: One for all: a timer each would keep in memory what has long gone on.
+        self._alarm: asyncio.TimerHandle | None = None
+        self._dialling: set[asyncio.Task[bool]] = set()
+        #: Whether a connection that was made is still to be answered.
+        self._greeting = False
+        self._closed = False
 
     def open(self, exchange: Exchange) -> None:
         """Carry an exchange as soon as there is a connection for it."""
+        if self._closed:
+            exchange.lose(LostError("this server stops"))
+            return
         connection = None if self._waiting else self._with_room()
         if connection is not None:
             connection.open(exchange)
             return
-        self._waiting.append(exchange)
-        self._loop.call_later(self._network.options.connect_timeout_s, self._expire, exchange)
+        until = self._loop.time() + self._network.options.connect_timeout_s
+        self._waiting.append((exchange, until))
+        if self._alarm is None:
+            self._alarm = self._loop.call_at(until, self._expire)
         self._dial()
 
     async def close(self) -> None:
         """Close all connections; what they carry is lost."""
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._fail(LostError("this server stops"))
         for task in self._dialling:
             task.cancel()
         await asyncio.gather(*self._dialling, return_exceptions=True)
@@ -59,7 +74,7 @@ class Http2Pool:
                 self._dial()
             return
         while self._waiting and connection.room:
-            exchange = self._waiting.popleft()
+            exchange, _ = self._waiting.popleft()
             if not exchange.over:
                 connection.open(exchange)
         if connection not in self._roomy and connection.room:
@@ -93,9 +108,17 @@ class Http2Pool:
         if not self._dialling and len(self._connections) < CONNECTIONS_MAX:
             task = self._loop.create_task(self._connect())
             self._dialling.add(task)
-            task.add_done_callback(self._dialling.discard)
+            task.add_done_callback(self._dialled)
 
-    async def _connect(self) -> None:
+    def _dialled(self, task: asyncio.Task[bool]) -> None:
+        """Open the next connection, if the one that was opened took any of what waits."""
+        self._dialling.discard(task)
+        if self._waiting and not task.cancelled() and task.result():
+            self._dial()
+
+    async def _connect(self) -> bool:
+        """Open a connection; tell whether it took any of what waits for one."""
+
         def factory() -> Http2Connection:
             return Http2Connection(self._origin, self, self._network.options)
 
@@ -103,41 +126,59 @@ class Http2Pool:
             connection, alpn = await self._network.connect(self._origin, factory, ("h2",))
         except UnreachableError as error:
             self._fail(LostError(str(error)))
-            return
+            return False
         if self._origin.scheme == "https" and alpn != "h2":
             connection.close()
             self._fail(NotHttp2Error("the service does not agree to HTTP/2"))
-            return
-        try:
-            async with asyncio.timeout(self._network.options.connect_timeout_s):
-                greeted = await connection.greeted
-        except TimeoutError:
-            greeted = False
-        except asyncio.CancelledError:
+            return False
+        failure = await self._greet(connection)
+        if failure is not None:
             connection.close()
-            raise
-        if not greeted:
-            connection.close()
-            self._fail(NotHttp2Error("the service does not answer in HTTP/2"))
-            return
+            self._fail(failure)
+            return False
         self._connections.append(connection)
         self._unclosed.add(connection)
         connection.closed.add_done_callback(lambda _: self._unclosed.discard(connection))
         self.changed(connection)
-        if self._waiting:
-            # Called from within the task that counts as dialling.
-            self._loop.call_soon(self._dial)
+        if connection.gone and not connection.used:
+            self._fail(LostError("the service closes connections as soon as they are open"))
+        return connection.used
+
+    async def _greet(self, connection: Http2Connection) -> LostError | None:
+        """Wait until the service has said what it takes; say what is wrong if it does not."""
+        self._greeting = True
+        try:
+            async with asyncio.timeout(self._network.options.connect_timeout_s):
+                greeted = await connection.greeted
+        except TimeoutError:
+            return LostError(self._silence())
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        finally:
+            self._greeting = False
+        return None if greeted else NotHttp2Error("the service does not answer in HTTP/2")
+
+    def _silence(self) -> str:
+        """Say what is waited for in vain."""
+        timeout_s = self._network.options.connect_timeout_s
+        if self._greeting:
+            return f"the service took the connection, and did not answer within {timeout_s:g} s"
+        if self._connections:
+            return "all connections to the service are full"
+        return f"no connection within {timeout_s:g} s"
 
     def _fail(self, error: LostError) -> None:
         waiting, self._waiting = self._waiting, deque()
-        for exchange in waiting:
+        for exchange, _ in waiting:
             exchange.lose(error)
 
-    def _expire(self, exchange: Exchange) -> None:
-        if exchange in self._waiting:
-            self._waiting.remove(exchange)
-            timeout_s = self._network.options.connect_timeout_s
-            full = "all connections to the service are full"
-            exchange.lose(
-                LostError(full if self._connections else f"no connection within {timeout_s:g} s")
-            )
+    def _expire(self) -> None:
+        """Give up what has waited for too long."""
+        self._alarm = None
+        now = self._loop.time()
+        while self._waiting and self._waiting[0][1] <= now:
+            exchange, _ = self._waiting.popleft()
+            exchange.lose(LostError(self._silence()))
+        if self._waiting and self._alarm is None:
+            self._alarm = self._loop.call_at(self._waiting[0][1], self._expire)

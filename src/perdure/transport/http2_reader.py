@@ -13,19 +13,22 @@ from perdure.transport.http2_frames import (
     CONTINUATION,
     END_HEADERS,
     FRAME_BYTES_DEFAULT,
+    HEAD,
     HEAD_BYTES,
     HEADERS,
+    PADDED,
     PRIORITY,
+    STREAM_ID_MAX,
     ErrorCode,
     PeerError,
-    read_head,
     unpadded,
 )
 from perdure.transport.http2_headers import BLOCK_BYTES_MAX, HeaderBlock
 
 #: Stream that a block depends on, and its weight: what nobody looks at any more.
 _PRIORITY_BYTES: Final = 5
-
+#: Flags that tell how a header block comes.
+_HEADERS_FLAGS: Final = END_HEADERS | PADDED | PRIORITY
 
 #: Type, flags, stream and payload; that of a header block has its first frame's flags, and no
 #: padding.
@@ -41,6 +44,7 @@ class FrameReader:
 
     def __init__(self, block_bytes_max: int = BLOCK_BYTES_MAX) -> None:
         self._input = b""
+        self._block_bytes_max = block_bytes_max
         self._block = HeaderBlock(block_bytes_max)
 
     def feed(self, data: bytes) -> Iterator[Frame]:
@@ -53,32 +57,37 @@ class FrameReader:
             data = self._input + data
         offset, size = 0, len(data)
         while size - offset >= HEAD_BYTES:
-            length, type_, flags, stream_id = read_head(data, offset)
+            high, low, type_, flags, stream_id = HEAD.unpack_from(data, offset)
+            length = high << 16 | low
             if length > FRAME_BYTES_DEFAULT:
                 raise PeerError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
             start = offset + HEAD_BYTES
             if size - start < length:
                 break
             offset = start + length
-            frame = self._take(type_, flags, stream_id, data[start:offset])
+            stream_id &= STREAM_ID_MAX
+            frame: Frame | None = type_, flags, stream_id, data[start:offset]
+            whole = type_ != CONTINUATION
+            if type_ == HEADERS:
+                whole = flags & _HEADERS_FLAGS == END_HEADERS and length <= self._block_bytes_max
+            if self._block.open or not whole:  # hardly ever
+                frame = self._take(type_, flags, stream_id, data[start:offset])
             if frame is not None:
                 yield frame
         self._input = data[offset:]
 
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> Frame | None:
-        """Give a frame, unless it is a piece of a header block of which there is more to come."""
+        """Take a piece of a header block, or what comes amid one; give the block if it is whole."""
         block = self._block
         if type_ == CONTINUATION:
             block.go_on(stream_id, payload)
         elif block.open:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
-        elif type_ == HEADERS:
+        else:
             fragment = unpadded(flags, payload)
             block.begin(
                 stream_id, flags, fragment[_PRIORITY_BYTES:] if flags & PRIORITY else fragment
             )
-        else:
-            return type_, flags, stream_id, payload
         if not flags & END_HEADERS:
             return None
         stream_id, flags, whole = block.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from typing_extensions import override
@@ -93,6 +94,8 @@ class Sender(Output[Stream]):
         self._codec = codec
         self._owner = owner
         self._streams: dict[int, Stream] = {}
+        #: Gives an open stream.
+        self.stream: Callable[[int], Stream | None] = self._streams.get
         self._next_id = 1
         self._initial_window = WINDOW_DEFAULT
         #: Streams that the peer takes at the same time.
@@ -116,17 +119,12 @@ class Sender(Output[Stream]):
             return 0
         return max(0, min(self.streams_max, self._streams_ceiling) - len(self._streams))
 
-    def stream(self, stream_id: int) -> Stream | None:
-        """Give an open stream."""
-        return self._streams.get(stream_id)
-
     def was_opened(self, stream_id: int) -> bool:
         """Tell whether there ever was such a stream."""
         return stream_id % 2 == 1 and stream_id < self._next_id
 
     def open(self, exchange: Exchange) -> None:
         """Begin an exchange; there must be room for it."""
-        assert self.room, "whoever opens a stream has asked whether there is room"
         stream = Stream(self, self._next_id, exchange, self._initial_window)
         self._next_id += 2
         if self._next_id > self._last_id:
@@ -212,7 +210,8 @@ class Sender(Output[Stream]):
     def _frame_piece(self, stream: Stream) -> int | None:
         exchange = stream.exchange
         data: Buffer = b""
-        if not exchange.drained:
+        drained = exchange.drained
+        if not drained:
             limit = min(self._window, stream.window, PIECE_BYTES)
             if limit <= 0:
                 if stream.window <= 0:
@@ -222,10 +221,11 @@ class Sender(Output[Stream]):
             self._window -= len(data)
             stream.window -= len(data)
             self.contents += 1
-        stream.ended = exchange.drained and exchange.ended
+            drained = exchange.drained
+        stream.ended = drained and exchange.ended
         if data or stream.ended:
             flags = END_STREAM if stream.ended else 0
             self._output.append(frame(DATA, flags, stream.id, data))
-        if exchange.drained:
+        if drained:
             del self._ready[stream.id]
         return len(data)

@@ -14,14 +14,16 @@ from perdure.core.model.invocations import Problem
 from perdure.engine.transports import Line
 from perdure.protocol import wire
 from perdure.protocol.framing import Frame, FrameDecoder, MessageTooLargeError, WireError
-from perdure.protocol.messages import End, Error, Message, Suspension
+from perdure.protocol.messages import End, Error, Message, Start, Suspension
 from perdure.transport.exchanges import PIECE_BYTES, Exchange, LostError, PartedError
 from perdure.transport.farewells import Farewells
 
-_TERMINAL: Final = (End, Suspension, Error)
+_TERMINAL: Final = frozenset({End, Suspension, Error})
 #: When to try again what a server left that said goodbye in good order: it is no failure of the
 #: handler's, and does not count as one.
 PARTED_RETRY_MS: Final = 250
+#: How often in a row that holds: who always leaves before anything is done does not serve.
+PARTINGS_MAX: Final = 10
 
 
 class Fault(NamedTuple):
@@ -71,6 +73,7 @@ class HttpSession:
         "_over",
         "_unrecognised",
         "_uri",
+        "_waiting",
     )
 
     def __init__(
@@ -86,6 +89,8 @@ class HttpSession:
         self._uri = uri
         self._content_type = content_type
         self._decoder = FrameDecoder(payload_bytes_limit)
+        #: What is counted of a message that is not whole yet, in bytes.
+        self._waiting = 0
         self._exchange: Exchange | None = None
         self._farewells: Farewells
         #: Whether the sink or the loss was told the last thing there is to tell.
@@ -106,13 +111,13 @@ class HttpSession:
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Send messages."""
-        assert self._exchange is not None
-        version = self._line.protocol_version
-        pieces: list[bytes] = []
-        for message in messages:
-            pieces += wire.encode_pieces(message, version)
-        for joined in _joined(pieces):
-            self._exchange.send(joined)
+        self._send(messages)
+        memory = self._line.memory
+        # Before an attempt begins there was room for it; then it may grow.
+        if memory.held > memory.most and type(messages[0]) is not Start:
+            problem = self._overgrown()
+            if problem is not None:
+                self._lose(*problem)
 
     def close_input(self) -> None:
         """Close the request, so that the service suspends."""
@@ -121,7 +126,7 @@ class HttpSession:
 
     def abort(self) -> None:
         """End the attempt at once."""
-        self._over = True
+        self._finish()
         self._hang_up()
 
     # -----------------------------------------------------------------------------------------
@@ -160,13 +165,18 @@ class HttpSession:
             frames = self._decoder.receive_data(data)
         except MessageTooLargeError as error:
             frames, problem = error.before, Fault("RT0003", str(error))
+        waiting = self._decoder.waiting_bytes
+        if waiting != self._waiting:
+            problem = self._hold(waiting) or problem
         messages: list[Message] = []
         problem = self._decode(frames, messages) or problem
         if messages:
-            self._over = isinstance(messages[-1], _TERMINAL)
+            last = type(messages[-1]) in _TERMINAL
+            if last:
+                self._finish()
             # This may end the session: then the problem belongs to nobody any more.
             self._line.sink(messages)
-            if self._over:
+            if last:
                 self._part()
         if problem is not None:
             self._lose(*problem)
@@ -186,10 +196,23 @@ class HttpSession:
     def lost(self, error: LostError) -> None:
         """Learn that the rest of the response will not come."""
         self._let_go()
-        parted = isinstance(error, PartedError)
-        self._lose("RT0010", str(error), retry_after_ms=PARTED_RETRY_MS if parted else None)
+        forgiven = isinstance(error, PartedError) and self._line.failures < PARTINGS_MAX
+        self._lose("RT0010", str(error), retry_after_ms=PARTED_RETRY_MS if forgiven else None)
 
     # -----------------------------------------------------------------------------------------
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        version = self._line.protocol_version
+        pieces: list[bytes] = []
+        for message in messages:
+            pieces += wire.encode_pieces(message, version)
+        if sum(map(len, pieces)) <= PIECE_BYTES:
+            exchange.send(b"".join(pieces))
+            return
+        for joined in _joined(pieces):
+            exchange.send(joined)
 
     def _decode(self, frames: Sequence[Frame], messages: list[Message]) -> Fault | None:
         """Decode up to the last message that counts; say what is wrong with the next one."""
@@ -202,7 +225,7 @@ class HttpSession:
             except WireError as error:
                 return Fault("RT0012", str(error))
             messages.append(message)
-            if isinstance(message, _TERMINAL):
+            if type(message) in _TERMINAL:
                 return None
         return None
 
@@ -218,10 +241,40 @@ class HttpSession:
     ) -> None:
         if self._over:
             return
-        self._over = True
+        self._finish()
         self._hang_up()
         message = f"error when calling {self._uri!r}: {what}"
         self._line.lost(Problem(code, message, doc_code=doc_code), retry_after_ms)
+
+    def _hold(self, waiting: int) -> Fault | None:
+        """Count what has come of a message that is not whole; say so if there is no room for it."""
+        memory, more = self._line.memory, waiting - self._waiting
+        self._waiting = waiting
+        if more < 0:
+            memory.release(-more)
+            return None
+        memory.held += more
+        return self._overgrown() if memory.held > memory.most else None
+
+    def _overgrown(self) -> Fault | None:
+        """Say that all attempts together hold too much, if this one has to give back its part."""
+        memory = self._line.memory
+        own = self._waiting + (0 if self._exchange is None else self._exchange.held)
+        if not memory.overgrown(own):
+            return None
+        return Fault(
+            "RT0001",
+            f"{own} bytes of messages were on their way, of {memory.held} that open attempts held "
+            "together: let services take and give less at a time, or raise "
+            f"worker.invoker.memory-limit, which is {memory.limit}",
+        )
+
+    def _finish(self) -> None:
+        """Take note that there is nothing more to tell, nor to wait for."""
+        self._over = True
+        waiting, self._waiting = self._waiting, 0
+        if waiting:
+            self._line.memory.release(waiting)
 
     def _hang_up(self) -> None:
         exchange = self._let_go()
@@ -250,7 +303,7 @@ def parse_retry_after(text: str | None, now_s: float) -> int | None:
         return int(text[:9]) * 1000
     try:
         at_s = parsedate_to_datetime(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return round((at_s - now_s) * 1000) if at_s > now_s else None
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 
 from perdure.core.model.lambda_arns import LambdaArn
+from perdure.engine.memory import Memory
 from perdure.transport.addresses import parse_address
 from perdure.transport.aws import Aws, AwsError, AwsOptions, SignedRequest
 from perdure.transport.client_http import HttpClient
@@ -27,6 +28,8 @@ from perdure.transport.network import NetworkOptions
 THREADS: Final = 4
 #: Answers up to this length are unpacked where they arrive.
 _SHORT_BYTES: Final = 64 * 1024
+#: How often a request is held while its function runs: as it is, and in the event made of it.
+EVENT_COPIES: Final = 3
 _HEADERS: Final = {"content-type": "application/json", "x-amz-invocation-type": "RequestResponse"}
 
 logger = logging.getLogger("perdure.transport")
@@ -61,9 +64,11 @@ class LambdaClient:
         self._threads = ThreadPoolExecutor(THREADS, "perdure-lambda")
         self._calls: set[asyncio.Task[None]] = set()
 
-    def open(self, function: Function, request: Request, listener: Listener) -> Exchange:
+    def open(
+        self, function: Function, request: Request, listener: Listener, memory: Memory
+    ) -> Exchange:
         """Begin an exchange; the function is invoked when its request is complete."""
-        exchange = Exchange(request, listener)
+        exchange = Exchange(request, listener, memory)
         exchange.carry(_Call(self, function, exchange))
         return exchange
 
@@ -142,7 +147,11 @@ class _Call:
         pieces = []
         while not exchange.drained:
             pieces.append(exchange.take(PIECE_BYTES))
-        self._task = self._client.start(self, b"".join(pieces))
+        body, memory = b"".join(pieces), exchange.memory
+        held = EVENT_COPIES * len(body)
+        memory.held += held
+        self._task = self._client.start(self, body)
+        self._task.add_done_callback(lambda _: memory.release(held))
 
     def cancel(self) -> None:
         """Give up."""

@@ -64,7 +64,7 @@ def write_event(request: Request, body: bytes, compress_from: int | None) -> byt
         body: all of it.
         compress_from: bytes from which it is compressed; None if the function cannot read that.
     """
-    headers = dict(request.headers)
+    headers = dict(request.all_headers)
     zstd = None if compress_from is None else zstandard()
     if zstd is not None and compress_from is not None:
         headers["accept-encoding"] = _ZSTD
@@ -91,7 +91,7 @@ def read_reply(answer: Answer) -> Answer:
         reply = msgspec.json.decode(answer.body, type=Reply)
         text = reply.body or ""
         body = base64.b64decode(text, validate=True) if reply.is_base64 else text.encode()
-    except ValueError as error:  # JSON, Unicode and base64 all say it so
+    except (ValueError, RecursionError) as error:  # JSON, Unicode and base64 all say it so
         raise LostError(f"the function's answer cannot be read: {error}") from error
     headers = {name.lower(): value for name, value in (reply.headers or {}).items()}
     if headers.get("content-encoding") == _ZSTD:
@@ -124,5 +124,5 @@ def _decompressed(body: bytes) -> bytes:
 def _failure(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=Failure).text()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body[:200].decode(errors="replace")

@@ -42,7 +42,8 @@ class LambdaTransport:
         compresses = deployment.manifest.lambda_compression == "zstd"
         function = Function(arn, deployment.assume_role_arn, compresses)
         request, session = self._options.attempt(deployment, line)
-        session.begin(self._client.open(function, request, session), self._farewells)
+        exchange = self._client.open(function, request, session, line.memory)
+        session.begin(exchange, self._farewells)
         return session
 
 

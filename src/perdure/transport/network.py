@@ -26,9 +26,16 @@ _METADATA: Final = frozenset(
     map(
         ipaddress.ip_address,
         (
-            *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"),
-            *("100.100.100.200", "168.63.129.16"),
+            *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe"),
+            *("100.100.100.200", "168.63.129.16", "192.0.0.192"),
         ),
+    )
+)
+#: IPv6 addresses that end with the IPv4 address that answers them: compatible, mapped, translated.
+_CARRYING: Final = tuple(
+    map(
+        ipaddress.IPv6Network,
+        ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"),
     )
 )
 
@@ -154,11 +161,17 @@ def check_address(text: str) -> None:
         RefusedAddressError: the address is link-local or one of a cloud's metadata service.
     """
     address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        address = mapped
+    if isinstance(address, ipaddress.IPv6Address):
+        address = _carried(address) or address
     if address.is_link_local or address in _METADATA:
         raise RefusedAddressError(
             f"{text} is a link-local or metadata address, which services are not reached at; set "
             "admin.allow-link-local-deployments if one really is"
         )
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Give the IPv4 address that a gateway makes of one of IPv6, if it is of that kind."""
+    if any(address in network for network in _CARRYING):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.sixtofour or (address.teredo[1] if address.teredo is not None else None)

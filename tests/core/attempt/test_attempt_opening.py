@@ -9,7 +9,7 @@ from perdure.core.attempt.opening import EAGER_STATE_BYTES_MAX, eager_state, ope
 from perdure.core.model.invocations import Invocation, Retention, Running, Suspended
 from perdure.core.model.journals import JournalEntry, JournalSize
 from perdure.core.model.targets import HandlerKind, Target
-from perdure.protocol.ids import invocation_text, random_seed
+from perdure.protocol.ids import invocation_text
 from perdure.protocol.messages import Future, Input, Sleep, Value
 
 INPUT = Input(Value(b"in"), (("content-type", "text/plain"),))
@@ -44,7 +44,7 @@ def test_the_start_tells_who_runs():
     assert start.id == ME
     assert start.debug_id == invocation_text(ME)
     assert start.key == "k"
-    assert start.random_seed == random_seed(ME)
+    assert start.random_seed is None, "it follows from the id"
     assert start.idempotency_key is None
 
 

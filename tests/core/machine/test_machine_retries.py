@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from perdure.core.machine.actions import ArmTimer
 from perdure.core.machine.progress import NO_OUTPUT
+from perdure.core.machine.retrying import LEAST_DELAY_MS_MAX
 from perdure.core.model.invocations import Completed, Paused, Pin, Problem, Running
 from perdure.core.model.retries import RetryPolicy
 from perdure.core.model.timers import Timer, TimerKind
@@ -115,6 +116,27 @@ def test_an_override_of_nothing_retries_at_once(world):
     assert world.started == [A]
 
 
+def test_overrides_of_nothing_do_not_keep_the_server_busy_for_ever(world):
+    world.invoke(GREET, A)
+    delays = []
+    for _ in range(LEAST_DELAY_MS_MAX + 10):
+        world.fail(A, failed(next_retry_ms=0))
+        delays.append(delay(world))
+        world.advance(delays[-1])
+    assert delays == [*range(LEAST_DELAY_MS_MAX), *[LEAST_DELAY_MS_MAX] * 10]
+    assert world.row(A).status.failures == 0
+    world.fail(A, failed(next_retry_ms=LEAST_DELAY_MS_MAX + 1))
+    assert delay(world) == LEAST_DELAY_MS_MAX + 1
+
+
+def test_progress_makes_an_override_of_nothing_immediate_again(world):
+    world.invoke(GREET, A)
+    for did, expected in (((), 0), ((), 1), ((run(1),), 0), ((), 1)):
+        world.progress(A, *did, ending=failed(next_retry_ms=0))
+        assert delay(world) == expected
+        world.advance(expected)
+
+
 def test_an_override_beyond_all_time_is_never(world):
     """An SDK chooses this number, and no number it can send may stop a partition."""
     world.invoke(GREET, A)
@@ -144,7 +166,7 @@ def test_what_the_sdk_is_told_counts_since_the_last_command(world):
     for did in ((), (), (run(1),), (ran(1),), ()):
         world.progress(A, *did, ending=failed(next_retry_ms=0))
         counts.append(told())
-        world.advance(0)
+        world.advance(LEAST_DELAY_MS_MAX)
     assert counts == [1, 2, 1, 2, 3]
 
 

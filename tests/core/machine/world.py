@@ -57,7 +57,7 @@ from perdure.core.model.records import Suspended as AttemptSuspended
 from perdure.core.model.targets import Target
 from perdure.core.model.timers import Timer
 from perdure.core.model.verdicts import Reply
-from perdure.core.tables.keys import object_key
+from perdure.core.tables.keys import index_key, object_key
 from perdure.core.tables.tables import Tables
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import (
@@ -344,8 +344,9 @@ class World:
         assert image.timers <= self.armed, "a timer in the table was never armed"
         for invocation_id in due:
             journals, size = self.tables.journals, image.invocations[invocation_id].journal
-            whole = journals.counted(invocation_id, size.entries)
-            assert whole == journals.rows(invocation_id), "an attempt would miss entries"
+            whole = journals.counted(invocation_id, size.entries, index_key)
+            entries = [entry for _, entry in journals.rows(invocation_id)]
+            assert whole == entries, "an attempt would miss entries"
         if image.expiries:
             first = min(expires_at for expires_at, _, _ in image.expiries)
             assert self.watched is not None, "nobody was told to look at expiries"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from perdure.core.model.deployments import DAY_MS, Defaults, build_registry, with_deployment
+from perdure.core.model.deployments import (
+    DAY_MS,
+    Ceilings,
+    Defaults,
+    build_registry,
+    with_deployment,
+)
 from perdure.core.model.invocations import Retention
 from perdure.core.model.manifest_checks import RegistrationError, handler_kind
 from perdure.core.model.retries import OnExhausted, RetryPolicy
@@ -37,12 +43,12 @@ def register(*services, registry=EMPTY, as_id=FIRST, **versions):
     return with_deployment(registry, as_id, "inprocess://app", manifest(*services, **versions), 7)
 
 
-def schema(service_options=None, **handler_options):
+def schema(service_options=None, defaults=Defaults(), **handler_options):  # noqa: B008 - frozen
     """Resolve one handler of one service."""
     it = service(
         handlers=(HandlerManifest(name="run", **handler_options),), **(service_options or {})
     )
-    found = register(it).handler("Svc", "run")
+    found = register(it, registry=build_registry([], defaults)).handler("Svc", "run")
     assert found is not None
     return found
 
@@ -207,6 +213,36 @@ def test_a_handlers_option_goes_over_its_services(option, expected):
     field, of_service, of_handler = expected
     assert getattr(schema({option: of_service}), field) == of_service
     assert getattr(schema({option: of_service}, **{option: of_handler}), field) == of_handler
+
+
+@pytest.mark.parametrize(
+    ("ceilings", "options", "field", "expected"),
+    [
+        (Ceilings(journal_retention_ms=5), {"journal_retention": 6}, "journal_retention_ms", 5),
+        (Ceilings(journal_retention_ms=5), {}, "journal_retention_ms", 5),
+        (Ceilings(journal_retention_ms=5), {"journal_retention": 0}, "journal_retention_ms", 0),
+        (
+            Ceilings(idempotency_retention_ms=5),
+            {"idempotency_retention": 6},
+            "completion_retention_ms",
+            5,
+        ),
+        (Ceilings(idempotency_retention_ms=5), {}, "completion_retention_ms", 5),
+        (Ceilings(workflow_retention_ms=5), {}, "completion_retention_ms", DAY_MS),
+    ],
+)
+def test_nothing_is_kept_longer_than_the_server_allows(ceilings, options, field, expected):
+    found = schema(options, defaults=Defaults(ceilings=ceilings))
+    assert getattr(found, field) == expected
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(3, 3), (5, 5), (6, 5), (None, 5), (0, 1)])
+def test_nothing_is_tried_more_often_than_the_server_allows(asked, expected):
+    generous = RetryPolicy(max_attempts=None)
+    defaults = Defaults(retry_policy=generous, ceilings=Ceilings(attempts=5))
+    found = schema(retry_policy_max_attempts=asked, defaults=defaults)
+    assert found.retry_policy.max_attempts == expected
+    assert defaults.retries().max_attempts == 5
 
 
 def test_a_private_service_has_private_handlers():

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from perdure.core.tables.changes import GroupTable, RowTable, after_prefix
+from perdure.core.tables.changes import RECENT_ROWS, GroupTable, RowTable, after_prefix
 
 _KEYS = st.sampled_from([b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"])
 _GROUPS = st.sampled_from([b"g1", b"g2", b"\xff\xff"])
@@ -181,9 +181,23 @@ def test_what_was_just_written_is_read_without_the_store():
     table.put(b"k", b"1")
     store.write(drained(table))
     store.held[b"tk"] = b"not read"
-    assert table.get(b"k") == b"1"
     drained(table)
-    assert table.get(b"k") == b"not read"
+    assert table.get(b"k") == b"1"
+
+
+def test_of_what_was_written_a_bounded_number_of_rows_is_remembered():
+    store, table = new_table()
+    for number in range(3 * RECENT_ROWS):
+        table.put(number.to_bytes(2, "big"), b"written")
+        store.write(drained(table))
+    store.held = dict.fromkeys(store.held, b"read")
+    remembered = [
+        number
+        for number in range(3 * RECENT_ROWS)
+        if table.get(number.to_bytes(2, "big")) == b"written"
+    ]
+    assert RECENT_ROWS <= len(remembered) <= 2 * RECENT_ROWS
+    assert remembered == list(range(3 * RECENT_ROWS))[-len(remembered) :]
 
 
 @pytest.mark.parametrize(
@@ -211,3 +225,44 @@ def test_a_group_may_be_read_page_by_page(count):
         if number == 2:
             store.write(drained(table))
     assert list(table.paged(b"g", 4)) == table.rows(b"g")
+
+
+def one_byte(place: int) -> bytes:
+    return bytes([place])
+
+
+def test_all_rows_of_a_growing_group_are_found_wherever_they_are():
+    store = Store()
+    table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
+    for flushed in range(6):
+        table.drop(b"g")
+        for place in range(5):
+            table.put(b"g", one_byte(place), bytes([flushed, place]))
+            if place + 1 == flushed:
+                store.write(drained(table))
+        assert table.counted(b"g", 5, one_byte) == [bytes([flushed, place]) for place in range(5)]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_group_that_begins_anew_shows_nothing_of_what_was_dropped(count):
+    store = Store()
+    table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
+    for place in range(3):
+        table.put(b"g", bytes([place]), b"old")
+    store.write(drained(table))
+    table.drop(b"g")
+    for place in range(count):
+        table.put(b"g", bytes([place]), b"new")
+    assert table.counted(b"g", count, one_byte) == [b"new"] * count
+
+
+def test_a_group_of_which_only_the_end_was_new_begins_anew_in_order():
+    store = Store()
+    table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
+    table.put(b"g", b"\x00", b"old")
+    store.write(drained(table))
+    table.put(b"g", b"\x01", b"old")
+    table.drop(b"g")
+    table.put(b"g", b"\x00", b"first")
+    table.put(b"g", b"\x01", b"second")
+    assert table.counted(b"g", 2, one_byte) == [b"first", b"second"]

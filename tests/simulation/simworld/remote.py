@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from perdure.engine.memory import Memory
 from perdure.protocol.manifest import Manifest, ProtocolMode
 from perdure.sdk.endpoint import Endpoint, EndpointRequest, Invocation
 from perdure.sdk.host import Host
@@ -101,11 +102,17 @@ class Lines:
         self._numbers = 0
 
     def open(
-        self, origin: Origin, request: Request, listener: Listener, *, bodiless: bool = False
+        self,
+        origin: Origin,
+        request: Request,
+        listener: Listener,
+        *,
+        bodiless: bool = False,
+        memory: Memory | None = None,
     ) -> Exchange:
         """Begin an exchange."""
         assert not bodiless
-        exchange = Exchange(request, listener)
+        exchange = Exchange(request, listener, memory)
         self.carry(exchange, origin.host)
         return exchange
 

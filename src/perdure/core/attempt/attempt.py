@@ -9,7 +9,7 @@ into the journal, once it is durable.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,10 +19,11 @@ from perdure.core.attempt.checks import (
     Directory,
     RefusedError,
     check_command,
-    check_size,
-    payload_bytes,
+    checked_size,
     resolve_callee,
+    stored_bytes,
 )
+from perdure.core.attempt.labels import LABELS
 from perdure.core.attempt.opening import EAGER_STATE_BYTES_MAX
 from perdure.core.model.awaiting import Settled, awaited, is_empty, settle
 from perdure.core.model.deployments import HandlerSchema
@@ -54,8 +55,12 @@ from perdure.protocol.versions import VERSION_FUTURE_TREES
 #: Codes of errors that an SDK reports about the protocol rather than the handler. Codes of HTTP say
 #: nothing about the protocol here: they are what the handler raised.
 _DOC_CODES = {570: "RT0016", 571: "RT0012"}
+#: What is kept of each text of an error, in characters.
+ERROR_TEXT_MAX: Final = 64 * 1024
 #: Code of a future that is nested too deep: tried again it would be as deep, so this pauses.
 _TOO_DEEP: Final = "RT0025"
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all runs.
+_RUN: Final = CompletionKind.RUN
 
 
 class Chance(Struct, frozen=True):
@@ -81,11 +86,11 @@ class JournalLimits(Struct, frozen=True, kw_only=True):
 _LIMITS: Final = JournalLimits()
 
 
-class Batch(NamedTuple):
+class Batch(Struct):
     """What one hand-over of messages comes to."""
 
-    entries: list[Command | ProposeRunCompletion]
-    callees: list[Callee]
+    entries: list[Command | ProposeRunCompletion] = []
+    callees: list[Callee] = []
 
 
 class Attempt:
@@ -149,7 +154,7 @@ class Attempt:
     def opened(self, messages: Sequence[Message]) -> None:
         """Note what the replay holds."""
         self._known = self._replayed = self._entries = len(messages) - 1
-        self._bytes = payload_bytes(messages)
+        self._bytes = stored_bytes(messages)
         self._has_output = self._known > 1 and any(type(each) is Output for each in messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
@@ -159,27 +164,30 @@ class Attempt:
         self._known = self._entries = index + 1
         if self._awaiting is not None:
             self._awaiting = _without(self._awaiting, notification)
-        if isinstance(notification, Completion) and notification.kind is CompletionKind.RUN:
+        if isinstance(notification, Completion) and notification.kind is _RUN:
             # The size of its result was counted when it was proposed.
             if notification.completion_id in self._acked_runs:
                 self._acked_runs.discard(notification.completion_id)
                 return ProposeRunCompletionAck(notification.completion_id)
         else:
-            self._bytes += payload_bytes((notification,))
+            self._bytes += stored_bytes((notification,))
         return notification
 
     def receive(self, messages: Sequence[Message]) -> Progress | None:
         """Take what the SDK said and give the record to append, if there is anything to record."""
         if not self.open:
             return None
-        batch = Batch([], [])
+        batch = Batch()
         ending: Ending | None = None
         self._awaiting = None
         for message in messages:
             kind = type(message)
             try:
-                if kind in PAYLOADS:
-                    self._bytes += check_size(message)
+                payload_of, label_of = PAYLOADS.get(kind), LABELS.get(kind)
+                if payload_of is not None:
+                    self._bytes += checked_size(message, payload_of(message))
+                if label_of is not None:
+                    self._bytes += label_of(message)
                 ending = _TAKE.get(kind, Attempt.refuse)(self, message, batch)
             except RefusedError as refused:
                 ending = self.failure(refused.problem)
@@ -195,7 +203,7 @@ class Attempt:
         """Give the record that says the attempt failed, in place of all it said last."""
         self.open = False
         failed = replace(self.failure(problem), next_retry_ms=retry_after_ms)
-        return self._record(Batch([], []), failed)
+        return self._record(Batch(), failed)
 
     def failure(self, problem: Problem) -> Failed:
         """Describe a failure under this handler's retry policy."""
@@ -228,7 +236,7 @@ class Attempt:
             doc_code="RT0003",
         )
         failed = replace(self.failure(problem), behavior=ErrorBehavior.PAUSE)
-        return self._record(Batch([], []), failed)
+        return self._record(Batch(), failed)
 
     def _record(self, batch: Batch, ending: Ending | None) -> Progress:
         return Progress(
@@ -294,13 +302,14 @@ class Attempt:
     def on_error(self, error: Error, _batch: Batch) -> Ending:
         """Fail as the SDK says."""
         code = error.code if error.code <= 65535 else 500
+        name = error.related_command_name
         problem = Problem(
             code,
-            error.message,
-            error.stacktrace,
+            shortened(error.message),
+            shortened(error.stacktrace),
             _DOC_CODES.get(code, "RT0007"),
             error.related_command_index,
-            error.related_command_name,
+            None if name is None else shortened(name),
             error.related_command_type,
         )
         return Failed(
@@ -327,6 +336,13 @@ class Attempt:
             doc_code=_TOO_DEEP,
         )
         return self.failure(problem)
+
+
+def shortened(text: str) -> str:
+    """Give the beginning of a text that says why an attempt failed."""
+    if len(text) <= ERROR_TEXT_MAX:
+        return text
+    return f"{text[:ERROR_TEXT_MAX]}... ({len(text)} characters)"
 
 
 def _without(awaiting: Future, notification: Notification) -> Future | None:

@@ -7,8 +7,10 @@ and everything after it is discarded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
+from perdure.core.attempt.labels import LABELS
 from perdure.core.model.deployments import HandlerSchema
 from perdure.core.model.identities import is_drawn, request_id
 from perdure.core.model.invocations import Problem
@@ -40,18 +42,13 @@ class RefusedError(Exception):
         self.problem = Problem(code, message, doc_code=doc_code)
 
 
-def check_size(message: Message) -> int:
-    """Refuse a message whose payload is too long to be stored and sent again on every replay.
-
-    Gives the size of the payload, in bytes.
+def checked_size(message: Message, payload: bytes | str) -> int:
+    """Give the size of a message's payload, in bytes.
 
     Raises:
-        RefusedError: how long it is, and how long it may be.
+        RefusedError: it is too long to be stored and sent again on every replay.
     """
-    payload_of = PAYLOADS.get(type(message))
-    if payload_of is None:
-        return 0
-    size = len(payload_of(message))
+    size = len(payload)
     if size >= MESSAGE_BYTES_LIMIT:
         raise RefusedError(
             413,
@@ -62,13 +59,15 @@ def check_size(message: Message) -> int:
     return size
 
 
-def payload_bytes(messages: Iterable[Message]) -> int:
-    """Give the size of the payloads of messages, in bytes."""
+def stored_bytes(messages: Iterable[Message]) -> int:
+    """Give the size of what messages carry, in bytes."""
     size = 0
     for message in messages:
-        payload_of = PAYLOADS.get(type(message))
-        if payload_of is not None:
-            size += len(payload_of(message))
+        kind = type(message)
+        if kind in PAYLOADS:
+            size += len(PAYLOADS[kind](message))
+        if kind in LABELS:
+            size += LABELS[kind](message)
     return size
 
 
@@ -193,17 +192,22 @@ def _content(result: object) -> bytes | str:
     return result.message if isinstance(result, messages.Failure) else b""
 
 
+def _result(message: Any) -> bytes | str:
+    result = message.result
+    return result.content if type(result) is messages.Value else _content(result)
+
+
 #: The part of a message that may be long.
 PAYLOADS: Final[Mapping[type[Message], Callable[[Any], bytes | str]]] = {
-    messages.Output: lambda message: _content(message.result),
-    messages.SetState: lambda message: message.value.content,
-    messages.Call: lambda message: message.parameter,
-    messages.OneWayCall: lambda message: message.parameter,
-    messages.SendSignal: lambda message: _content(message.result),
+    messages.Output: _result,
+    messages.SetState: attrgetter("value.content"),
+    messages.Call: attrgetter("parameter"),
+    messages.OneWayCall: attrgetter("parameter"),
+    messages.SendSignal: _result,
     messages.CompletePromise: lambda message: _content(message.completion),
-    messages.CompleteAwakeable: lambda message: _content(message.result),
-    messages.ProposeRunCompletion: lambda message: _content(message.result),
-    messages.Input: lambda message: message.value.content,
-    messages.Completion: lambda message: _content(message.result),
-    messages.Signal: lambda message: _content(message.result),
+    messages.CompleteAwakeable: _result,
+    messages.ProposeRunCompletion: _result,
+    messages.Input: attrgetter("value.content"),
+    messages.Completion: _result,
+    messages.Signal: _result,
 }

@@ -7,7 +7,7 @@ from typing import Final
 
 from perdure.core.model.invocations import Invocation, Running
 from perdure.core.model.journals import JournalEntry
-from perdure.protocol.ids import InvocationId, invocation_text, random_seed
+from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.protocol.messages import Message, Start
 
 #: Eager state stops before the entry that would exceed this; the rest is read lazily.
@@ -45,7 +45,6 @@ def opening(
         key=row.target.key,
         retry_count_since_last_stored_entry=status.failures_since_progress,
         duration_since_last_stored_entry=max(0, now - row.modified_at),
-        random_seed=random_seed(invocation_id),
         idempotency_key=None,
     )
     return [start, *[entry.message for entry in journal]]

@@ -11,7 +11,6 @@ from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Completed, Invocation, Scheduled
 from perdure.core.model.journals import JournalEntry, JournalSize
 from perdure.core.model.records import Invoke, Respond
-from perdure.core.model.targets import HandlerKind
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.model.verdicts import Admission
 from perdure.core.tables.keys import index_key, timer_key
@@ -70,7 +69,7 @@ def join(step: Step, body: Invoke, existing: Invocation) -> None:
     """Let the caller of a repetition wait for, or have, what the first one came to."""
     if body.caller is None:
         return
-    if existing.target.kind is HandlerKind.WORKFLOW:
+    if existing.target.kind.once:
         step.deliver(Respond(body.caller, ALREADY_INVOKED))
         return
     match existing.status:

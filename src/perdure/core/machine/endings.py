@@ -19,7 +19,6 @@ from perdure.core.model.invocations import (
 )
 from perdure.core.model.promises import Pending
 from perdure.core.model.records import Respond
-from perdure.core.model.targets import HandlerKind
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import INSTANT_MAX, expiry_key, object_key, timer_key
 from perdure.protocol.ids import InvocationId
@@ -128,7 +127,7 @@ def forget_journal_expiry(
 
 def free(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     """Make the id of an ended invocation free again, and with a workflow's run its key."""
-    if row.target.kind is HandlerKind.WORKFLOW:
+    if row.target.kind.once:
         clear_workflow(step, object_key(row.target))
     forget(step, invocation_id, row)
 

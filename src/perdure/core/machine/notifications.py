@@ -41,6 +41,8 @@ from perdure.protocol.messages import (
 #: Entries up to which a journal takes signals: a part of what records mean, and so not a setting.
 SIGNALLED_ENTRIES_MAX: Final = 1_000_000
 
+_DEAF: Final = frozenset({Scheduled, Inboxed, Completed})
+
 
 def notify(step: Step, invocation_id: InvocationId, notification: Notification) -> bool:
     """Append a notification; False if the invocation cannot take one any more or not yet."""
@@ -55,7 +57,8 @@ def take(
     if not can_be_told(row):
         return False
     journal = Journal(step, invocation_id, row)
-    if isinstance(row.status, Running) and row.status.retry_at is None:
+    status = row.status
+    if type(status) is Running and status.retry_at is None:
         journal.notify(notification)
     else:
         journal.store(notification)
@@ -66,7 +69,7 @@ def take(
 
 def can_be_told(row: Invocation) -> bool:
     """Tell whether an invocation takes notifications: it has begun and not ended."""
-    return not isinstance(row.status, Scheduled | Inboxed | Completed)
+    return type(row.status) not in _DEAF
 
 
 def wake_or_wait(

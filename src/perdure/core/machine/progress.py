@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -29,6 +30,8 @@ from perdure.protocol.messages import (
     Signal,
 )
 
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all runs.
+_RUN: Final = CompletionKind.RUN
 NO_OUTPUT = Problem(571, "the handler ended without an output", doc_code="RT0012")
 
 
@@ -58,7 +61,7 @@ def record(step: Step, invocation_id: InvocationId, row: Invocation, body: Progr
     commands_before = journal.commands
     for entry in body.entries:
         if isinstance(entry, ProposeRunCompletion):
-            journal.complete(CompletionKind.RUN, entry.result_completion_id, entry.result)
+            journal.complete(_RUN, entry.result_completion_id, entry.result)
         else:
             EFFECTS[type(entry)](work, entry)
     status = row.status

@@ -15,7 +15,6 @@ from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Completed, Invocation, Origin, Pin
 from perdure.core.model.journals import JournalEntry, JournalSize
 from perdure.core.model.records import RestartAsNew
-from perdure.core.model.targets import HandlerKind
 from perdure.core.model.verdicts import Verdict
 from perdure.core.tables.keys import index_key
 from perdure.protocol import messages
@@ -44,7 +43,7 @@ def refuse(row: Invocation) -> Verdict | None:
     """Say why an invocation cannot be restarted, if it cannot."""
     if not isinstance(row.status, Completed):
         return Verdict.NOT_STARTED if row.attempt == 0 else Verdict.NOT_COMPLETED
-    if row.target.kind is HandlerKind.WORKFLOW:
+    if row.target.kind.once:
         return Verdict.WORKFLOW
     return Verdict.JOURNAL_GONE if row.status.journal_purged else None
 

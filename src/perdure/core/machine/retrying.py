@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import ArmTimer
@@ -20,6 +22,8 @@ from perdure.protocol.messages import ErrorBehavior, Failure
 
 #: Problems that say nothing about the handler do not count for what the SDK is told (7.7).
 _NOT_THE_HANDLER = frozenset({"RT0011", "RT0013", "RT0014", "RT0015"})
+#: A delay that a service asks for and that is at least as long is used as it is, in milliseconds.
+LEAST_DELAY_MS_MAX: Final = 50
 
 
 def fail(step: Step, invocation_id: InvocationId, row: Invocation, failed: Failed) -> None:
@@ -34,7 +38,8 @@ def fail(step: Step, invocation_id: InvocationId, row: Invocation, failed: Faile
         return
     if failed.next_retry_ms is not None:
         # An override is used as it is, and does not consume an attempt.
-        back_off(step, invocation_id, row, failed, failed.next_retry_ms)
+        delay_ms = max(failed.next_retry_ms, least_delay_ms(status))
+        back_off(step, invocation_id, row, failed, delay_ms)
         return
     row = replace(row, status=replace(status, failures=status.failures + 1))
     delay = failed.policy.delay_ms(status.failures + 1, failed.chance)
@@ -44,6 +49,15 @@ def fail(step: Step, invocation_id: InvocationId, row: Invocation, failed: Faile
         give_up(step, invocation_id, row, failed.problem)
     else:
         end(step, invocation_id, row, as_failure(failed.problem))
+
+
+def least_delay_ms(status: Running) -> int:
+    """Give the least delay after attempts in a row that failed, and had chosen their own delay.
+
+    They are not counted against the policy: a service that wants to be asked again at once would
+    otherwise keep this server busy for ever.
+    """
+    return min(status.failures_since_progress, LEAST_DELAY_MS_MAX)
 
 
 def back_off(

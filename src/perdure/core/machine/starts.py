@@ -12,7 +12,6 @@ from perdure.core.machine.actions import StartAttempt
 from perdure.core.machine.mutations import mutate
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Inboxed, Invocation, Paused, Running, Suspended
-from perdure.core.model.targets import HandlerKind
 from perdure.core.tables.keys import object_key, place_key
 from perdure.core.tables.tables import ATTEMPTS, Lock
 from perdure.protocol.ids import InvocationId
@@ -23,7 +22,7 @@ _PARKED = frozenset({Suspended, Paused})
 
 def admit(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     """Run an invocation whose time has come, or put it in line for its key."""
-    if row.target.kind is not HandlerKind.EXCLUSIVE:
+    if not row.target.kind.exclusive:
         run(step, invocation_id, row)
         return
     tables, group = step.tables, object_key(row.target)
@@ -72,7 +71,7 @@ def next_attempt(step: Step) -> int:
 
 def release(step: Step, row: Invocation) -> None:
     """Hand the key of an invocation that ended to the first in line, after mutations before it."""
-    if row.target.kind is not HandlerKind.EXCLUSIVE:
+    if not row.target.kind.exclusive:
         return
     tables, group = step.tables, object_key(row.target)
     lock = tables.locks.get(group)

@@ -57,6 +57,8 @@ def tree(stored: Awaited) -> Future:
 def settle(future: Future, notification: Notification) -> Future | Settled:
     """Give what is left to wait for after a notification, or how the future came out."""
     if not future.nested:
+        if future.combinator is Combinator.FIRST_COMPLETED:  # nearly all of them
+            return _outcome_of(notification) if _has_leaf(future, notification) else future
         return _settle_one(notification, future, ())
     return fold(future, lambda node, children: _settle_one(notification, node, children))
 
@@ -87,11 +89,11 @@ def _settle_one(
     notification: Notification, future: Future, children: Sequence[Future | Settled]
 ) -> Future | Settled:
     """Settle a future whose children are settled."""
-    hit, pruned = _take_leaf(future, notification)
     outcomes: list[Settled] = []
-    if hit:
-        failed = isinstance(notification.result, Failure)
-        outcomes.append(Settled.FAILED if failed else Settled.SUCCEEDED)
+    pruned = future
+    if _has_leaf(future, notification):
+        outcomes.append(_outcome_of(notification))
+        pruned = _without_leaf(future, notification)
     nested: list[Future] = []
     for child in children:
         if isinstance(child, Settled):
@@ -103,23 +105,30 @@ def _settle_one(
     return _combine(replace(pruned, nested=tuple(nested)), outcomes)
 
 
-def _take_leaf(future: Future, notification: Notification) -> tuple[bool, Future]:
-    """Take out the leaf that a notification completes, if this node has it."""
+def _outcome_of(notification: Notification) -> Settled:
+    return Settled.FAILED if type(notification.result) is Failure else Settled.SUCCEEDED
+
+
+def _has_leaf(future: Future, notification: Notification) -> bool:
+    """Tell whether this node has the leaf that a notification completes."""
+    if isinstance(notification, Completion):
+        return notification.completion_id in future.completions
+    if isinstance(notification.signal, int):
+        return notification.signal in future.signals
+    return notification.signal in future.named_signals
+
+
+def _without_leaf(future: Future, notification: Notification) -> Future:
+    """Take out the leaf that a notification completes."""
     if isinstance(notification, Completion):
         found = notification.completion_id
-        if found not in future.completions:
-            return False, future
         left = tuple(leaf for leaf in future.completions if leaf != found)
-        return True, replace(future, completions=left)
+        return replace(future, completions=left)
     if isinstance(notification.signal, int):
-        if notification.signal not in future.signals:
-            return False, future
         signals = tuple(leaf for leaf in future.signals if leaf != notification.signal)
-        return True, replace(future, signals=signals)
-    if notification.signal not in future.named_signals:
-        return False, future
+        return replace(future, signals=signals)
     named = tuple(leaf for leaf in future.named_signals if leaf != notification.signal)
-    return True, replace(future, named_signals=named)
+    return replace(future, named_signals=named)
 
 
 def _combine(left: Future, outcomes: list[Settled]) -> Future | Settled:

@@ -35,24 +35,52 @@ T = TypeVar("T")
 DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
+class Ceilings(Struct, frozen=True, kw_only=True):
+    """The most that services get, whatever they ask for; None lets them decide."""
+
+    journal_retention_ms: int | None = None
+    idempotency_retention_ms: int | None = None
+    workflow_retention_ms: int | None = None
+    #: Attempts of one invocation.
+    attempts: int | None = None
+
+
 class Defaults(Struct, frozen=True, kw_only=True):
     """The server's own options, used where neither handler nor service says otherwise."""
 
     journal_retention_ms: int = DAY_MS
-    #: No journal is kept longer, whatever services say; None lets them decide.
-    journal_retention_max_ms: int | None = None
     idempotency_retention_ms: int = DAY_MS
     workflow_retention_ms: int = DAY_MS
     inactivity_timeout_ms: int = 60_000
     abort_timeout_ms: int = 600_000
     lazy_state: bool = False
     retry_policy: RetryPolicy = RetryPolicy()
+    ceilings: Ceilings = Ceilings()
 
     def journal_retention(self, *wanted: int | None) -> int:
         """Give how long journals are kept: the first of what is wanted, as far as it may be."""
-        retention_ms = _first(*wanted, default=self.journal_retention_ms)
-        longest_ms = self.journal_retention_max_ms
-        return retention_ms if longest_ms is None else min(retention_ms, longest_ms)
+        wanted_ms = _first(*wanted, default=self.journal_retention_ms)
+        return _capped(wanted_ms, self.ceilings.journal_retention_ms)
+
+    def idempotency_retention(self, *wanted: int | None) -> int:
+        """Give how long results of requests with a key are kept, in the same way."""
+        wanted_ms = _first(*wanted, default=self.idempotency_retention_ms)
+        return _capped(wanted_ms, self.ceilings.idempotency_retention_ms)
+
+    def workflow_retention(self, *wanted: int | None) -> int:
+        """Give how long results of workflows are kept, in the same way."""
+        wanted_ms = _first(*wanted, default=self.workflow_retention_ms)
+        return _capped(wanted_ms, self.ceilings.workflow_retention_ms)
+
+    def retries(self, *options: Options) -> RetryPolicy:
+        """Give the retry policy with options laid over it, the last ones on top."""
+        policy = self.retry_policy
+        for each in options:
+            policy = _with_options(policy, each)
+        most = self.ceilings.attempts
+        if most is None:
+            return policy
+        return replace(policy, max_attempts=_capped(policy.max_attempts or most, most))
 
 
 class HandlerSchema(Struct, frozen=True, kw_only=True):
@@ -78,7 +106,7 @@ class HandlerSchema(Struct, frozen=True, kw_only=True):
 
     def retention_for(self, *, idempotent: bool) -> Retention:
         """Say how long an invocation is kept after its end (service protocol 10.5)."""
-        if not idempotent and self.kind is not HandlerKind.WORKFLOW:
+        if not idempotent and not self.kind.once:
             return Retention(self.journal_retention_ms, self.journal_retention_ms)
         completion = self.completion_retention_ms
         return Retention(completion, min(self.journal_retention_ms, completion))
@@ -245,12 +273,10 @@ def resolve_handler(
 
     private = _first(handler.ingress_private, service.ingress_private, default=False)
     completion = (
-        _first(handler.workflow_completion_retention, default=defaults.workflow_retention_ms)
-        if kind is HandlerKind.WORKFLOW
-        else _first(
-            handler.idempotency_retention,
-            service.idempotency_retention,
-            default=defaults.idempotency_retention_ms,
+        defaults.workflow_retention(handler.workflow_completion_retention)
+        if kind.once
+        else defaults.idempotency_retention(
+            handler.idempotency_retention, service.idempotency_retention
         )
     )
     return HandlerSchema(
@@ -275,14 +301,14 @@ def resolve_handler(
         lazy_state=_first(
             handler.enable_lazy_state, service.enable_lazy_state, default=defaults.lazy_state
         ),
-        retry_policy=resolve_retries(handler, resolve_retries(service, defaults.retry_policy)),
+        retry_policy=defaults.retries(service, handler),
         documentation=handler.documentation,
         metadata=handler.metadata,
         retired=retired,
     )
 
 
-def resolve_retries(options: Options, below: RetryPolicy) -> RetryPolicy:
+def _with_options(below: RetryPolicy, options: Options) -> RetryPolicy:
     """Lay the retry options of a service or handler over the policy below it."""
     changes: dict[str, object] = {
         "initial_interval_ms": options.retry_policy_initial_interval,
@@ -300,6 +326,10 @@ def resolve_retries(options: Options, below: RetryPolicy) -> RetryPolicy:
     if given.get("max_attempts") == 0:
         given["max_attempts"] = 1  # as the real server stores it (service protocol 2.3)
     return replace(below, **given) if given else below
+
+
+def _capped(wanted: int, most: int | None) -> int:
+    return wanted if most is None else min(wanted, most)
 
 
 def _first(*options: T | None, default: T) -> T:

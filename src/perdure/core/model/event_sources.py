@@ -78,7 +78,7 @@ class EventSources(Struct, frozen=True, kw_only=True):
 
 def subscription_text(ulid_bytes: bytes) -> SubscriptionId:
     """Write a subscription's id."""
-    return SubscriptionId(_PREFIX + base62.encode(ulid_bytes, base62.WIDTH_128))
+    return SubscriptionId(_PREFIX + base62.encode_128(ulid_bytes))
 
 
 def parse_subscription_id(text: str) -> SubscriptionId:

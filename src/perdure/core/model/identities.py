@@ -31,7 +31,7 @@ def request_id(
         chance: :data:`CHANCE_BYTES` random bytes.
     """
     kind = target.kind
-    if kind is HandlerKind.WORKFLOW:
+    if kind.once:
         return workflow_run_id(target.service, target.key)
     if idempotency_key is not None:
         key = target.key if kind.keyed else None
@@ -45,7 +45,7 @@ def request_id(
 
 def is_drawn(kind: HandlerKind, idempotency_key: str | None) -> bool:
     """Tell whether a request's id names nothing, so that no two requests ever share it."""
-    return idempotency_key is None and kind is not HandlerKind.WORKFLOW
+    return idempotency_key is None and not kind.once
 
 
 def mutation_id(key: str, now_ms: int, chance: bytes) -> InvocationId:

@@ -57,7 +57,7 @@ class Running(Struct, frozen=True, array_like=True, gc=False, tag=2):
     failures_since_progress: int = 0
 
 
-class Suspended(Struct, frozen=True, array_like=True, tag=3):
+class Suspended(Struct, frozen=True, array_like=True, gc=False, tag=3):
     """Waits for notifications; what is left of the awaited tree."""
 
     awaiting: Awaited
@@ -125,7 +125,7 @@ class Origin(Struct, frozen=True, array_like=True, gc=False):
     restart_of: InvocationId | None = None
 
 
-class Invocation(Struct, frozen=True, array_like=True):
+class Invocation(Struct, frozen=True, array_like=True, gc=False):
     """The row of one invocation.
 
     The times come first, so that they stand in all rows at the same place.

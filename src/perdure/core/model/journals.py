@@ -8,7 +8,7 @@ from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import JournalMessage
 
 
-class JournalEntry(Struct, frozen=True, array_like=True):
+class JournalEntry(Struct, frozen=True, array_like=True, gc=False):
     """One entry: the message, when it was appended, and whom a call command called."""
 
     appended_at: int

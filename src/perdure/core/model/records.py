@@ -26,7 +26,7 @@ from perdure.protocol.messages import (
 )
 
 
-class Body(Struct, frozen=True, array_like=True, tag=-1):
+class Body(Struct, frozen=True, array_like=True, gc=False, tag=-1):
     """What a record says."""
 
 
@@ -67,7 +67,7 @@ class Ended(Struct, frozen=True, array_like=True, gc=False, tag=0):
     """The handler is done; its last output is the result."""
 
 
-class Suspended(Struct, frozen=True, array_like=True, tag=1):
+class Suspended(Struct, frozen=True, array_like=True, gc=False, tag=1):
     """The handler waits for what it has not got.
 
     ``seen`` counts the journal entries that it certainly knew: it waits in spite of what they
@@ -78,7 +78,7 @@ class Suspended(Struct, frozen=True, array_like=True, tag=1):
     seen: int = 0
 
 
-class Failed(Struct, frozen=True, array_like=True, tag=2):
+class Failed(Struct, frozen=True, array_like=True, gc=False, tag=2):
     """The attempt failed.
 
     ``next_retry_ms`` overrides the policy's delay and does not count as an attempt;
@@ -233,7 +233,7 @@ RecordBody = (
 )
 
 
-class Record(Struct, frozen=True, array_like=True):
+class Record(Struct, frozen=True, array_like=True, gc=False):
     """A body, with the time it was made and the leader that made it."""
 
     epoch: int

@@ -20,20 +20,24 @@ class HandlerKind(IntEnum):
     #: Any other handler of a workflow.
     WORKFLOW_SHARED = 4
 
-    @property
-    def keyed(self) -> bool:
-        """Whether a target of this kind has a key, and so state."""
-        return self is not HandlerKind.SERVICE
+    #: Whether a target of this kind has a key, and so state.
+    keyed: bool
+    #: Whether invocations with the same key take turns.
+    exclusive: bool
+    #: Whether the key stands for one invocation, once and for all.
+    once: bool
+    #: Whether a handler of this kind may change state.
+    writes_state: bool
+    #: Whether a handler of this kind may use durable promises.
+    has_promises: bool
 
-    @property
-    def writes_state(self) -> bool:
-        """Whether a handler of this kind may change state."""
-        return self in (HandlerKind.EXCLUSIVE, HandlerKind.WORKFLOW)
-
-    @property
-    def has_promises(self) -> bool:
-        """Whether a handler of this kind may use durable promises."""
-        return self in (HandlerKind.WORKFLOW, HandlerKind.WORKFLOW_SHARED)
+    def __init__(self, _number: int) -> None:
+        name = self._name_
+        self.keyed = name != "SERVICE"
+        self.exclusive = name == "EXCLUSIVE"
+        self.once = name == "WORKFLOW"
+        self.writes_state = self.exclusive or self.once
+        self.has_promises = name.startswith("WORKFLOW")
 
 
 class Target(Struct, frozen=True, array_like=True, gc=False):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from operator import itemgetter
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 R = TypeVar("R")
 
@@ -29,6 +29,13 @@ Ahead = Mapping[int, tuple[object, bytes]]
 
 _NOTHING: Final[Ahead] = {}
 
+#: What has changed in a group in which nothing has.
+_UNCHANGED: Final[Mapping[bytes, Any]] = {}
+#: Rows up to which it is faster to get each one than to scan.
+_GOT_MAX: Final = 2
+#: Rows of a table that are remembered after they were written, at the least.
+RECENT_ROWS: Final = 2048
+
 
 def after_prefix(prefix: bytes) -> bytes:
     """Give the least key that is greater than every key with this prefix."""
@@ -41,11 +48,11 @@ class RowTable(Generic[R]):
     """Rows under single keys.
 
     ``fresh`` holds the keys that were inserted since the last flush: the store does not know them,
-    so that removing one leaves nothing to write. ``recent`` is what this table's last flush
-    wrote.
+    so that removing one leaves nothing to write. ``recent`` is what the last flushes wrote, a few
+    thousand rows: what was written a moment ago is most likely to be asked for.
     """
 
-    __slots__ = ("_decode", "_encode", "_reader", "changed", "fresh", "recent", "tag")
+    __slots__ = ("_decode", "_encode", "_older", "_reader", "changed", "fresh", "recent", "tag")
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class RowTable(Generic[R]):
         self.changed: dict[bytes, R | None] = {}
         self.fresh: set[bytes] = set()
         self.recent: dict[bytes, R | None] = {}
+        self._older: dict[bytes, R | None] = {}
 
     def get(self, key: bytes) -> R | None:
         """Give the row under a key."""
@@ -69,6 +77,8 @@ class RowTable(Generic[R]):
             return changed[key]
         if key in self.recent:
             return self.recent[key]
+        if key in self._older:
+            return self._older[key]
         value = self._reader.get(self.tag + key)
         return None if value is None else self._decode(value)
 
@@ -118,10 +128,14 @@ class RowTable(Generic[R]):
 
     def drain(self, changes: list[Change], ahead: Ahead = _NOTHING) -> None:
         """Add what changed since the last call to ``changes``, as the store takes it."""
-        encode, tag = _encoder(self._encode, ahead), self.tag
-        for key, row in self.changed.items():
-            changes.append((tag + key, None if row is None else encode(row)))
-        self.recent = self.changed
+        encode, tag, changed = _encoder(self._encode, ahead), self.tag, self.changed
+        changes += [
+            (tag + key, None if row is None else encode(row)) for key, row in changed.items()
+        ]
+        if len(self.recent) < RECENT_ROWS:
+            self.recent.update(changed)
+        else:
+            self._older, self.recent = self.recent, changed
         self.changed = {}
         self.fresh = set()
 
@@ -209,23 +223,46 @@ class GroupTable(Generic[R]):
             page = self.page(group, page[-1][0] + b"\x00", size)
             yield from page
 
-    def counted(self, group: bytes, count: int) -> list[tuple[bytes, R]]:
-        """Give all rows of a group that never loses one, knowing how many there are.
+    def counted(self, group: bytes, count: int, key: Callable[[int], bytes]) -> list[R]:
+        """Give all rows of a group that only grows at its end, knowing how many there are.
 
-        A group so young that all of it is in memory is not looked for in the store.
+        What was written since the last flush follows what is stored, which is not looked for if
+        there cannot be any.
+
+        Args:
+            group: the group.
+            count: how many rows it has.
+            key: gives the key of a row by its place in the group, from 0 on.
         """
-        changed = self.changed.get(group)
-        if changed is None or len(changed) != count:
-            return self.rows(group)
-        return sorted([(key, row) for key, row in changed.items() if row is not None], key=_first)
+        written = self.changed.get(group, _UNCHANGED)
+        missing = count - len(written)
+        stored = self._stored(group, missing, key) if missing > 0 else []
+        rows = [row for row in written.values() if row is not None]
+        if len(stored) + len(rows) == count:
+            return stored + rows
+        return [row for _, row in self.rows(group)]  # it was dropped, and has begun anew
+
+    def _stored(self, group: bytes, count: int, key: Callable[[int], bytes]) -> list[R]:
+        """Give the rows of a group that the store holds, supposing that there are so many."""
+        decode, prefix = self._decode, self.tag + group
+        found: Iterable[bytes | None]
+        if count <= _GOT_MAX:
+            get = self._reader.get
+            found = [get(prefix + key(place)) for place in range(count)]
+        else:
+            found = [value for _, value in self._reader.scan(prefix, after_prefix(prefix))]
+        return [decode(value) for value in found if value is not None]
 
     def drop(self, group: bytes) -> None:
         """Remove all rows of a group."""
         prefix = self.tag + group
         skip = len(prefix)
-        keys = [key[skip:] for key, _ in self._reader.scan(prefix, after_prefix(prefix))]
-        for key in (*keys, *self.changed.get(group, ())):
-            self.put(group, key, None)
+        keys = {key[skip:] for key, _ in self._reader.scan(prefix, after_prefix(prefix))}
+        keys.update(self.changed.get(group, _UNCHANGED))
+        if keys:
+            # In order, as the rows of a group that begins anew are.
+            self.changed[group] = dict.fromkeys(sorted(keys))
+            self.count += len(keys)
 
     def rows_changed(self) -> Iterator[tuple[bytes, R]]:
         """Give the rows that were written since the last flush, with their keys in the store."""
@@ -236,11 +273,12 @@ class GroupTable(Generic[R]):
 
     def drain(self, changes: list[Change], ahead: Ahead = _NOTHING) -> None:
         """Add what changed since the last call to ``changes``, as the store takes it."""
-        encode = _encoder(self._encode, ahead)
-        for group, rows in self.changed.items():
-            prefix = self.tag + group
-            for key, row in rows.items():
-                changes.append((prefix + key, None if row is None else encode(row)))
+        encode, tag = _encoder(self._encode, ahead), self.tag
+        changes += [
+            (tag + group + key, None if row is None else encode(row))
+            for group, rows in self.changed.items()
+            for key, row in rows.items()
+        ]
         self.changed = {}
         self.count = 0
 
