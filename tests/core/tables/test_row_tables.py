@@ -9,11 +9,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from perdure.core.tables.changes import RECENT_ROWS, GroupTable, RowTable, after_prefix
+from perdure.core.tables.changes import (
+    RECENT_BYTES,
+    RECENT_ROWS,
+    GroupTable,
+    RowTable,
+    after_prefix,
+)
 
 _KEYS = st.sampled_from([b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"])
 _GROUPS = st.sampled_from([b"g1", b"g2", b"\xff\xff"])
 _VALUES = st.binary(max_size=2)
+#: Of these few are remembered, or none.
+_LONG = [bytes(RECENT_BYTES // 2), bytes(RECENT_BYTES // 2 + 1), bytes(RECENT_BYTES + 1)]
 
 
 class Store:
@@ -53,6 +61,10 @@ class RowsAgainstADictionary(RuleBasedStateMachine):
     def put(self, key, value) -> None:
         self.table.put(key, value)
         self.model[key] = value
+
+    @rule(key=_KEYS, which=st.integers(0, len(_LONG) - 1))
+    def put_long(self, key, which) -> None:
+        self.put(key, _LONG[which])
 
     @rule(key=_KEYS, value=_VALUES)
     def insert(self, key, value) -> None:
@@ -198,6 +210,32 @@ def test_of_what_was_written_a_bounded_number_of_rows_is_remembered():
     ]
     assert RECENT_ROWS <= len(remembered) <= 2 * RECENT_ROWS
     assert remembered == list(range(3 * RECENT_ROWS))[-len(remembered) :]
+
+
+@pytest.mark.parametrize(("size", "most"), [(RECENT_BYTES // 4, 8), (RECENT_BYTES + 1, 0)])
+def test_of_long_rows_few_are_remembered(size, most):
+    store, table = new_table()
+    for number in range(100):
+        table.put(bytes([number]), bytes(size))
+        store.write(drained(table))
+    store.held = dict.fromkeys(store.held, b"read")
+    remembered = [number for number in range(100) if table.get(bytes([number])) != b"read"]
+    assert remembered == list(range(100))[100 - most :]
+
+
+@pytest.mark.parametrize("between", range(4))
+@pytest.mark.parametrize("size", [1, RECENT_BYTES // 2 + 1, RECENT_BYTES + 1])
+def test_a_row_that_is_written_again_is_never_remembered_as_it_was(between, size):
+    store, table = new_table()
+    table.put(b"k", b"1")
+    store.write(drained(table))
+    for _ in range(between):
+        table.put(b"long", _LONG[1])
+        store.write(drained(table))
+    table.put(b"k", b"2")
+    table.put(b"beside", bytes(size))
+    store.write(drained(table))
+    assert table.get(b"k") == b"2"
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,10 @@ _NOTHING: Final[Ahead] = {}
 _UNCHANGED: Final[Mapping[bytes, Any]] = {}
 #: Rows up to which it is faster to get each one than to scan.
 _GOT_MAX: Final = 2
-#: Rows of a table that are remembered after they were written, at the least.
+#: Rows of a table that are remembered after they were written, at the least, unless they are long.
 RECENT_ROWS: Final = 2048
+#: What rows that are remembered may come to in the store, in bytes; a table has at most twice that.
+RECENT_BYTES: Final = 4 * 1024 * 1024
 
 
 def after_prefix(prefix: bytes) -> bytes:
@@ -52,7 +54,17 @@ class RowTable(Generic[R]):
     thousand rows: what was written a moment ago is most likely to be asked for.
     """
 
-    __slots__ = ("_decode", "_encode", "_older", "_reader", "changed", "fresh", "recent", "tag")
+    __slots__ = (
+        "_decode",
+        "_encode",
+        "_older",
+        "_reader",
+        "_recent_bytes",
+        "changed",
+        "fresh",
+        "recent",
+        "tag",
+    )
 
     def __init__(
         self,
@@ -68,6 +80,7 @@ class RowTable(Generic[R]):
         self.changed: dict[bytes, R | None] = {}
         self.fresh: set[bytes] = set()
         self.recent: dict[bytes, R | None] = {}
+        self._recent_bytes = 0
         self._older: dict[bytes, R | None] = {}
 
     def get(self, key: bytes) -> R | None:
@@ -129,15 +142,23 @@ class RowTable(Generic[R]):
     def drain(self, changes: list[Change], ahead: Ahead = _NOTHING) -> None:
         """Add what changed since the last call to ``changes``, as the store takes it."""
         encode, tag, changed = _encoder(self._encode, ahead), self.tag, self.changed
-        changes += [
+        written = [
             (tag + key, None if row is None else encode(row)) for key, row in changed.items()
         ]
-        if len(self.recent) < RECENT_ROWS:
-            self.recent.update(changed)
-        else:
-            self._older, self.recent = self.recent, changed
+        changes += written
+        self._remember(changed, sum([len(value) for _, value in written if value is not None]))
         self.changed = {}
         self.fresh = set()
+
+    def _remember(self, rows: dict[bytes, R | None], size: int) -> None:
+        """Remember rows that are written, and forget older ones if there are many or long ones."""
+        if size > RECENT_BYTES:
+            self._older, self.recent, self._recent_bytes = {}, {}, 0
+        elif len(self.recent) < RECENT_ROWS and self._recent_bytes + size <= RECENT_BYTES:
+            self.recent.update(rows)
+            self._recent_bytes += size
+        else:
+            self._older, self.recent, self._recent_bytes = self.recent, rows, size
 
 
 class GroupTable(Generic[R]):
