@@ -235,6 +235,29 @@ def test_nothing_is_left_of_a_test_that_is_cancelled(left_behind):
     assert not left_behind()
 
 
+def test_nothing_is_left_of_a_test_that_is_cancelled_while_the_server_starts(left_behind):
+    async def scenario():
+        async def test():
+            async with perdure.create_test_harness(Witness().app):
+                await asyncio.sleep(DEADLINE_S)
+
+        threads = threading.active_count()
+        task = asyncio.create_task(test())
+        async with asyncio.timeout(DEADLINE_S):
+            while threading.active_count() < threads + 2:  # noqa: ASYNC110 - its own, and the starting one
+                await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+        held.append(cancelled.value)
+
+    # What holds the frames keeps the garbage collector from ending the server.
+    held: list[BaseException] = []
+    play(scenario())
+    assert not left_behind()
+    assert held
+
+
 def test_a_handler_that_does_not_end_does_not_keep_the_harness():
     stuck, begun = perdure.Service("Stuck"), threading.Event()
 

@@ -49,15 +49,16 @@ async def create_test_harness(
         ValueError: the image is one of a certain version.
     """
     harness = test_harness(app, follow_logs, restate_image, always_replay, disable_retries)
-    await to_thread.run_sync(harness.start)
     try:
+        await to_thread.run_sync(harness.start)
         url = harness.ingress_url
         async with create_client(url, journal_value_codec=journal_value_codec) as client:
             yield HarnessEnvironment(
                 ingress_url=url, admin_api_url=harness.admin_url, client=client
             )
     finally:
-        # Whoever is cancelled still waits for the server's end: it must not outlive the test.
+        # Whoever is cancelled still waits for the server's end, also if it has only begun to start:
+        # it must not outlive the test.
         with CancelScope(shield=True):
             await to_thread.run_sync(harness.stop)
 

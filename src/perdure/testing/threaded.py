@@ -7,6 +7,7 @@ nothing of it outlives the harness.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class RestateTestHarness:
         self._app = _Tested(asgi_app, self.config)
         self._runtime: Runtime | None = None
         self._open = ExitStack()
+        #: Held by who starts or stops: a stop waits for the start that it ends.
+        self._changing = threading.Lock()
 
     @property
     def ingress_url(self) -> str:
@@ -74,9 +77,9 @@ class RestateTestHarness:
             SettingsError: the environment holds a setting that is not understood.
             RegistrationError: a service contradicts itself.
         """
-        if self._runtime is not None:
-            raise RuntimeError("the test harness was started already; stop it first")
-        with ExitStack() as stack:
+        with self._changing, ExitStack() as stack:
+            if self._runtime is not None:
+                raise RuntimeError("the test harness was started already; stop it first")
             if self.config.stream_logs:
                 stack.enter_context(_printed_log())
             portal = stack.enter_context(start_blocking_portal())
@@ -86,8 +89,9 @@ class RestateTestHarness:
 
     def stop(self) -> None:
         """Stop the server, and close the clients; nothing happens if that was done already."""
-        self._runtime = None
-        self._open.close()
+        with self._changing:
+            self._runtime = None
+            self._open.close()
 
     def ingress_client(self) -> httpx.Client:
         """Give a client for requests to handlers; it is closed when the harness stops.
