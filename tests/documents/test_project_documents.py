@@ -28,7 +28,8 @@ from perdure.server.doors import HEAD_BYTES_MAX
 from perdure.server.http2_budget import BUDGET_MAX, EARNED_BY_SECOND
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.open_files import CONNECTIONS_MAX
-from perdure.server.settings import KEYS, Settings
+from perdure.server.setting_keys import KEYS
+from perdure.server.settings import Settings
 from perdure.storage.long_values import LONG_BYTES
 from perdure.storage.segmented import SEGMENT_BYTES
 from perdure.transport.discovery import HANDLERS_MAX, SCHEMA_LEVELS_MAX

@@ -10,14 +10,9 @@ from msgspec.structs import replace
 from perdure.core.model.deployments import Ceilings, Defaults
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.server.config_file import parse_keys
+from perdure.server.setting_keys import KEYS, environment_name, read_environment
 from perdure.server.setting_values import Address, inline_table, parse_address, parse_size
-from perdure.server.settings import (
-    KEYS,
-    Settings,
-    SettingsError,
-    environment_name,
-    read_environment,
-)
+from perdure.server.settings import Settings, SettingsError
 
 #: Every key: its variable, a text, and what it means.
 EVERY_KEY = {

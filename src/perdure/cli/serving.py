@@ -22,8 +22,9 @@ from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
 from perdure.server.doors import DoorError, bind, bind_file
 from perdure.server.runtime import Failure, Runtime, open_runtime
+from perdure.server.setting_keys import read_environment
 from perdure.server.setting_values import Address
-from perdure.server.settings import Settings, SettingsError, read_environment
+from perdure.server.settings import Settings, SettingsError
 
 _DOORS: Final = ("ingress", "admin")
 

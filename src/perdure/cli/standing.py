@@ -19,8 +19,9 @@ from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
 from perdure.server.config_file import dump_config, parse_keys, read_config_file
 from perdure.server.runtime import Failure, open_runtime
+from perdure.server.setting_keys import read_environment
 from perdure.server.setting_values import Address
-from perdure.server.settings import Settings, SettingsError, read_environment
+from perdure.server.settings import Settings, SettingsError
 
 __all__ = ["ServerOptions", "dump_config", "read_settings", "serve"]
 

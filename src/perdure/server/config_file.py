@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from perdure.server.setting_keys import KEYS, nearest_key, setting_of
 from perdure.server.setting_values import inline_table
-from perdure.server.settings import KEYS, Settings, SettingsError, nearest_key, setting_of
+from perdure.server.settings import Settings, SettingsError
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from perdure.protocol.session import ServiceHost
 from perdure.server.config_file import parse_keys
 from perdure.server.doors import bind
 from perdure.server.runtime import Failure, Runtime, open_runtime
-from perdure.server.settings import Settings, read_environment
+from perdure.server.setting_keys import read_environment
+from perdure.server.settings import Settings
 
 
 class LifespanHost(ServiceHost, Protocol):
