@@ -25,6 +25,7 @@ ATTACH, OUTPUT, LOOKUP = Operation.ATTACH, Operation.OUTPUT, Operation.LOOKUP
         (b"/Greeter/greet", HandlerRoute("Greeter", ("greet",))),
         (b"//Greeter/greet", HandlerRoute("Greeter", ("greet",))),
         (b"/Greeter/greet/", HandlerRoute("Greeter", ("greet",))),
+        (b"/Greeter/greet//", HandlerRoute("Greeter", ("greet",))),
         (b"/Greeter/greet/send", HandlerRoute("Greeter", ("greet", "send"))),
         (b"/Counter//add", HandlerRoute("Counter", ("", "add"))),
         (b"/restate/call/Greeter/greet", HandlerRoute("Greeter", ("greet",), Mode.CALL)),

@@ -48,6 +48,7 @@ class Conversation:
         self.now = 0.0
         self.begun: list[Exchange] = []
         self.done: list[Exchange] = []
+        self.kept = 0
         self.encoder = Encoder()
         self.decoder = Decoder()
         self.machine = Http2(self, streams_max)
@@ -59,6 +60,9 @@ class Conversation:
 
     def finished(self, exchange: Exchange) -> None:
         self.done.append(exchange)
+
+    def keep(self, size: int) -> None:
+        self.kept += size
 
     def wanted(self) -> None:
         pass

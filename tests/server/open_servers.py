@@ -42,9 +42,9 @@ async def opened(application):
 
 
 @contextlib.asynccontextmanager
-async def serving(application):
+async def serving(application, **bounds):
     """Serve an application over HTTP/1.1; give what its connections share, and the port."""
-    lobby = Lobby(application)
+    lobby = Lobby(application, **bounds)
     server = await asyncio.get_running_loop().create_server(
         lambda: Http1Connection(lobby), "127.0.0.1", 0
     )

@@ -148,6 +148,36 @@ def test_requests_are_answered_in_their_order(run):
     assert run(scenario) == [b"waited", b"first", b"second", b"no"]
 
 
+def test_any_number_of_requests_may_wait_for_the_one_before(run, caplog):
+    count = 3000
+
+    async def scenario():
+        desk = Desk()
+        async with connected(desk) as (lobby, reader, writer):
+            writer.write(get(b"/wait") + get(b"/refuse") * count)
+            await until(lambda: desk.waiting)
+            desk.waiting[0].respond(200, [], b"waited")
+            bodies = [(await read_response(reader))[2] for _ in range(count + 1)]
+            await until(lambda: not lobby.under_way)
+            return bodies
+
+    assert run(scenario) == [b"waited", *[b"no"] * count]
+    assert not caplog.records
+
+
+def test_what_is_no_request_is_refused_behind_all_that_waited(run):
+    async def scenario():
+        desk = Desk()
+        async with connected(desk) as (_, reader, writer):
+            writer.write(get(b"/wait") + post(b"next") * 5 + b"nonsense\r\n\r\n")
+            await until(lambda: desk.waiting)
+            desk.waiting[0].respond(200, [], b"waited")
+            statuses = [(await read_response(reader))[0] for _ in range(7)]
+            return statuses, await reader.read()
+
+    assert run(scenario) == ([*[200] * 6, 400], b"")
+
+
 def test_no_further_request_is_begun_while_answers_are_not_taken(run):
     async def scenario():
         desk = Desk()

@@ -118,6 +118,24 @@ def test_the_parts_of_a_response_do_not_wait_for_each_other():
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
+def test_a_client_that_loses_its_network_is_noticed(run):
+    """Nothing else would tell, for as long as it waits for an answer and sends nothing."""
+
+    async def scenario():
+        async with opened(Application()) as door:
+            _, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            with contextlib.closing(writer):
+                await until(lambda: door._lobby.connections)
+                (connection,) = door._lobby.connections
+                accepted = connection._transport.get_extra_info("socket")
+                alive = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                if not hasattr(socket, "TCP_KEEPIDLE"):
+                    return alive != 0, 60
+                return alive != 0, accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+
+    assert run(scenario) == (True, 60)
+
+
 def test_what_is_under_way_may_finish(run):
     async def scenario():
         application = Application()

@@ -6,10 +6,12 @@ from http import HTTPStatus
 import pytest
 from http2_client import POST, Conversation, refused
 
+from perdure.server.http1_requests import HEADERS_MAX
 from perdure.server.http2_budget import BUDGET_MAX, EARNED_BY_SECOND, RESET_COST
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.transport.http2_frames import (
     END_HEADERS,
+    END_STREAM,
     FRAME_BYTES_DEFAULT,
     ErrorCode,
     FrameType,
@@ -110,6 +112,22 @@ def test_a_head_that_is_too_long_is_refused(world):
     assert refused(world, ErrorCode.COMPRESSION_ERROR, FrameType.HEADERS, END_HEADERS, 3, block)
 
 
+def test_a_head_of_too_many_headers_is_refused_however_short(world):
+    indexed = b"\x8f"
+    for stream_id, more in ((1, HEADERS_MAX - len(POST)), (3, HEADERS_MAX)):
+        world.hear(FrameType.HEADERS, 0, stream_id, world.block(POST) + indexed * 10_000)
+        rest = FrameType.CONTINUATION, END_HEADERS, stream_id, indexed * (more - 10_000)
+        if stream_id == 1:
+            world.hear(*rest)
+            assert len(world.begun) == 1
+    assert refused(world, ErrorCode.ENHANCE_YOUR_CALM, *rest)
+
+
+def test_settings_are_paid_for_one_by_one(world):
+    many = struct.pack(">HL", 4, 1) * (BUDGET_MAX + 1)
+    assert refused(world, ErrorCode.ENHANCE_YOUR_CALM, FrameType.SETTINGS, 0, 0, many)
+
+
 @pytest.mark.parametrize(
     ("code", "args"),
     [
@@ -132,6 +150,18 @@ def test_a_head_that_is_too_long_is_refused(world):
 )
 def test_what_breaks_the_rules_ends_the_connection(world, code, args):
     assert refused(world, code, *args)
+
+
+@pytest.mark.parametrize("stream_id", [1, 3, 5])
+def test_a_stream_is_used_once(world, stream_id):
+    for stream in (1, 5):
+        world.open(stream)
+        world.reset(stream)
+    assert world.open(stream_id, [(b"x-trailer", b"late")], END_STREAM) is None
+    again = world.block(POST)
+    assert refused(
+        world, ErrorCode.PROTOCOL_ERROR, FrameType.HEADERS, END_HEADERS, stream_id, again
+    )
 
 
 def test_a_frame_that_is_too_large_ends_the_connection(world):

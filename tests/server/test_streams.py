@@ -1,4 +1,4 @@
-"""Applications that are called back with a request, over both versions of HTTP."""
+"""Applications that are called back with the pieces of a request, over both versions of HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from perdure.protocol.asgi_stream import STREAM_EXTENSION
+from perdure.protocol.direct_http import StreamingApplication
 from perdure.server.doors import Door, bind
 
 DEADLINE_S = 20
@@ -25,36 +25,28 @@ def on_a_loop(test):
     return run
 
 
-def start(status=200):
-    return {"type": "http.response.start", "status": status, "headers": []}
-
-
-def body(content, *, more=False):
-    return {"type": "http.response.body", "body": content, "more_body": more}
-
-
-class Echo:
+class Echo(StreamingApplication):
     """Says each piece of a body again, in the callback that brought it."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
 
-    async def __call__(self, scope, _receive, _send):
-        stream = scope["extensions"][STREAM_EXTENSION]
-        over = asyncio.get_running_loop().create_future()
+    def begin(self, _head, stream):
+        stream.start(200, [])
+        stream.listen(lambda piece, more: stream.proceed(piece, more=more), self.gone.set)
 
-        def on_body(piece, more):
-            stream.answer(body(piece, more=more))
-            if not more:
-                over.set_result(None)
 
-        def on_disconnect():
-            self.gone.set()
-            over.cancel()
+class Clumsy(StreamingApplication):
+    """Fails at what the path says, or behind the first piece of its answer."""
 
-        stream.answer(start())
-        stream.listen(on_body, on_disconnect)
-        await over
+    def begin(self, head, stream):
+        if head.path == "/begin":
+            raise ValueError("on purpose")
+
+        if head.path != "/early":
+            stream.start(200, [])
+            stream.proceed(b"hello", more=True)
+        stream.listen(lambda _piece, _more: stream.fail(ValueError("on purpose")), lambda: None)
 
 
 @asynccontextmanager
@@ -103,22 +95,56 @@ async def test_who_leaves_is_told_of(client):
 
 
 @on_a_loop
-async def test_an_answer_to_nobody_is_refused(client):
-    refused = asyncio.get_running_loop().create_future()
+async def test_an_answer_to_nobody_is_dropped(client):
+    gone = asyncio.Event()
 
-    async def application(scope, _receive, _send):
-        stream = scope["extensions"][STREAM_EXTENSION]
-        gone = asyncio.Event()
-        stream.listen(lambda _piece, _more: None, gone.set)
-        stream.answer(start())
-        stream.answer(body(b"hello", more=True))
-        await gone.wait()
-        try:
-            stream.answer(body(b"anybody?"))
-        except ConnectionResetError as error:
-            refused.set_result(error)
+    class Late(StreamingApplication):
+        def begin(self, _head, stream):
+            stream.listen(lambda _piece, _more: None, gone.set)
+            stream.start(200, [])
+            stream.proceed(b"hello", more=True)
+            self.stream = stream
 
-    async with serving(application) as url, asyncio.timeout(DEADLINE_S):
+    late = Late()
+    async with serving(late) as url, asyncio.timeout(DEADLINE_S):
         async with client, client.stream("POST", url) as response:
             assert await anext(response.aiter_bytes()) == b"hello"
-        assert isinstance(await refused, ConnectionResetError)
+        await gone.wait()
+        late.stream.proceed(b"anybody?", more=False)
+
+
+@on_a_loop
+async def test_who_fails_before_the_answer_begins_is_excused(client, caplog):
+    async with serving(Clumsy()) as url, client, asyncio.timeout(DEADLINE_S):
+        answers = [await client.post(url + path, content=b"x") for path in ("begin", "early")]
+    assert [answer.status_code for answer in answers] == [500, 500]
+    assert caplog.text.count("ValueError: on purpose") == 2
+
+
+@on_a_loop
+async def test_an_answer_that_breaks_off_is_not_taken_for_the_whole(client, caplog):
+    async with serving(Clumsy()) as url, client, asyncio.timeout(DEADLINE_S):
+        for _ in range(2):  # the connection of others goes on
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.post(url + "late", content=b"x")
+    assert "an application failed to answer a request" in caplog.text
+
+
+@on_a_loop
+async def test_who_streams_when_the_door_closes_is_told_and_ends(client):
+    echo, held = Echo(), asyncio.Event()
+
+    async def endless():
+        yield b"x"
+        held.set()
+        await asyncio.sleep(DEADLINE_S)
+
+    door = Door(echo, bind("127.0.0.1", 0, "--port"))
+    await door.start()
+    async with client, asyncio.timeout(DEADLINE_S):
+        url = f"http://127.0.0.1:{door.port}/"
+        asking = asyncio.ensure_future(client.post(url, content=endless()))
+        await held.wait()
+        await door.stop(0.01)
+        assert echo.gone.is_set()
+        asking.cancel()

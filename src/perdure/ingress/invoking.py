@@ -101,15 +101,13 @@ def find_handler(registry: Registry, route: HandlerRoute) -> tuple[HandlerSchema
 
 
 def read_delay_ms(query: bytes, mode: Mode) -> int | None:
-    """Read the query parameter ``delay``, in milliseconds; other parameters are ignored.
+    """Read the query parameter ``delay``, in any case, in milliseconds; others are ignored.
 
     Raises:
         BadRequestError: the text is no duration, or the request is a call.
     """
-    if b"delay" not in query:
-        return None
-    parameters = dict(reversed(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
-    text = parameters.get("delay")
+    parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    text = next((value for name, value in parameters if name.lower() == "delay"), None)
     if text is None:
         return None
     if mode is Mode.CALL:

@@ -161,7 +161,7 @@ def parse_path(raw_path: bytes) -> Route:
         NotFoundError: there is no such path.
     """
     # Bytes beyond ASCII survive as they are, and become text where a key is decoded.
-    path = raw_path.decode("latin-1").lstrip("/").removesuffix("/")
+    path = raw_path.decode("latin-1").strip("/")
     service, *rest = path.split("/")
     if service == "restate":
         return _parse_restate(rest)

@@ -12,6 +12,7 @@ from typing import cast
 from perdure.server.http1 import Http1Connection
 from perdure.server.http2_connection import Http2Connection
 from perdure.server.lobby import Lobby
+from perdure.server.untaken import Untaken
 from perdure.transport.http2_frames import PREFACE
 
 
@@ -66,6 +67,10 @@ class Arrival(asyncio.Protocol):
     def abort(self) -> None:
         """End at once."""
         self._transport.abort()
+
+    def untaken(self) -> tuple[Untaken, ...]:
+        """Give what waits for the client: nothing, since it has not asked."""
+        return ()
 
     def expire(self, before: float) -> None:
         """End if nothing has been heard since before that, by the loop's time."""

@@ -39,6 +39,9 @@ _PATIENCE_S: Final = 120.0
 _SWEEP_S: Final = 10.0
 #: How long cancelled requests may take to say good-bye.
 _FAREWELL_S: Final = 1.0
+#: When the system asks a silent client for a sign of life, after how many seconds it asks again,
+#: and how often before the client counts as gone. Not all systems let one choose.
+_SIGNS_OF_LIFE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
 #: The file of a socket belongs to whoever made it: others may go on listening on it.
 _KEEPING_FILE: Final[dict[str, Any]] = (
     {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
@@ -80,10 +83,21 @@ def bind(host: str, port: int, option: str) -> socket.socket:
             advice = f"choose another with {option}"
         reason = f"cannot listen on port {port} of {host}: {error.strerror or error}"
         raise DoorError(f"{reason}; {advice}") from error
-    # Connections inherit it. Without it the second part of a response waits until the client has
-    # acknowledged the first, 40 ms later; asyncio does not see to it for such sockets.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _prepare(listener)
     return listener
+
+
+def _prepare(listener: socket.socket) -> None:
+    """Set the options of a socket that its connections inherit."""
+    # Without it the second part of a response waits until the client has acknowledged the first,
+    # 40 ms later; asyncio does not see to it for such sockets.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Without it a client that waits, and loses its machine or network, is served until the answer
+    # is there, and an invocation may take a month.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SIGNS_OF_LIFE.items():
+        if hasattr(socket, name):
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def bind_file(path: Path) -> socket.socket:

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from perdure.ingress.watching import DISCONNECT_EXTENSION
-from perdure.protocol.asgi_stream import STREAM_EXTENSION
-from perdure.protocol.direct_http import DirectApplication, Header
+from perdure.protocol.direct_http import DirectApplication, Header, StreamingApplication
 from perdure.server.heads import RequestHead, Response, ResponseError
 
 AsgiApplication = Callable[[Any, Any, Any], Awaitable[None]]
-Application = AsgiApplication | DirectApplication
+CalledBack = DirectApplication | StreamingApplication
+Application = AsgiApplication | CalledBack
 Message = MutableMapping[str, Any]
 
 #: Members of an enum are slow to reach before Python 3.12: looked up once for all requests.
@@ -28,6 +28,8 @@ EXCUSES: Final = {
 #: What is gathered of a body before an application that is called back hears of it: most have come
 #: whole by then.
 _PIECE_BYTES: Final = 16 * 1024
+#: From here on a copy of a body costs more than a write of its own.
+_LONG_BYTES: Final = 256 * 1024
 
 logger = logging.getLogger("perdure.server")
 
@@ -73,6 +75,7 @@ class Exchange:
         "_chunks",
         "_direct",
         "_expects_continue",
+        "_gathers",
         "_gone",
         "_head",
         "_listener",
@@ -107,12 +110,19 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None
         #: Whether the application is called back, and runs in no task.
         self._direct = False
+        self._gathers = False
 
     # -- For the connection
 
-    def begin(self, application: DirectApplication) -> None:
-        """Let an application answer that is called back."""
+    def begin(self, application: CalledBack, *, gathers: bool) -> None:
+        """Let an application answer that is called back.
+
+        Args:
+            application: the application.
+            gathers: whether it hears of the body only when there is much of it, or all.
+        """
         self._direct = True
+        self._gathers = gathers
         try:
             application.begin(self._head, self)
         except Exception:
@@ -171,7 +181,7 @@ class Exchange:
         scope["raw_path"] = head.raw_path
         scope["query_string"] = head.query
         scope["headers"] = head.headers
-        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect, STREAM_EXTENSION: self}
+        scope["extensions"] = {DISCONNECT_EXTENSION: self.watch_disconnect}
         return scope
 
     @property
@@ -179,17 +189,22 @@ class Exchange:
         """Whether nothing can go on before more of the request arrives."""
         if self.received:
             return False
-        if self._direct:
+        if self._gathers:
             return True
         return self.response.complete or (self._news is not None and not self._news.is_set())
 
-    def take_body(self, chunk: bytes) -> None:
-        """Keep a piece of the body for the application, if that still wants it."""
+    def take_body(self, chunk: bytes, *, last: bool = False) -> None:
+        """Keep a piece of the body for the application, if that still wants it.
+
+        Args:
+            chunk: the piece.
+            last: whether the end of the body is told next, so that the application hears of both.
+        """
         if self.response.complete or self._gone:
             return
         self._chunks.append(chunk)
         self.buffered += len(chunk)
-        if not self._direct or self.buffered >= _PIECE_BYTES:
+        if not last and (not self._gathers or self.buffered >= _PIECE_BYTES):
             self._wake()
 
     def end_body(self) -> None:
@@ -253,11 +268,47 @@ class Exchange:
         try:
             if self._expects_continue:
                 self._forgo_body()
-            self._write(self.response.whole(status, headers, body, date=self._wire.date))
+            if len(body) < _LONG_BYTES:
+                self._write(self.response.whole(status, headers, body, date=self._wire.date))
+            else:
+                self._respond_apart(status, headers, body)
         except ResponseError:
             logger.exception("an application's response cannot be sent")
             outcome = HTTPStatus.INTERNAL_SERVER_ERROR
         self._wire.finished(self, outcome)
+
+    def _respond_apart(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Answer with the head first: the body is sent as it is, and not copied behind it."""
+        date = self._wire.date
+        self.response.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        self._write(self.response.proceed(b"", more=True, date=date))
+        self._write(self.response.proceed(body, more=False, date=date))
+
+    def start(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin an answer in pieces.
+
+        Raises:
+            ResponseError: it has begun.
+        """
+        self.response.start(status, headers)
+
+    def proceed(self, piece: bytes, *, more: bool) -> None:
+        """Send a piece of the answer, unless the client went away.
+
+        Raises:
+            ResponseError: the piece does not fit what came before it.
+        """
+        if self._gone:
+            return
+        self._proceed(piece, more=more)
+        if not more:
+            self._finish(_OK)
+
+    def fail(self, error: Exception) -> None:
+        """Break off, and log why."""
+        logger.error("an application failed to answer a request", exc_info=error)
+        if not self._gone:
+            self._finish(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def receive(self) -> Message:
         """Give what arrived of the body; after the body, wait for the end of the exchange."""
@@ -302,15 +353,6 @@ class Exchange:
         """
         if message["type"] == "http.response.body" and not self._wire.writable.is_set():
             await self._wire.writable.wait()
-        self.answer(message)
-
-    def answer(self, message: Message) -> None:
-        """Take a piece of the response at once, however much of it still waits to be sent.
-
-        Raises:
-            ResponseError: the piece does not fit what came before it.
-            ConnectionResetError: the client went away.
-        """
         kind = message["type"]
         if kind == "http.response.start":
             self.response.start(message["status"], message.get("headers", ()))

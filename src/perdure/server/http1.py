@@ -25,6 +25,7 @@ from perdure.server.http1_requests import BadRequestError, RequestReader
 from perdure.server.http1_response import Http1Response
 from perdure.server.http1_text import CONTINUE, error_response
 from perdure.server.lobby import Lobby, connection_scope
+from perdure.server.untaken import Untaken
 
 #: What an application may leave unread of a body before the client has to wait.
 _UNREAD_BYTES_MAX: Final = 64 * 1024
@@ -51,6 +52,8 @@ class Http1Connection(asyncio.Protocol):
         self._incoming: Exchange | None = None
         #: Whether what is received is still read as requests.
         self._listening = True
+        #: Whether requests that waited are being begun, one after the other.
+        self._turning = False
         #: The answer to what is no request, due when all requests are answered.
         self._refusal: bytes | None = None
         self._paused = False
@@ -105,6 +108,8 @@ class Http1Connection(asyncio.Protocol):
         """Let responses wait."""
         self._stuck = True
         self.writable.clear()
+        self._unsent = self._transport.get_write_buffer_size()
+        self._lobby.backlog.add(self._unsent)
 
     def resume_writing(self) -> None:
         """Let responses go on."""
@@ -209,12 +214,15 @@ class Http1Connection(asyncio.Protocol):
             self._turn()
 
     def _turn(self) -> None:
-        """Begin with the next request, as soon as the client takes what it is sent."""
-        if self._line:
-            if not self._stuck:
-                self._begin(self._line.popleft())
-                self._regulate()
-        elif self._refusal is not None:
+        """Begin with the next requests, as long as each is answered and taken at once."""
+        if self._turning:
+            return  # one of them was answered amid its beginning
+        self._turning = True
+        while self._line and self._current is None and not self._stuck:
+            self._begin(self._line.popleft())
+            self._regulate()
+        self._turning = False
+        if self._refusal is not None and self._current is None and not self._line:
             self._end()
 
     def _regulate(self) -> None:
@@ -245,14 +253,21 @@ class Http1Connection(asyncio.Protocol):
         """End at once."""
         self._transport.abort()
 
+    def untaken(self) -> tuple[Untaken, ...]:
+        """Give what waits for the client, unless that is little."""
+        if not self._stuck:
+            return ()
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._since = self._lobby.now
+        return (Untaken(self._since, unsent, self.abort),)
+
     def expire(self, before: float) -> None:
         """End if the client has owed us something since before that, by the loop's time."""
         if self._stuck:
-            unsent = self._transport.get_write_buffer_size()
-            if unsent != self._unsent:
-                self._unsent = unsent
-                self._since = self._lobby.now
-            elif self._since < before:
+            (untaken,) = self.untaken()
+            if untaken.since < before:
                 self._transport.abort()
         elif self._since < before and (self._current is None or self._current.waits_for_client):
             self._transport.close()

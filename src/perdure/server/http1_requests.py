@@ -18,6 +18,8 @@ from perdure.server.http1_text import head_without_upgrade, split_target
 
 #: The head of a request: request line and headers.
 HEAD_BYTES_MAX: Final = 512 * 1024
+#: Headers of a request: each costs more than its bytes, 32 more by the count of RFC 9113, 10.5.1.
+HEADERS_MAX: Final = HEAD_BYTES_MAX // 32
 
 #: Headers that decide how a request is read.
 _NOTED: Final = frozenset({b"expect", b"transfer-encoding"})
@@ -56,6 +58,10 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         #: Bytes received since something was last made of them.
         self.undigested = 0
+        #: Whether no request has begun since the last one ended.
+        self._between = True
+        #: Whether the request line that has begun goes on.
+        self._in_line = False
         self._target = b""
         self._headers: list[Header] = []
         self._noted: dict[bytes, bytes] = {}
@@ -69,6 +75,11 @@ class RequestReader:
             BadRequestError: it is no request. Nothing can be read after this.
         """
         self.undigested += len(data)
+        if self._between or self._in_line:
+            end = data.find(b"\n")
+            self._in_line = end < 0
+            if not data.isascii():
+                data = _escaped(data, len(data) if end < 0 else end)
         try:
             self._feed(data)
         except httptools.HttpParserCallbackError as error:
@@ -113,6 +124,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        self._between = False
         self._target = b""
         self._headers = []
         self._noted.clear()
@@ -126,7 +138,8 @@ class RequestReader:
         name = name.lower()
         value = value.rstrip(b" \t")
         if name in _NOTED:
-            self._noted[name] = value.lower()
+            before = self._noted.get(name)
+            self._noted[name] = value.lower() if before is None else before + b", " + value.lower()
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -134,6 +147,8 @@ class RequestReader:
         parser = self._parser
         if self.undigested > HEAD_BYTES_MAX:
             self._check_size()
+        if len(self._headers) > HEADERS_MAX:
+            raise _too_much_head(f"there are more than {HEADERS_MAX} headers")
         self.undigested = 0
         if parser.should_upgrade():
             self._offered = True
@@ -168,6 +183,7 @@ class RequestReader:
     def on_message_complete(self) -> None:
         """Hand on the end of a request."""
         if not self._offered:
+            self._between = True
             self.undigested = 0
             self._sink.request_ended()
 
@@ -195,8 +211,21 @@ class RequestReader:
             )
 
 
+def _escaped(data: bytes, end: int) -> bytes:
+    """Percent-encode what is not ASCII in a request line, which ends there.
+
+    People type such paths, and curl sends them as they are; the parser takes ASCII alone.
+    """
+    line = data[:end]
+    if line.isascii():
+        return data
+    escaped = b"".join(b"%%%02X" % byte if byte > 0x7F else b"%c" % byte for byte in line)
+    return escaped + data[end:]
+
+
 def _head_too_long() -> BadRequestError:
-    return BadRequestError(
-        f"the headers are longer than {HEAD_BYTES_MAX} bytes",
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    )
+    return _too_much_head(f"the headers are longer than {HEAD_BYTES_MAX} bytes")
+
+
+def _too_much_head(message: str) -> BadRequestError:
+    return BadRequestError(message, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)

@@ -9,7 +9,7 @@ sent in answer to frames, and a budget for frames that bring nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 from perdure.protocol.direct_http import Header
@@ -23,8 +23,9 @@ from perdure.server.http2_requests import (
     read_request,
 )
 from perdure.server.http2_sender import CONNECTION_WINDOW, STREAMS_MAX, Sender
-from perdure.server.http2_stream import Stream
+from perdure.server.http2_stream import Stream, Surroundings
 from perdure.server.http2_windows import ReceiveWindow
+from perdure.server.untaken import Untaken
 from perdure.transport.http2_frames import (
     ACK,
     END_STREAM,
@@ -51,16 +52,8 @@ from perdure.transport.http2_reader import FrameReader
 _BACKLOG_BYTES_MAX: Final = 1024 * 1024
 
 
-class Owner(Protocol):
+class Owner(Surroundings, Protocol):
     """Who runs a connection."""
-
-    @property
-    def date(self) -> bytes:
-        """The date, as headers have it."""
-
-    @property
-    def now(self) -> float:
-        """The time, in seconds; may be a second behind."""
 
     def begin(self, exchange: Exchange) -> None:
         """Have a request answered."""
@@ -128,6 +121,12 @@ class Http2:
         """Give what tells the client that the connection ends, and what was never looked at."""
         return goaway_frame(code, self._taken)
 
+    def untaken(self) -> Iterator[Untaken]:
+        """Give what waits for the client on each stream."""
+        for stream in self._streams.values():
+            if stream.outgoing.unsent:
+                yield stream.untaken()
+
     def expire(self, before: float) -> None:
         """End the streams whose client has owed us something since before that."""
         for stream in list(self._streams.values()):
@@ -154,6 +153,10 @@ class Http2:
     def wanted(self) -> None:
         """Send, when there is time to."""
         self._owner.wanted()
+
+    def keep(self, size: int) -> None:
+        """Take note that so much more waits for the client."""
+        self._owner.keep(size)
 
     def framed(self, stream_id: int, size: int) -> None:
         """Tell a stream that something of its body was sent."""
@@ -220,9 +223,7 @@ class Http2:
 
     def _on_content(self, stream: Stream, content: bytes, size: int, *, ended: bool) -> None:
         try:
-            stream.take_body(content, size)
-            if ended:
-                stream.end_body()
+            stream.take_body(content, size, ended=ended)
         except MalformedError:
             self._break_off(stream, ErrorCode.PROTOCOL_ERROR)
         except PeerError as error:
@@ -239,6 +240,9 @@ class Http2:
         if stream is not None:
             self._on_trailers(stream, fields, ended=ended)
         elif stream_id <= self._newest:
+            # Trailers that were on their way when the stream ended. No trailer has these names.
+            if any(name[:1] == b":" for name, _ in fields):
+                raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} is used again")
             self._spend(1)
         else:
             self._newest = stream_id
@@ -292,7 +296,9 @@ class Http2:
             if payload:
                 raise PeerError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with content")
             return
-        for setting, value in read_settings(payload):
+        settings = read_settings(payload)
+        self._spend(len(settings))  # each may change the windows of all streams
+        for setting, value in settings:
             self._change(setting, value)
         self._greeted = True
         self.sender.say(frame(FrameType.SETTINGS, ACK, 0))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Final, cast
 
 from perdure.server.exchanges import Exchange
 from perdure.server.http2 import Http2
 from perdure.server.lobby import Lobby, connection_scope
+from perdure.server.untaken import Untaken
 from perdure.transport.http2_frames import ErrorCode, PeerError
 
 #: How long a client that was told of the end may go on sending, in seconds: a socket that is closed
@@ -100,6 +102,10 @@ class Http2Connection(asyncio.Protocol):
         """Take note that an application is done with a request."""
         self._lobby.finished(exchange)
 
+    def keep(self, size: int) -> None:
+        """Take note that so much more waits for the client."""
+        self._lobby.backlog.add(size)
+
     def wanted(self) -> None:
         """Send what there is to send, at the end of this turn of the loop."""
         if not self._flush_planned:
@@ -145,14 +151,23 @@ class Http2Connection(asyncio.Protocol):
         """End at once."""
         self._transport.abort()
 
+    def untaken(self) -> Iterator[Untaken]:
+        """Give what waits for the client, by streams, unless that is little."""
+        if self._blocked:
+            yield self._look()
+        yield from self._machine.untaken()
+
+    def _look(self) -> Untaken:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._since = self._lobby.now
+        return Untaken(self._since, unsent, self.abort)
+
     def expire(self, before: float) -> None:
         """End what the client has owed us something for since before that, by the loop's time."""
         if self._blocked:
-            unsent = self._transport.get_write_buffer_size()
-            if unsent != self._unsent:
-                self._unsent = unsent
-                self._since = self._lobby.now
-            elif self._since < before:
+            if self._look().since < before:
                 self._transport.abort()
             return
         self._machine.expire(before)

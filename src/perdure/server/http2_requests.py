@@ -10,7 +10,7 @@ from jh2._hazmat import Decoder
 
 from perdure.protocol.direct_http import Header
 from perdure.server.heads import RequestHead
-from perdure.server.http1_requests import HEAD_BYTES_MAX
+from perdure.server.http1_requests import HEAD_BYTES_MAX, HEADERS_MAX
 from perdure.server.http1_text import split_target
 from perdure.transport.http2_frames import ErrorCode, PeerError
 
@@ -51,12 +51,16 @@ class HeadDecoder:
             PeerError: it cannot be, or is too long; nothing after it can be read.
         """
         try:
-            return [(name, value) for name, value, _ in self._decoder.decode(block, True)]
+            fields = [(name, value) for name, value, _ in self._decoder.decode(block, True)]
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic of the codec's is no Exception
             reason = f"a header block cannot be read: {error}"
             raise PeerError(ErrorCode.COMPRESSION_ERROR, reason) from error
+        if len(fields) > HEADERS_MAX:
+            # A byte can stand for a whole header, so that a short block may hold very many.
+            raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, f"more than {HEADERS_MAX} headers")
+        return fields
 
 
 def read_request(fields: list[Header], *, ended: bool) -> IncomingRequest:

@@ -7,6 +7,7 @@ work for a while longer.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -16,16 +17,17 @@ from perdure.server.http2_requests import IncomingRequest, MalformedError
 from perdure.server.http2_response import Http2Response
 from perdure.server.http2_sender import STREAM_WINDOW, Outgoing, Sender
 from perdure.server.http2_windows import ReceiveWindow
+from perdure.server.untaken import Untaken
 from perdure.transport.http2_frames import ErrorCode, FrameType, number_frame
 
 #: What an application may have given that is not sent before it has to wait.
 _UNSENT_BYTES_MAX: Final = 64 * 1024
+#: What may wait to be sent without counting as kept for the client.
+_LITTLE_BYTES: Final = 4096
 
 
-class Carrier(Protocol):
-    """The connection that a stream belongs to."""
-
-    sender: Sender
+class Surroundings(Protocol):
+    """What a connection and its streams learn from their server, and tell it."""
 
     @property
     def date(self) -> bytes:
@@ -33,7 +35,16 @@ class Carrier(Protocol):
 
     @property
     def now(self) -> float:
-        """The time, in seconds."""
+        """The time, in seconds; may be a second behind."""
+
+    def keep(self, size: int) -> None:
+        """Take note that so much more waits for the client."""
+
+
+class Carrier(Surroundings, Protocol):
+    """The connection that a stream belongs to."""
+
+    sender: Sender
 
     def consumed(self, size: int) -> None:
         """Take note that so many bytes that had arrived were read, or are for nobody."""
@@ -88,12 +99,12 @@ class Stream:
 
     # -- For the connection
 
-    def take_body(self, content: bytes, size: int) -> None:
+    def take_body(self, content: bytes, size: int, *, ended: bool) -> None:
         """Take a piece of the body, and what it counts for the window.
 
         Raises:
             PeerError: the window had no room for it.
-            MalformedError: the body is longer than declared.
+            MalformedError: the body is longer than declared, or it has ended and is shorter.
         """
         self._window.take(size)
         self._unread += size
@@ -102,9 +113,12 @@ class Stream:
             self._remaining -= len(content)
             if self._remaining < 0:
                 raise MalformedError("the body is longer than declared")
+        exchange = self.exchange  # which may be over behind this
         if content:
-            self.exchange.take_body(content)
-        if not self.exchange.buffered:
+            exchange.take_body(content, last=ended)
+        if ended:
+            self.end_body()
+        if not exchange.buffered:
             self.consumed()  # by nobody: the response is complete
 
     def end_body(self) -> None:
@@ -144,6 +158,10 @@ class Stream:
         else:
             self.exchange.lose_client()
 
+    def untaken(self) -> Untaken:
+        """Give what waits for the client."""
+        return Untaken(self._since, self.outgoing.unsent, partial(self.reset, ErrorCode.CANCEL))
+
     def expire(self, before: float) -> None:
         """End if the client has owed us something since before that."""
         waits = self.outgoing.unsent or self.exchange.waits_for_client
@@ -182,6 +200,8 @@ class Stream:
                 return
         if content:
             outgoing.add(content)
+            if len(content) > _LITTLE_BYTES:
+                self._carrier.keep(len(content))
             if outgoing.unsent > _UNSENT_BYTES_MAX:
                 self.writable.clear()
         outgoing.ended = ended

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from typing import Any, Protocol
 
-from perdure.protocol.direct_http import DirectApplication
-from perdure.server.exchanges import Application, Exchange
+from perdure.protocol.direct_http import DirectApplication, StreamingApplication
+from perdure.server.exchanges import Application, AsgiApplication, CalledBack, Exchange
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.open_files import CONNECTIONS_MAX
+from perdure.server.untaken import UNTAKEN_BYTES_MAX, Backlog, Untaken
 
 
 class Guest(Protocol):
@@ -28,6 +30,9 @@ class Guest(Protocol):
     def expire(self, before: float) -> None:
         """End if the client has owed us something since before that, by the loop's time."""
 
+    def untaken(self) -> Iterable[Untaken]:
+        """Give what waits for the client, unless that is little."""
+
 
 class Lobby:
     """What the connections behind a door share.
@@ -36,6 +41,7 @@ class Lobby:
         application: what answers requests.
         connections_max: how many connections are kept at the same time.
         streams_max: how many requests one connection of HTTP/2 may have under way.
+        untaken_bytes_max: how much may wait for clients that do not take it.
     """
 
     def __init__(
@@ -43,14 +49,22 @@ class Lobby:
         application: Application,
         connections_max: int = CONNECTIONS_MAX,
         streams_max: int = STREAMS_MAX,
+        untaken_bytes_max: int = UNTAKEN_BYTES_MAX,
     ) -> None:
         self.connections_max = connections_max
         self.streams_max = streams_max
         self.loop = asyncio.get_running_loop()
         self.connections: set[Guest] = set()
+        #: To be told of what clients do not take.
+        self.backlog = Backlog(untaken_bytes_max, self._untaken)
         #: The application, in the one form or the other; asked once, as each request needs it.
-        self._direct = application if isinstance(application, DirectApplication) else None
-        self._asgi = None if isinstance(application, DirectApplication) else application
+        self._direct: CalledBack | None = None
+        self._gathers = isinstance(application, DirectApplication)
+        self._asgi: AsgiApplication | None = None
+        if isinstance(application, (DirectApplication, StreamingApplication)):
+            self._direct = application
+        else:
+            self._asgi = application
         #: Requests that the application has not done with.
         self.under_way: set[Exchange] = set()
         #: Set when there are none any more, once the door has closed.
@@ -74,6 +88,10 @@ class Lobby:
         for connection in tuple(self.connections):
             connection.expire(self.now - patience_s)
 
+    def _untaken(self) -> Iterator[Untaken]:
+        for connection in self.connections:
+            yield from connection.untaken()
+
     def leave(self, connection: Guest) -> None:
         """Take note that a connection was lost."""
         self.connections.discard(connection)
@@ -89,7 +107,7 @@ class Lobby:
         """
         self.under_way.add(exchange)
         if self._direct is not None:
-            exchange.begin(self._direct)
+            exchange.begin(self._direct, gathers=self._gathers)
             return
         assert self._asgi is not None, "an application has one of the two forms"
         # Without a name of its own a task is given a number, which takes longer than the rest.

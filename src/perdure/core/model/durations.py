@@ -1,8 +1,8 @@
 """Durations as text: ISO 8601 (``PT1H30M``) and friendly (``1h 30m``), to and from milliseconds.
 
-Both forms add up units of fixed length, from days down to nanoseconds, from large to small and each
-at most once. Months and years have no fixed length and are refused; so are weeks, as the system we
-implement refuses them. The last unit may carry a fraction, unless it is days.
+Both forms add up units of fixed length, from weeks to nanoseconds, from large to small and each at
+most once. Months and years have no fixed length and are refused. The last unit may carry a
+fraction, unless it is weeks or days.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _DAY_NS: Final = 24 * 60 * 60 * 1000 * _NS_PER_MS
 
 #: Nanoseconds a unit, from large to small.
 _UNIT_NS: Final = {
+    "w": 7 * _DAY_NS,
     "d": _DAY_NS,
     "h": _DAY_NS // 24,
     "m": _DAY_NS // 24 // 60,
@@ -30,6 +31,7 @@ _UNIT_NS: Final = {
 _RANK: Final = {unit: rank for rank, unit in enumerate(_UNIT_NS)}
 
 _NAMES: Final = {
+    "w": ("w", "wk", "wks", "week", "weeks"),
     "d": ("d", "day", "days"),
     "h": ("h", "hr", "hrs", "hour", "hours"),
     "m": ("m", "min", "mins", "minute", "minutes"),
@@ -47,10 +49,9 @@ _NO_FIXED_LENGTH: Final = frozenset(
     {
         *("y", "yr", "yrs", "year", "years"),
         *("mo", "mos", "month", "months"),
-        *("w", "wk", "wks", "week", "weeks"),
     }
 )
-_ISO_DATE_UNITS: Final = {"Y": "years", "M": "months", "W": "weeks", "D": "d"}
+_ISO_DATE_UNITS: Final = {"Y": "years", "M": "months", "W": "w", "D": "d"}
 _ISO_TIME_UNITS: Final = {"H": "h", "M": "m", "S": "s"}
 
 _NUMBER: Final = re.compile(r"([0-9]{1,18})(?:[.,]([0-9]{1,9}))?")
@@ -114,7 +115,7 @@ def _add_up(parts: list[_Part]) -> int:
     previous = -1
     for index, part in enumerate(parts):
         if part.unit not in _UNIT_NS:
-            raise DurationError(f"{part.unit!r} is too large; use units of days or smaller")
+            raise DurationError(f"{part.unit!r} is too large; use units of weeks or smaller")
         rank = _RANK[part.unit]
         if rank <= previous:
             raise DurationError("units go from large to small, each at most once, as in 1h 30m 5s")
@@ -122,8 +123,9 @@ def _add_up(parts: list[_Part]) -> int:
         unit_ns = _UNIT_NS[part.unit]
         total_ns += part.whole * unit_ns
         if part.fraction:
-            if part.unit == "d" or index + 1 < len(parts):
-                raise DurationError("only the last unit can have a fraction, and days cannot")
+            if part.unit in ("w", "d") or index + 1 < len(parts):
+                reason = "only the last unit can have a fraction, and weeks and days cannot"
+                raise DurationError(reason)
             total_ns += int(part.fraction.ljust(9, "0")) * unit_ns // 1_000_000_000
     return total_ns
 
@@ -189,4 +191,4 @@ def _unit(name: str) -> str:
         return unit
     if name in _NO_FIXED_LENGTH:
         return name
-    raise DurationError(f"{name!r} is not a unit; use d, h, m, s, ms, us or ns")
+    raise DurationError(f"{name!r} is not a unit; use w, d, h, m, s, ms, us or ns")
