@@ -405,5 +405,13 @@ app = perdure.app(
     lifespan=lifespan,
     identity_keys=[identity_key] if identity_key else [],
 )
-mounted = fastapi.FastAPI()
+
+
+@asynccontextmanager
+async def running(_api: fastapi.FastAPI) -> AsyncIterator[None]:
+    async with app.running():
+        yield
+
+
+mounted = fastapi.FastAPI(lifespan=running)
 mounted.mount("/restate", app)

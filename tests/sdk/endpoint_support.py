@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from perdure.protocol.asgi_stream import STREAM_EXTENSION
 from perdure.protocol.framing import FrameDecoder
 from perdure.protocol.messages import Input, Message, Start, Value
 from perdure.protocol.wire import decode, encode
+from perdure.sdk.streamed import Streamed
 
 INVOCATION = bytes(range(24))
 INPUT = Input(Value(b'"Ada"'))
@@ -53,9 +53,8 @@ class Client:
             "headers": [
                 (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
             ],
-            "extensions": self.extensions(),
         }
-        self.task = asyncio.ensure_future(app(scope, self.events.get, self.send))
+        self.task = self.take(app, scope)
 
     @classmethod
     def invoking(
@@ -65,9 +64,9 @@ class Client:
         client.version = version
         return client
 
-    def extensions(self) -> dict[str, Any]:
-        """Give what the server offers beyond ASGI."""
-        return {}
+    def take(self, app: Any, scope: dict[str, Any]) -> asyncio.Future[None]:
+        """Have the application answer."""
+        return asyncio.ensure_future(app(scope, self.events.get, self.send))
 
     async def send(self, event: dict[str, Any]) -> None:
         self.sent.append(event)
@@ -100,6 +99,10 @@ class Client:
             await self.task
         return self
 
+    def stop(self) -> None:
+        """Stop the server."""
+        self.task.cancel()
+
     @property
     def status(self) -> int:
         return self.sent[0]["status"]
@@ -117,14 +120,36 @@ class Client:
         return bool(self.sent) and not self.sent[-1].get("more_body", False)
 
 
-class CallingClient(Client):
-    """One request to an ASGI application, by a server that calls back."""
+class Head(NamedTuple):
+    """What a request says before its body."""
 
-    def extensions(self) -> dict[str, Any]:
+    method: str
+    version: str
+    path: str
+    headers: list[tuple[bytes, bytes]]
+
+    @property
+    def raw_path(self) -> bytes:
+        return self.path.encode()
+
+    @property
+    def query(self) -> bytes:
+        return b""
+
+
+class CallingClient(Client):
+    """One request to an application, by our own server, which calls back."""
+
+    def take(self, app: Any, scope: dict[str, Any]) -> asyncio.Future[None]:
         self.on_body: Callable[[bytes, bool], None] | None = None
         self.early: list[tuple[bytes, bool]] = []
         self.gone = False
-        return {STREAM_EXTENSION: self}
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        head = Head(scope["method"], scope["http_version"], scope["path"], scope["headers"])
+        # A server calls back from the loop, never from within a task.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(Streamed(app.endpoint()).begin, head, self)
+        return self.over
 
     def listen(
         self, on_body: Callable[[bytes, bool], None], on_disconnect: Callable[[], None]
@@ -137,22 +162,42 @@ class CallingClient(Client):
         for data, more in self.early:
             self.on_body(data, more)
         if self.gone:
-            self.on_disconnect()
+            self.leave()
 
-    def answer(self, event: dict[str, Any]) -> None:
-        if self.gone:
-            raise ConnectionResetError
-        self.sent.append(event)
+    def leave(self) -> None:
+        self.on_disconnect()
+        self.over.set_result(None)
+
+    def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        head = {"type": "http.response.start", "status": status, "headers": headers}
+        self.sent.append(head)
         self.grown.set()
+
+    def proceed(self, piece: bytes, *, more: bool) -> None:
+        if self.gone:
+            return
+        self.sent.append({"type": "http.response.body", "body": piece, "more_body": more})
+        self.grown.set()
+        if not more:
+            self.over.set_result(None)
+
+    def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        self.start(status, headers)
+        self.proceed(body, more=False)
+
+    def fail(self, error: Exception) -> None:
+        self.over.set_exception(error)
 
     def push(self, data: bytes = b"", *, more: bool = True) -> None:
         if self.on_body is None:
             self.early.append((data, more))
         else:
-            # A server calls back from the loop, never from within a task.
             asyncio.get_running_loop().call_soon(self.on_body, data, more)
+
+    def stop(self) -> None:
+        self.disconnect()
 
     def disconnect(self) -> None:
         self.gone = True
         if self.on_body is not None:
-            asyncio.get_running_loop().call_soon(self.on_disconnect)
+            asyncio.get_running_loop().call_soon(self.leave)

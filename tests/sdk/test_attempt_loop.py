@@ -245,6 +245,27 @@ class TestTasks:
         assert await outcome_of(run) == b'["outside","inside","inside","inside"]'
         assert variable.get() == "outside"
 
+    @pytest.mark.parametrize("how", ["run", "foreign"])
+    async def test_context_variables_are_not_carried_away(self, how: str):
+        """Whatever the server does next, such as another attempt, is none of the handler's."""
+        variable: ContextVar[str] = ContextVar("variable", default="none")
+        heard: list[str] = []
+
+        async def run(ctx: Context) -> None:
+            variable.set("inside")
+            if how == "run":
+                await ctx.run_typed("step", asyncio.sleep, delay=0.001)
+            else:
+                await asyncio.to_thread(lambda: None)
+            ctx.generic_send("Other", "log", b"")
+
+        server = Server(service(run))
+        hear = server._hear
+        server._hear = lambda said: (heard.append(variable.get()), hear(said))
+        server.run()
+        await until(lambda: server.ended)
+        assert {*heard} == {"none"}
+
     async def test_a_coroutine_is_needed(self):
         async def run(_ctx: Context) -> str:
             try:

@@ -214,6 +214,12 @@ def test_a_failure_is_raised():
         ask(failure, lambda c: c.service_call(greet, "x"))
 
 
+def test_an_answer_of_some_other_server_is_no_handle():
+    page = Response(status=200, headers={}, body=b"<html>")
+    with pytest.raises(HttpError, match=r"HTTP 200: the answer names no invocation: is the client"):
+        ask(page, lambda c: c.service_send(greet, "x"))
+
+
 def test_attaching():
     given, request = ask(ok(b"3"), lambda c: c.attach_invocation("inv_1", type_hint=int))
     assert given == 3
@@ -301,9 +307,12 @@ def test_without_an_address_the_local_ingress_is_asked(monkeypatch: pytest.Monke
     assert asked == ["http://localhost:8080"] * 2
 
 
-def test_a_broken_connection():
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc"]
+)
+def test_a_broken_connection(answer: bytes):
     async def main() -> None:
-        async with listening(b"") as (url, _), create_client(url) as client:
+        async with listening(answer) as (url, _), create_client(url) as client:
             with pytest.raises(ConnectError, match="no answer from"):
                 await client.service_call(greet, "xy")
 

@@ -1,5 +1,5 @@
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -189,8 +189,8 @@ async def test_a_server_that_stops_ends_the_attempt(way: type[Client]):
     client = way.invoking(served(run))
     client.say(*journal())
     await client.heard(1)
-    client.task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    client.stop()
+    with suppress(asyncio.CancelledError):
         await client.task
     await asyncio.wait_for(cancelled.wait(), 5)
 
@@ -245,12 +245,12 @@ async def test_a_reader_that_is_slow_holds_the_writer_up():
 
 async def test_a_defect_costs_one_attempt_and_not_the_connection():
     class Broken(CallingClient):
-        def answer(self, event: dict[str, Any]) -> None:
-            raise RuntimeError(event["type"])
+        def start(self, status: int, headers: Any) -> None:
+            raise RuntimeError(status)
 
     client = Broken.invoking(served(greet))
     client.say(*journal())
-    with pytest.raises(RuntimeError, match=r"http\.response\.start"):
+    with pytest.raises(RuntimeError, match="200"):
         await client.done()
 
 
@@ -341,6 +341,20 @@ async def test_a_mounted_application_whose_lifespan_fails_tries_again():
     with pytest.raises(OSError, match="no database"):
         await Client(app, "GET", "/health").done()
     assert (await Client(app, "GET", "/health").done()).status == 200
+
+
+async def test_the_outer_application_keeps_the_lifespan_of_a_mounted_one():
+    resource = Resource()
+    app = served(greet, lifespan=resource.open)
+    async with app.running():
+        assert resource.events == ["entered"]
+        assert (await Client(app, "GET", "/health").done()).status == 200
+        async with app.running():  # entered already
+            pass
+        assert resource.events == ["entered"]
+    assert resource.events == ["entered", "left"]
+    async with served(greet).running():  # There is nothing to enter.
+        pass
 
 
 async def test_mounted_in_fastapi():

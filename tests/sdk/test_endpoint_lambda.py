@@ -116,6 +116,11 @@ def test_refusals(function: LambdaHandler):
     assert invoke(function, "nix", b"")["statusCode"] == 404
 
 
+def test_an_event_that_is_no_request(function: LambdaHandler):
+    with pytest.raises(ValueError, match=r"no httpMethod or no path, .*: register the function"):
+        function({"key1": "value1"})
+
+
 def test_what_has_no_body(function: LambdaHandler):
     request = {
         **event("/invoke/S/greet"),

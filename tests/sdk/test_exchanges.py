@@ -89,6 +89,9 @@ def test_a_limit_key_goes_with_a_scope():
         (Postage(limit_key="a"), "limit_key needs a scope"),
         (Postage(idempotency_key="ü"), "idempotency_key must be of visible ASCII"),
         (Postage(idempotency_key="a\nb"), "idempotency_key must be of visible ASCII"),
+        (Postage(headers={"x-name": "Zoë"}), "header 'x-name' must be of visible ASCII"),
+        (Postage(headers={"x-name": "a\r\nb: c"}), "header 'x-name' must be of visible ASCII"),
+        (Postage(headers={"x name": "a"}), "'x name' cannot be the name of a header"),
         (Postage(delay=timedelta(-1)), "send_delay must not be negative"),
     ],
 )
@@ -132,6 +135,13 @@ def test_a_good_answer_is_its_body():
         (200, {"x-restate-error-source": "invocation"}, b'{"message":"odd"}', "odd"),
         (413, {}, b"length limit exceeded", "the server refused the request"),
         (500, {}, b"\xff", "the server refused the request"),
+        (
+            302,
+            {"location": "/login"},
+            b"",
+            "it leads to /login: give the client the address of the ingress itself",
+        ),
+        (304, {}, b"", "the server refused the request"),
     ],
 )
 def test_an_error_is_raised(status: int, headers: Any, body: bytes, message: str):

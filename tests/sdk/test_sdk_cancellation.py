@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from scripted_server import DAY, Server, service, until
 
-from perdure.protocol.messages import VOID, Failure, SendSignal, Sleep
+from perdure.protocol.messages import VOID, Failure, Run, SendSignal, Sleep
 from perdure.sdk.combinators import gather
 from perdure.sdk.context import Context
 from perdure.sdk.errors import TerminalError
@@ -53,6 +53,37 @@ async def test_every_way_of_waiting_hears_of_it(how: str):
 
     server = Server(service(run)).run()
     server.signal(1)
+    assert server.outcome == Failure(409, "cancelled")
+
+
+async def wait_with_timeout(work):
+    """Wait as long as a task takes, but not for ever."""
+    done, _ = await asyncio.wait({asyncio.ensure_future(work)}, timeout=60)
+    for task in done:
+        task.result()
+
+
+async def wait_for(work):
+    """Wait likewise, in the older way."""
+    await asyncio.wait_for(work, 60)
+
+
+@pytest.mark.parametrize("waiting", [wait_with_timeout, wait_for])
+async def test_a_timeout_does_not_run_away_from_who_cleans_up(waiting):
+    async def run(ctx: Context) -> None:
+        async def book() -> None:
+            try:
+                await ctx.sleep(DAY)
+            except TerminalError:
+                await ctx.run_typed("undo", str)
+                raise
+
+        await waiting(book())
+
+    server = Server(service(run)).run()
+    server.signal(1)
+    await until(lambda: server.ended)
+    assert server.said_of(Run) == [Run(3, "undo")]
     assert server.outcome == Failure(409, "cancelled")
 
 

@@ -1,3 +1,4 @@
+import pickle
 from datetime import timedelta
 
 import pytest
@@ -24,6 +25,20 @@ def test_an_http_error_carries_the_answer():
     assert (str(error), error.message, error.body) == ("HTTP 404: not found", "not found", "{}")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.TerminalError("no", 402, {"a": "b"}),
+        errors.RetryableError("later", 429, timedelta(seconds=1)),
+        errors.HttpError(404, "not found", "{}"),
+        errors.ConnectError("no answer"),
+    ],
+)
+def test_errors_travel_between_processes(error: Exception):
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - nothing but what was just written
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
 @pytest.mark.parametrize("kind", [errors.SuspendedException, errors.SdkInternalException])
 def test_control_flow_is_not_an_error(kind: type[BaseException]):
     exception = kind()
@@ -33,6 +48,9 @@ def test_control_flow_is_not_an_error(kind: type[BaseException]):
 
 
 def test_errors_are_not_control_flow():
+    end = errors.SuspendedException()
+    assert errors.is_internal_exception(BaseExceptionGroup("", [end, end]))
+    assert not errors.is_internal_exception(BaseExceptionGroup("", [end, ValueError()]))
     assert not errors.is_internal_exception(errors.TerminalError("no"))
     assert not errors.is_internal_exception(None)
 

@@ -6,22 +6,19 @@ the handler can notice, the recorded output differs, and the determinism check t
 
 import asyncio
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from histories import Fate, Handler, call, told_twice
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_server import ANSWERED_BY, Server, service
+from scripted_server import Server, service
 
 from perdure.protocol.messages import (
-    VOID,
     Call,
     Completion,
     CompletionKind,
-    End,
-    Signal,
     Sleep,
     Suspension,
     Value,
@@ -31,13 +28,6 @@ from perdure.sdk.context import Context
 from perdure.sdk.errors import TerminalError
 
 SECOND = timedelta(seconds=1)
-AWAKEABLES = (17, 18)
-
-Handler = Callable[[Context], Any]
-
-
-def call(ctx: Context, number: int) -> Any:
-    return ctx.generic_call("Other", "echo", str(number).encode())
 
 
 async def number(value: int) -> int:
@@ -180,136 +170,13 @@ HANDLERS = [
 ]
 
 
-async def settled(server: Server) -> None:
-    """Wait until actions that run on the real loop, or in threads, have come to their end."""
-    attempt = server.attempt
-    turns_at_rest = 0
-    for _ in range(10_000):
-        under_way = attempt.runs.executing or attempt.loop.bridges
-        turns_at_rest = 0 if under_way and not attempt.machine.closed else turns_at_rest + 1
-        # An action that has just ended is told to the server in the next turn of the loop.
-        if turns_at_rest == 3:
-            return
-        await asyncio.sleep(0.0001 if under_way else 0)
-    raise AssertionError("the attempt does not come to rest")
-
-
-def due(server: Server) -> list[tuple[str, Any]]:
-    """List everything that the outside may do next."""
-    answered = {e.completion_id for e in server.journal if isinstance(e, Completion)}
-    choices: list[tuple[str, Any]] = [("acknowledge", 0)] if server.unacknowledged else []
-    choices.extend(
-        ("complete", entry)
-        for entry in server.journal
-        if isinstance(entry, Sleep | Call) and entry.result_completion_id not in answered
-    )
-    signals = [e.signal for e in server.journal if isinstance(e, Signal)]
-    choices.extend(("signal", index) for index in AWAKEABLES if index not in signals)
-    return choices
-
-
-def do(server: Server, choice: tuple[str, Any]) -> None:
-    """Let the outside do something."""
-    what, about = choice
-    match what:
-        case "acknowledge":
-            server.acknowledge()
-        case "signal":
-            server.signal(about, Value(b"7") if about != 1 else VOID)
-        case "complete":
-            result = Value(about.parameter) if isinstance(about, Call) else VOID
-            server.notify(Completion(ANSWERED_BY[type(about)], about.result_completion_id, result))
-
-
-class Fate:
-    """What happens next: as drawn, and nothing but progress when all draws are used up."""
-
-    def __init__(self, draws: list[int]) -> None:
-        self.draws = draws
-
-    def __call__(self, below: int) -> int:
-        return self.draws.pop() % below if self.draws else below - 1
-
-
-async def live(handler: Handler, version: int, draw: Fate) -> Server:
-    """Let an invocation run to its end, with crashes, suspensions and answers as they are drawn."""
-    server = Server(service(handler), version=version, acknowledges=False).run()
-    for _ in range(200):
-        await settled(server)
-        if server.ended:
-            return server
-        assert server.error is None, server.error.message
-        event = draw(8)
-        if server.suspended_on is not None or event == 0:
-            # Whatever happens next happens while no attempt is open.
-            if server.suspended_on is None:
-                server.abandon()
-            server.attempt = None
-            server.unacknowledged.clear()
-            choices = due(server)
-            if choices and draw(2):
-                do(server, choices[draw(len(choices))])
-            server.run()
-        elif event == 1:
-            server.close_input()
-        elif event == 2 and handler is compensating:
-            server.signal(1)
-        else:
-            choices = due(server)
-            assert choices, "the handler waits for nothing that can happen"
-            do(server, choices[draw(len(choices))])
-    raise AssertionError("the invocation does not end")
-
-
-def replayed(server: Server, cut: int) -> Server:
-    """Begin an attempt with the first entries of a journal."""
-    again = Server(server.host, version=server.version, acknowledges=False)
-    again.journal = server.journal[:cut]
-    return again.run()
-
-
-async def follow(again: Server, journal: list[Any]) -> None:
-    """Give an attempt the rest of a journal, one notification at a time, when it is at rest."""
-    for entry in journal[len(again.journal) :]:
-        if not isinstance(entry, Completion | Signal):
-            continue  # A command: the handler has to come to it by itself.
-        await settled(again)
-        handle = entry.completion_id if isinstance(entry, Completion) else None
-        proposed = [each.result_completion_id for each in again.unacknowledged]
-        if handle in proposed:
-            again.acknowledge(proposed.index(handle))
-        elif handle is None or entry not in again.journal:
-            again.notify(entry)  # Invocation ids were answered when the call was issued.
-
-
 @pytest.mark.parametrize("version", [6, 7])
 @pytest.mark.parametrize("handler", HANDLERS, ids=lambda each: each.__name__)
 @settings(max_examples=25, deadline=None)
 @given(draws=st.lists(st.integers(0, 10_000), max_size=80))
 def test_no_attempt_can_be_told_from_another(handler: Handler, version: int, draws: list[int]):
-    draw = Fate(draws)
-
-    async def story() -> None:
-        server = await live(handler, version, draw)
-        # A replay of the whole journal emits nothing new.
-        assert replayed(server, len(server.journal)).said == [End()]
-        # Nor does a replay of a part of it, met by the rest one at a time, end otherwise.
-        cut = draw(len(server.journal)) + 1
-        again = replayed(server, cut)
-        await follow(again, server.journal)
-        await settled(again)
-        assert again.error is None, again.error.message
-        assert again.outcome == server.outcome
-        commands = [e for e in server.journal if not isinstance(e, Completion | Signal)]
-        assert _without_times(commands) == _without_times(
-            [e for e in again.journal if not isinstance(e, Completion | Signal)]
-        )
-
-    asyncio.run(asyncio.wait_for(story(), 30))
-
-
-def _without_times(commands: list[Any]) -> list[Any]:
-    return [("sleep", e.result_completion_id) if isinstance(e, Sleep) else e for e in commands]
+    times = 10 if handler is compensating else 0
+    asyncio.run(asyncio.wait_for(told_twice(handler, version, Fate(draws), times), 30))
 
 
 @settings(max_examples=20, deadline=None)

@@ -99,6 +99,20 @@ async def test_a_result_cannot_be_awaited_elsewhere():
         await kept[0]
 
 
+@pytest.mark.parametrize("how", [asyncio.wait, asyncio.gather, asyncio.shield])
+async def test_a_result_cannot_be_waited_for_elsewhere_either(how):
+    kept = []
+
+    async def run(ctx: Context) -> None:
+        kept.append(ctx.sleep(DAY))
+        await kept[0]
+
+    server = Server(service(run)).run()
+    with pytest.raises(ContextMisuseError, match="outside of its handler"):
+        await how([kept[0]] if how is asyncio.wait else kept[0])
+    server.abandon()
+
+
 async def test_a_handler_that_spins_does_not_stop_the_process():
     done = []
 
@@ -124,6 +138,42 @@ async def test_an_error_of_the_sdk_cannot_be_kept():
 
     server = Server(service(run), version=6).run()
     assert [type(each) for each in server.said] == [Error]
+
+
+@pytest.mark.parametrize("draw", ["uuid", "random", "kept"])
+async def test_chance_in_an_action_is_refused(draw: str):
+    """What it drew would be missing in a replay, and all that is drawn later would differ."""
+
+    async def run(ctx: Context) -> None:
+        kept = ctx.random()
+        draws = {"uuid": ctx.uuid, "random": lambda: ctx.random().random(), "kept": kept.random}
+        await ctx.run_typed("draw", lambda: str(draws[draw]()))
+
+    server = Server(service(run)).run()
+    await until(lambda: server.error or server.ended)
+    assert "The context is used outside of its handler" in server.error.message
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda ctx: ctx.sleep(DAY), "a SleepFuture is no value yet: write `await` before it"),
+        (lambda ctx: greet(ctx, "a"), "a coroutine is no value yet: write `await` before it"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+async def test_a_result_that_was_not_awaited_is_told(given, told):
+    async def run(ctx: Context) -> object:
+        return given(ctx)
+
+    assert told in Server(service(run)).run().error.message
+
+
+async def test_a_task_of_a_result_is_told():
+    async def run(ctx: Context) -> None:
+        asyncio.create_task(ctx.sleep(DAY))  # noqa: RUF006 - there is none
+
+    assert "it has begun already, so await it as it is" in Server(service(run)).run().error.message
 
 
 # -- What invocations cannot share

@@ -18,6 +18,7 @@ from perdure.protocol.messages import (
 )
 from perdure.sdk.context import Context, RunOptions
 from perdure.sdk.errors import RetryableError, TerminalError
+from perdure.sdk.serde import Serde
 
 
 @pytest.mark.parametrize("version", [5, 6, 7])
@@ -139,6 +140,79 @@ async def test_a_run_may_fail_for_good():
         return "paid"
 
     assert Server(service(run)).run().outcome == b'"402 refused"'
+
+
+async def test_a_serde_may_fail_a_run_for_good():
+    class Refusing(Serde[int]):
+        def serialize(self, obj: int | None) -> bytes:
+            raise TerminalError("too large to keep", 413)
+
+        def deserialize(self, buf: bytes) -> int | None:
+            return int(buf)
+
+    async def measure() -> int:
+        return 7
+
+    async def run(ctx: Context) -> None:
+        await ctx.run_typed("measure", measure, RunOptions(serde=Refusing()))
+
+    assert Server(service(run)).run().outcome == Failure(413, "too large to keep")
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+async def test_whatever_ends_an_action_is_told(in_thread: bool):
+    class Verdict(BaseException):
+        """Not an Exception, as what test frameworks and timeouts raise."""
+
+    def judge() -> None:
+        raise Verdict("guilty")
+
+    async def judge_here() -> None:
+        judge()
+
+    async def run(ctx: Context) -> None:
+        await ctx.run_typed("judge", judge if in_thread else judge_here)
+
+    server = Server(service(run)).run(request_response=True)
+    await until(lambda: server.error or server.suspended_on)
+    assert (server.error.code, server.error.related_command_name) == (500, "judge")
+    assert "Verdict('guilty')" in server.error.message
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+async def test_an_iterator_that_ends_is_an_error_of_the_action(in_thread: bool):
+    def first() -> int:
+        return next(iter([]))
+
+    async def first_here() -> int:
+        return first()
+
+    async def run(ctx: Context) -> None:
+        await ctx.run_typed("first", first if in_thread else first_here)
+
+    server = Server(service(run)).run()
+    await until(lambda: server.error)
+    assert "raised StopIteration" in server.error.message
+
+
+async def test_an_iterator_that_ends_is_an_error_of_the_serde():
+    class Headless(Serde[int]):
+        def serialize(self, obj: int | None) -> bytes:
+            return b"7"
+
+        def deserialize(self, buf: bytes) -> int | None:
+            return next(iter([]))
+
+    async def run(ctx: Context) -> str:
+        try:
+            await ctx.run_typed("read", lambda: 7, RunOptions(serde=Headless()))
+        except RuntimeError as error:
+            return str(error)
+        return ""
+
+    server = Server(service(run)).run()
+    await until(lambda: server.ended or server.error)
+    assert server.outcome == b'"the result cannot be read: StopIteration()"'
 
 
 async def test_the_older_way_has_its_options_too():

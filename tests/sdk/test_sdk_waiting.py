@@ -1,7 +1,9 @@
 """Waiting: what a handler waits for, and what an attempt suspends on."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+import pytest
 from scripted_server import DAY, NOW_MS, Server, service, until
 
 from perdure.protocol.messages import (
@@ -16,6 +18,7 @@ from perdure.protocol.messages import (
 )
 from perdure.sdk.combinators import gather
 from perdure.sdk.context import Context
+from perdure.sdk.errors import is_internal_exception
 
 # -- Sleeps and timeouts
 
@@ -163,6 +166,64 @@ async def test_the_handler_cleans_up_without_its_context():
     server = Server(service(run)).run(request_response=True)
     assert said == ["SuspendedException"]
     assert isinstance(server.said[-1], Suspension)
+
+
+async def alone(ctx: Context) -> None:
+    await ctx.sleep(DAY)
+
+
+async def together(ctx: Context) -> None:
+    await asyncio.gather(ctx.sleep(DAY), alone(ctx))
+
+
+async def in_tasks(ctx: Context) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(alone(ctx))
+        await ctx.sleep(DAY)
+
+
+async def in_time(ctx: Context) -> None:
+    async with asyncio.timeout(3600):
+        await asyncio.wait_for(alone(ctx), 7200)
+
+
+@pytest.mark.parametrize("wait", [alone, together, in_tasks, in_time])
+async def test_what_ends_an_attempt_is_told_from_errors(wait: Callable[[Context], Awaitable[None]]):
+    seen: list[BaseException] = []
+
+    async def run(ctx: Context) -> None:
+        try:
+            await wait(ctx)
+        except BaseException as error:
+            seen.append(error)
+            raise
+
+    server = Server(service(run)).run(request_response=True)
+    assert server.suspended_on
+    assert all(map(is_internal_exception, seen))
+    server.run()
+    server.abandon()
+    assert all(map(is_internal_exception, seen))
+    assert len(seen) == 2
+
+
+async def test_a_task_that_outlives_its_handler_is_cancelled_as_any_other():
+    seen: list[type[BaseException]] = []
+
+    async def left_behind(ctx: Context) -> None:
+        try:
+            await ctx.sleep(DAY)
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+
+    async def run(ctx: Context) -> None:
+        tasks.append(asyncio.create_task(left_behind(ctx)))
+        await asyncio.sleep(0)
+
+    tasks: list[asyncio.Task[None]] = []
+    assert Server(service(run)).run().ended
+    assert seen == [asyncio.CancelledError]
 
 
 async def test_the_end_of_an_attempt_can_be_awaited():

@@ -1,9 +1,21 @@
 import json
 import math
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, Optional, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 
 import msgspec
@@ -124,6 +136,8 @@ VALUES: list[tuple[Any, Any]] = [
     (Person | Address, Address("s")),
     (Household, Household(Person(name="p"), Address("s"))),
     (Checked, Checked(3)),
+    (Iterable[int], [1, 2]),
+    (Iterable[Person], [Person(name="p")]),
     (Any, {"a": [1, None]}),
     (None, [1, 2]),
     (object, "x"),
@@ -157,6 +171,7 @@ def test_none_is_no_bytes_and_no_bytes_are_none(hint: Any):
         (Person, b'{"age":"x"}', r"Field required - at `\$.name`; .*valid integer.* at `\$.age`"),
         (list[Person], b'[{"name":2}]', r"Input should be a valid string - at `\$.0.name`"),
         (Annotated[int, pydantic.Field(gt=0)], b"-1", r"greater than 0 - at `\$`"),
+        (Iterable[int], b'[1, "x"]', r"valid integer.* - at `\$\.1`"),
         (Checked, b'{"number":0}', r"greater than 0 - at `\$.number`"),
         (Person, b"{", "Invalid JSON"),
         (Any, b"{", "this is not JSON"),
@@ -204,6 +219,15 @@ def test_a_dataclass_with_an_opaque_field_is_refused():
 
     with pytest.raises(DefinitionError, match=r"Holder.*a field whose type has no form in JSON"):
         serde_for(Holder)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Pydantic reads both kinds")
+def test_a_typed_dict_that_pydantic_cannot_read_is_refused():
+    class Ticket(TypedDict):  # not the one of typing_extensions
+        owner: Person
+
+    with pytest.raises(DefinitionError, match=r"Ticket.*typing_extensions: import it from there"):
+        serde_for(list[Ticket])
 
 
 def test_a_dataclass_that_mentions_an_undefined_name_is_refused():

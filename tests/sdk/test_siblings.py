@@ -1,13 +1,15 @@
 """What ``asyncio`` keeps in sets: in each attempt it has the same order."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import anyio
 import pytest
 from scripted_server import DAY, Server, service
 
-from perdure.protocol.messages import Sleep, Value
+from perdure.protocol.messages import Input, Sleep, Start, Value
 from perdure.sdk.context import Context
 
 MANY = 30
@@ -85,3 +87,66 @@ async def test_sets_of_shielded_futures_keep_their_order():
     for place in reversed(range(MANY)):
         server.complete(Sleep, place)
     assert server.outcome == str(list(range(MANY))).replace(" ", "").encode()
+
+
+async def numbers(invocation: bytes) -> list[int]:
+    """Give the hashes of a handler's tasks and futures."""
+    hashes: list[int] = []
+
+    async def run(ctx: Context) -> None:
+        task = asyncio.create_task(asyncio.sleep(0))
+        future = asyncio.get_running_loop().create_future()
+        hashes.extend(map(hash, (asyncio.current_task(), task, future, ctx.sleep(DAY))))
+        await task
+
+    server = Server(service(run))
+    server.begin()
+    server.attempt.receive([Start(invocation, "inv_1", 1), Input(Value(b""))])
+    return hashes
+
+
+async def test_numbers_are_the_invocations_own():
+    first, again, other = [await numbers(bytes(20) + last) for last in (b"abcd", b"abcd", b"abce")]
+    assert first == again
+    # asyncio keeps all tasks of a process in one set, so equal ones would make that slow.
+    assert not {*first} & {*other}
+
+
+@pytest.mark.parametrize("found", [True, False])
+async def test_garbage_takes_no_number(found: bool):
+    async def generate() -> AsyncIterator[None]:
+        yield
+
+    async def run(ctx: Context) -> int:
+        abandoned: list[Any] = [generate()]
+        await anext(abandoned[0])
+        abandoned.append(abandoned)
+        del abandoned
+        if found:
+            gc.collect()
+        task = asyncio.create_task(asyncio.sleep(0))
+        await task
+        return hash(task) - hash(asyncio.current_task())
+
+    assert Server(service(run)).run().outcome == b"1"
+    gc.collect()
+
+
+async def test_anyio_cancels_tasks_that_have_not_begun():
+    async def run(ctx: Context) -> list[int]:
+        begun: list[int] = []
+
+        async def work(number: int) -> None:
+            begun.append(number)
+            await ctx.sleep(DAY)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work, 1)
+            await asyncio.sleep(0)
+            group.start_soon(work, 2)
+            group.cancel_scope.cancel()
+        return begun
+
+    server = Server(service(run)).run()
+    assert server.error is None, server.error.message
+    assert server.outcome == b"[1,2]"

@@ -165,7 +165,7 @@ async def malformed(ctx: Context, order: "list[") -> None:  # noqa: F722
         (nothing, "takes a context first"),
         (too_much, r"at most one input, not \(ctx, first, second\): put the values into"),
         (keyword, "by position, which .*order: 'Order'.* is not"),
-        (anything, r"\*args"),
+        (anything, r"\*args.* is not: write `\(ctx, input\)`.*functools\.wraps"),
         (unresolved_input, "the hint of 'order', 'NotThere', cannot be resolved"),
         (unresolved_output, "the return hint, 'NotThere', cannot be resolved"),
         (malformed, r"the hint of 'order', .*list\[.* cannot be resolved"),

@@ -12,10 +12,10 @@ import click
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loading import load_application, make_ready
-from perdure.cli.loops import run, stop_signal
+from perdure.cli.loops import run, show_log, stop_signal
 from perdure.cli.workers import Inheritance, adopt, supervise
 from perdure.sdk.app import App
-from perdure.sdk.asgi import Asgi
+from perdure.sdk.streamed import Streamed
 from perdure.server.collector import settle_down
 from perdure.server.doors import Door, DoorError, bind
 
@@ -104,11 +104,12 @@ async def serve_on(
     inherited: Inheritance | None = None,
 ) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM."""
+    show_log()
     stop = stop_signal()
     if inherited is not None:
         inherited.leave_with_parent()
     endpoint = app.endpoint()
-    door = Door(Asgi(endpoint), listener, tls)
+    door = Door(Streamed(endpoint), listener, tls)
     await endpoint.host.startup()
     try:
         await door.start()

@@ -1,7 +1,8 @@
 """What our HTTP server offers an application beyond ASGI: requests that call back.
 
-Such an application is told of a request and answers it when it likes, in one piece. No task runs
-for a request, and no coroutine waits for its body or its answer.
+Such an application is told of a request and answers it when it likes: in one piece, or piece by
+piece while the request still comes. No task runs for a request, and no coroutine waits for its body
+or its answer.
 """
 
 from __future__ import annotations
@@ -50,9 +51,42 @@ class Client(Protocol):
         """Send the answer, once, if anybody is there to take it; nothing follows it."""
 
 
+class Stream(Client, Protocol):
+    """A request and its answer, both piece by piece."""
+
+    def start(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin the answer, once."""
+
+    def proceed(self, piece: bytes, *, more: bool) -> None:
+        """Send a piece of the answer, if anybody is there to take it; nothing follows the last."""
+
+    def fail(self, error: Exception) -> None:
+        """Break off, because of a defect; nothing follows it."""
+
+
+class StreamHead(Head, Protocol):
+    """What a request says before its body, to whom streams it."""
+
+    @property
+    def version(self) -> str:
+        """The version of HTTP, such as ``1.1`` or ``2``."""
+
+    @property
+    def path(self) -> str:
+        """The path, decoded."""
+
+
 class DirectApplication(ABC):
     """An application that is called back."""
 
     @abstractmethod
     def begin(self, head: Head, client: Client) -> object:
+        """Take a request; the answer may be given at once."""
+
+
+class StreamingApplication(ABC):
+    """An application that is called back with each piece of a request as it comes."""
+
+    @abstractmethod
+    def begin(self, head: StreamHead, stream: Stream) -> None:
         """Take a request; the answer may be given at once."""

@@ -63,18 +63,18 @@ def _write_start(message: messages.Start, version: int) -> Fields:
         seed = message.random_seed
         fields["random_seed"] = random_seed(message.id) if seed is None else seed
     if version >= VERSION_FUTURE_TREES:
-        fields.update(_optional_start_fields(message))
+        _write_optional(message, fields)
     return fields
 
 
-def _optional_start_fields(message: messages.Start) -> Fields:
+def _write_optional(message: messages.Start, fields: Fields) -> None:
     """Write what is told from its absence even where it is empty."""
-    optional = {
-        "scope": message.scope,
-        "limit_key": message.limit_key,
-        "idempotency_key": message.idempotency_key,
-    }
-    return {name: value for name, value in optional.items() if value is not None}
+    if message.scope is not None:
+        fields["scope"] = message.scope
+    if message.limit_key is not None:
+        fields["limit_key"] = message.limit_key
+    if message.idempotency_key is not None:
+        fields["idempotency_key"] = message.idempotency_key
 
 
 def _read_start(pb: Any, _version: int) -> Message:

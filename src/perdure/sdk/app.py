@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -75,6 +76,30 @@ class App:
         from perdure.sdk.endpoint import Endpoint  # noqa: PLC0415 - in process nobody needs it
 
         return Endpoint(self.host(), self.protocol_mode, self.identity_keys)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the lifespan entered, for an application that is mounted into another one.
+
+        Servers tell only the outer application when they begin and end. Without this, the lifespan
+        is entered with the first request, and most servers end without leaving it.
+
+        Example:
+            ```python
+            @asynccontextmanager
+            async def lifespan(api: FastAPI):
+                async with services.running():
+                    yield
+
+            api = FastAPI(lifespan=lifespan)
+            api.mount("/restate", services)
+            ```
+
+        Raises:
+            DefinitionError: a workflow has no main handler.
+        """
+        async with self._asgi.lifespan.open():
+            yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as an ASGI application."""

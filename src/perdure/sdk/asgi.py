@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from perdure.protocol.asgi_stream import STREAM_EXTENSION, Stream
 from perdure.protocol.manifest import ProtocolMode
 from perdure.sdk.asgi_exchange import Exchange, read_on
 from perdure.sdk.asgi_lifespan import AsgiLifespan
-from perdure.sdk.asgi_stream import StreamedAttempt
 from perdure.sdk.endpoint import Answer, Endpoint, EndpointRequest
 
 Scope = MutableMapping[str, Any]
@@ -17,7 +15,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Over HTTP/1.1 a request may have to end before its answer begins; above, both flow freely.
-_ONE_WAY_VERSIONS: Final = frozenset({"1.0", "1.1"})
+ONE_WAY_VERSIONS: Final = frozenset({"1.0", "1.1"})
 
 
 class Asgi:
@@ -29,7 +27,7 @@ class Asgi:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._lifespan = AsgiLifespan(endpoint.host)
+        self.lifespan = AsgiLifespan(endpoint.host)
         self._server = (b"x-restate-server", endpoint.server_header.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,15 +37,14 @@ class Asgi:
             ValueError: it is neither.
         """
         if scope["type"] == "lifespan":
-            await self._lifespan.serve(receive, send)
+            await self.lifespan.serve(receive, send)
             return
         if scope["type"] != "http":
             raise ValueError(f"only http is served here, not {scope['type']}")
         if self._endpoint.host.needs_startup:
             # Mounted into another application, or served without the lifespan protocol.
-            await self._lifespan.enter()
-        request, stream = _request(scope), _stream(scope)
-        carrier = Exchange(receive, send) if stream is None else StreamedAttempt(stream)
+            await self.lifespan.enter()
+        request, carrier = _request(scope), Exchange(receive, send)
         answer = self._endpoint.answer(request, carrier.wake)
         head = {
             "type": "http.response.start",
@@ -60,20 +57,14 @@ class Asgi:
         await send(head)
         # Some servers break the connection, and all that goes on in it, if more of a request comes
         # after its answer.
-        unread = stream is None and request.method == "POST"
+        unread = request.method == "POST"
         await send({"type": "http.response.body", "body": answer.body, "more_body": unread})
         if unread and await read_on(receive):
             await send({"type": "http.response.body", "body": b""})
 
 
-def _stream(scope: Scope) -> Stream | None:
-    """Give the stream that calls back, if the server has such."""
-    extensions = scope.get("extensions")
-    return None if extensions is None else extensions.get(STREAM_EXTENSION)
-
-
 def _request(scope: Scope) -> EndpointRequest:
-    one_way = scope.get("http_version") in _ONE_WAY_VERSIONS
+    one_way = scope.get("http_version") in ONE_WAY_VERSIONS
     return EndpointRequest(
         method=scope["method"],
         path=scope["path"],

@@ -1,15 +1,17 @@
 """The lifespan of an application behind an ASGI server.
 
 Servers that speak the lifespan protocol say when to enter it and when to leave. An application that
-is mounted into another hears nothing of that: then the lifespan is entered with the first request,
-and left when the event loop ends.
+is mounted into another hears nothing of that. The outer one may enter it in its own lifespan
+(:meth:`AsgiLifespan.open`); else it is entered with the first request, and left when the event loop
+ends, which few servers wait for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from perdure.sdk.host import Host
@@ -47,6 +49,18 @@ class AsgiLifespan:
             await send({"type": "lifespan.shutdown.failed", "message": traceback.format_exc()})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Enter the lifespan until the block is left, unless somebody has entered it already."""
+        if not self._host.needs_startup:
+            yield
+            return
+        await self._host.startup()
+        try:
+            yield
+        finally:
+            await self._host.shutdown()
 
     async def enter(self) -> None:
         """Enter the lifespan because a request needs it; many may ask at the same time."""

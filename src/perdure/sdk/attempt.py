@@ -109,7 +109,7 @@ class Attempt:
         self.machine = Machine(version)
         self.loop = AttemptLoop(real, self._progress, self._arm)
         self.waits = Waits(self.loop)
-        self.runs = Runs(real, self.machine)
+        self.runs = Runs(real, self.machine, self.loop.outside)
         self.now_ms = now_ms
         self._handle: Callable[[Attempt], Coroutine[object, object, None]] | None = handle
         self._sink = sink
@@ -190,7 +190,7 @@ class Attempt:
         machine = self.machine
         if self._handle is not None and machine.ready and not machine.closed:
             handle, self._handle = self._handle, None
-            self.loop.start(handle(self))
+            self.loop.start(handle(self), machine.start.id)
         if not self.loop.run_ready() or not machine.ready:
             return False
         if machine.closed:
@@ -203,6 +203,8 @@ class Attempt:
     def _deliver(self) -> bool:
         """Hand over the next result; tell whether there was one."""
         delivery = self.machine.deliver()
+        if delivery is None and not self.machine.processing and not self._awaits_outside():
+            delivery = self.machine.deliver(ahead=True)
         if delivery is None:
             return False
         handle, result = delivery
@@ -213,6 +215,16 @@ class Attempt:
                 self.runs.settled(handle)
             self.waits.settle(handle, result)
         return True
+
+    def _awaits_outside(self) -> bool:
+        """Tell whether a replay goes on by what is in no journal: a thread, a connection.
+
+        It must not run ahead of that: what stands behind commands of the journal, such as the end
+        of a timeout that was not needed, is seen after them.
+        """
+        if self.loop.bridges or (self.loop.reached_out and not self.machine.input_closed):
+            return True
+        return not self.waits.any_awaited(but_timeouts=True)
 
     def _cancel(self) -> bool:
         """Cancel the handler where it waits, if it does; tell whether that has happened."""
@@ -237,10 +249,11 @@ class Attempt:
     def _wait_for_server(self) -> None:
         machine = self.machine
         if not machine.processing:
-            machine.get_stuck()
+            if not self._awaits_outside():
+                machine.get_stuck()
         elif machine.has_proposals and not machine.input_closed:
             pass  # Once it is acknowledged the handler goes on: until then, nothing to tell.
-        elif not self.waits.any_awaited():
+        elif not self.waits.any_awaited(but_timeouts=self.loop.reached_out):
             pass  # Nothing that the server could tell would make the handler go on.
         elif machine.input_closed:
             machine.suspend(self._awaited())
@@ -259,12 +272,13 @@ class Attempt:
         """Say the last words, and end what is still under way."""
         if self._over:
             return
+        machine = self.machine
         self._over = True
         self._flush()
-        self.waits.close(self.machine.over)
+        self.waits.close(machine.over)
         if self.runs.due or self.runs.executing:
             self.runs.cancel()
-        self.loop.shut_down()
+        self.loop.shut_down(None if machine.ending is Ending.ENDED else machine.over)
         if self._finished is not None:
             self._finished.set()
 

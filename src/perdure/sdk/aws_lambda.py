@@ -21,6 +21,10 @@ from perdure.sdk.endpoint_attempt import WireAttempt
 
 #: Lambda takes answers of up to 6 MiB; they are longer in base64.
 COMPRESSED_FROM_BYTES: Final = 3 * 1024 * 1024
+_NO_REQUEST: Final = (
+    "the event has no httpMethod or no path, so it is not the request of a server: register the "
+    "function by its ARN, and call its handlers through the server"
+)
 
 
 class LambdaResponse(TypedDict):
@@ -45,7 +49,11 @@ class LambdaHandler:
         self._zstd: Any = _zstandard()
 
     def __call__(self, event: Mapping[str, Any], _context: object = None) -> LambdaResponse:
-        """Answer one invocation of the function."""
+        """Answer one invocation of the function.
+
+        Raises:
+            ValueError: the event is not the request of a server.
+        """
         return self._runner.run(self._answer(event))
 
     def close(self) -> None:
@@ -57,6 +65,8 @@ class LambdaHandler:
     async def _answer(self, event: Mapping[str, Any]) -> LambdaResponse:
         if self._endpoint.host.needs_startup:
             await self._endpoint.host.startup()
+        if "httpMethod" not in event or "path" not in event:
+            raise ValueError(_NO_REQUEST)  # People read it, in AWS's console.
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         request = EndpointRequest(
             method=event["httpMethod"],

@@ -34,7 +34,7 @@ async def http_exchange(url: str, headers: Mapping[str, str] | None) -> AsyncIte
                 answer = await http.request(
                     request.method, request.path, headers=request.headers, content=request.body
                 )
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 raise ConnectError(
                     f"no answer from {url}: {error or type(error).__name__}"
                 ) from error

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
-import msgspec
-
 from perdure.sdk.definitions import Handler, HandlerKind, HandlerType, handler_from_callable
 from perdure.sdk.errors import DefinitionError
 from perdure.sdk.exchanges import (
@@ -14,6 +12,7 @@ from perdure.sdk.exchanges import (
     Postage,
     Target,
     call_request,
+    read_accepted,
     read_answer,
     send_request,
 )
@@ -36,10 +35,6 @@ class RestateClientSendHandle:
     invocation_id: str
     status_code: int
     """HTTP status of the answer."""
-
-
-class _Accepted(msgspec.Struct, rename="camel"):
-    invocation_id: str
 
 
 class Ingress:
@@ -93,8 +88,7 @@ class Ingress:
     ) -> RestateClientSendHandle:
         """Invoke a handler by name, with bytes, without waiting for it."""
         response = await self.exchange(send_request(target, body, postage))
-        accepted = msgspec.json.decode(read_answer(response), type=_Accepted)
-        return RestateClientSendHandle(accepted.invocation_id, response.status)
+        return RestateClientSendHandle(read_accepted(response), response.status)
 
     def _target(self, handler: Handler, key: str | None) -> Target:
         return Target(service=handler.service, handler=handler.name, key=key, scope=self.scope)

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from perdure.sdk.errors import ContextMisuseError
-from perdure.sdk.futures import AllOf, DurableFuture
+from perdure.sdk.futures import DurableFuture
+from perdure.sdk.groups import AllOf, Arrivals
 
 
 async def gather(*futures: DurableFuture[Any]) -> list[DurableFuture[Any]]:
@@ -40,7 +41,8 @@ async def wait_completed(
     Raises:
         ContextMisuseError: something else than a durable future is given.
     """
-    _checked(futures)
+    for future in _checked(futures):
+        future.note()
     if futures and not any(future.done() for future in futures):
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         for future in futures:
@@ -77,11 +79,22 @@ async def as_completed(*futures: DurableFuture[Any]) -> AsyncIterator[DurableFut
     Raises:
         ContextMisuseError: something else than a durable future is given.
     """
-    pending: Sequence[DurableFuture[Any]] = futures
-    while pending:
-        done, pending = await wait_completed(*pending)
-        for future in done:
-            yield future
+    places: dict[asyncio.Future[Any], list[int]] = {}
+    for place, future in enumerate(_checked(futures)):
+        places.setdefault(future, []).append(place)
+    arrivals = Arrivals(asyncio.get_running_loop())
+    for future in dict.fromkeys(futures):
+        if future.done():
+            arrivals.tell(future)
+        else:
+            future.watch(arrivals)
+    left = len(futures)
+    while left:
+        futures[0].note()  # Nothing will arrive any more if the attempt is over.
+        arrived = await arrivals.next()
+        for place in sorted(place for future in arrived for place in places[future]):
+            left -= 1
+            yield futures[place]
 
 
 def _checked(futures: Sequence[Any]) -> Sequence[DurableFuture[Any]]:

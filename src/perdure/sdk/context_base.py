@@ -74,6 +74,28 @@ class Elsewhere:
         )
 
 
+class AttemptRandom(Random):
+    """Random numbers for a handler alone: what an action drew would be missing in a replay.
+
+    Args:
+        attempt: The attempt that runs the handler.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        super().__init__(attempt.machine.seed())
+
+    def random(self) -> float:
+        """Draw a number from 0 to 1; raises ``ContextMisuseError`` outside of the handler."""
+        self._attempt.enter()
+        return super().random()
+
+    def getrandbits(self, k: int, /) -> int:
+        """Draw an integer of so many bits; raises ``ContextMisuseError`` as well."""
+        self._attempt.enter()
+        return super().getrandbits(k)
+
+
 class ContextBase:
     """The invocation that a handler works for.
 
@@ -125,7 +147,7 @@ class ContextBase:
     def random(self) -> Random:
         """Give random numbers that are the same in every attempt; not for secrets."""
         if self._random is None:
-            self._random = Random(self._attempt.machine.seed())  # noqa: S311 - must be repeatable
+            self._random = AttemptRandom(self._attempt)
         return self._random
 
     def uuid(self) -> UUID:

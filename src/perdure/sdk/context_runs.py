@@ -159,16 +159,40 @@ class Steps(ContextBase):
         hint = options.type_hint if options.type_hint is not None else self._hints.of(action)
         return self._run(name, function, chosen(options.serde, hint), options.retries())
 
+    @overload
     def run(
         self,
         name: str,
-        action: RunAction[T],
-        serde: Serde[T] | None = None,
+        action: Callable[..., Coroutine[Any, Any, T]],
+        serde: Serde[T] | None = ...,
+        max_attempts: int | None = ...,
+        max_retry_duration: timedelta | None = ...,
+        type_hint: type[T] | None = ...,
+        args: tuple[Any, ...] | None = ...,
+    ) -> DurableFuture[T]: ...
+
+    @overload
+    def run(
+        self,
+        name: str,
+        action: Callable[..., T],
+        serde: Serde[T] | None = ...,
+        max_attempts: int | None = ...,
+        max_retry_duration: timedelta | None = ...,
+        type_hint: type[T] | None = ...,
+        args: tuple[Any, ...] | None = ...,
+    ) -> DurableFuture[T]: ...
+
+    def run(
+        self,
+        name: str,
+        action: Callable[..., Any],
+        serde: Serde[Any] | None = None,
         max_attempts: int | None = None,
         max_retry_duration: timedelta | None = None,
-        type_hint: type[T] | None = None,
+        type_hint: Any = None,
         args: tuple[Any, ...] | None = None,
-    ) -> DurableFuture[T]:
+    ) -> DurableFuture[Any]:
         """Execute a side effect, as :meth:`run_typed` does, which checks the arguments' types.
 
         Args:
@@ -183,7 +207,7 @@ class Steps(ContextBase):
         function = partial(action, *args) if args else action
         retries = None
         if max_attempts is not None or max_retry_duration is not None:
-            options: RunOptions[T] = RunOptions(
+            options: RunOptions[Any] = RunOptions(
                 max_attempts=max_attempts, max_duration=max_retry_duration
             )
             retries = options.retries()

@@ -18,6 +18,7 @@ SdkInternalBaseException  nobody: control flow of the SDK, never to be caught
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from datetime import timedelta
 from typing import Final
 
@@ -109,6 +110,10 @@ class HttpError(PerdureError):
         self.message = message
         self.body = body
 
+    def __reduce__(self) -> tuple[type[HttpError], tuple[int, str, str | None]]:
+        # Errors travel between processes, and by default with the text alone.
+        return type(self), (self.status_code, self.message, self.body)
+
 
 class ConnectError(PerdureError):
     """The server was not reached, or the connection broke before it answered.
@@ -117,10 +122,11 @@ class ConnectError(PerdureError):
     """
 
 
-class SdkInternalBaseException(BaseException):
+class SdkInternalBaseException(CancelledError):  # noqa: N818 - the official SDK's name
     """Control flow of the SDK, not an error: it ends an attempt and must not be caught.
 
-    Cleanup that has to tell it from errors asks :func:`is_internal_exception`.
+    Cleanup that has to tell it from errors asks :func:`is_internal_exception`. To asyncio it is the
+    cancellation of a task, which is what it comes to: it takes the tasks of the handler along.
     """
 
     def __init__(self, message: str) -> None:
@@ -142,5 +148,10 @@ class SdkInternalException(SdkInternalBaseException):
 
 
 def is_internal_exception(exception: object) -> TypeIs[SdkInternalBaseException]:
-    """Tell whether an exception is control flow of the SDK, to be raised again at once."""
+    """Tell whether an exception is control flow of the SDK, to be raised again at once.
+
+    A group of nothing else, which ``asyncio.TaskGroup`` makes before Python 3.13, is so, too.
+    """
+    if isinstance(exception, BaseExceptionGroup):
+        return all(map(is_internal_exception, exception.exceptions))
     return isinstance(exception, SdkInternalBaseException)

@@ -6,6 +6,7 @@ application that embeds the server, or a test, brings its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from perdure.sdk.journal_codec import JournalValueCodec
 
 #: Says that a result is not there yet.
 STATUS_NOT_READY: Final = 470
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,12 +89,17 @@ class _Failure(msgspec.Struct):
     message: str
 
 
+class _Accepted(msgspec.Struct, rename="camel"):
+    invocation_id: str
+
+
 def call_request(target: Target, body: bytes, postage: Postage) -> Request:
     """Give the request that calls a handler and waits for its output.
 
     Raises:
         TypeError: a key or header is no text.
-        ValueError: the idempotency key cannot stand in a header, or the limit key lacks a scope.
+        ValueError: a header, idempotency key or limit key cannot stand in a header, or the limit
+            key lacks a scope.
     """
     return Request(
         path=target.path("call"),
@@ -139,18 +146,34 @@ def read_answer(response: Response) -> bytes:
     """
     if is_good(response):
         return response.body
-    text = response.body.decode(errors="replace")
     try:
         message = msgspec.json.decode(response.body, type=_Failure).message
     except msgspec.MsgspecError:
-        message = "the server refused the request"
-    raise HttpError(response.status, message, text)
+        message = _explained(response)
+    raise HttpError(response.status, message, response.body.decode(errors="replace"))
+
+
+def read_accepted(response: Response) -> str:
+    """Give the id of the invocation that a good answer names.
+
+    Raises:
+        HttpError: the answer is an error, or that of some other server.
+    """
+    body = read_answer(response)
+    try:
+        return msgspec.json.decode(body, type=_Accepted).invocation_id
+    except msgspec.MsgspecError as error:
+        raise HttpError(
+            response.status,
+            "the answer names no invocation: is the client's address that of the ingress?",
+            body.decode(errors="replace"),
+        ) from error
 
 
 def is_good(response: Response) -> bool:
     """Tell whether an answer is what was asked for, and no error."""
     # A terminal error may carry any status, 200 among them: the header tells in any case.
-    return response.status < 400 and "x-restate-error-source" not in response.headers
+    return 200 <= response.status < 300 and "x-restate-error-source" not in response.headers
 
 
 def coded(exchange: Exchange, codec: JournalValueCodec) -> Exchange:
@@ -165,6 +188,14 @@ def coded(exchange: Exchange, codec: JournalValueCodec) -> Exchange:
         return response
 
     return coded_exchange
+
+
+def _explained(response: Response) -> str:
+    """Say what an answer means that does not say so itself."""
+    location = response.headers.get("location")
+    if response.status < 400 and location is not None:
+        return f"it leads to {location}: give the client the address of the ingress itself"
+    return "the server refused the request"
 
 
 def _headers(target: Target, body: bytes, postage: Postage) -> dict[str, str]:
@@ -187,8 +218,9 @@ def _own_headers(given: Mapping[str, str]) -> dict[str, str]:
     headers = {}
     for name, value in given.items():
         _check_text("the name of a header", name)
-        _check_text(f"the header {name!r}", value)
-        headers[name.lower()] = value
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a header: write letters and dashes")
+        headers[name.lower()] = _header_text(f"the header {name!r}", value)
     return headers
 
 
@@ -199,6 +231,6 @@ def _check_text(what: str, value: object) -> None:
 
 def _header_text(name: str, text: str) -> str:
     _check_text(name, text)
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\t", " ").isprintable():
         return text
     raise ValueError(f"{name} must be of visible ASCII characters, to stand in a header")

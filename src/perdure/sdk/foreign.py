@@ -57,19 +57,22 @@ class Driven(Coroutine[Any, Any, Any]):
         work: The coroutine to drive.
         loop: The loop that its task belongs to.
         bridge: Makes a future of that loop which follows a foreign one.
+        told: Gives the error that the coroutine is to see in the place of one.
     """
 
-    __slots__ = ("_bridge", "_loop", "_work")
+    __slots__ = ("_bridge", "_loop", "_told", "_work")
 
     def __init__(
         self,
         work: Coroutine[Any, Any, Any],
         loop: asyncio.AbstractEventLoop,
         bridge: Callable[[asyncio.Future[Any]], Bridge],
+        told: Callable[[BaseException], BaseException],
     ) -> None:
         self._work = work
         self._loop = loop
         self._bridge = bridge
+        self._told = told
 
     def send(self, value: Any) -> Any:
         """Go on to the next future that the coroutine stops at."""
@@ -78,9 +81,9 @@ class Driven(Coroutine[Any, Any, Any]):
             return self._bridged(waited)
         return waited
 
-    def throw(self, *error: Any) -> Any:
+    def throw(self, error: Any, *_legacy: Any) -> Any:
         """Raise an error where the coroutine stands, and go on to the next future."""
-        waited = self._work.throw(*error)
+        waited = self._work.throw(self._told(error))
         if waited is not None and getattr(waited, "_loop", self._loop) is not self._loop:
             return self._bridged(waited)
         return waited
@@ -91,6 +94,10 @@ class Driven(Coroutine[Any, Any, Any]):
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._work.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        # Its name, its state and its frame, for libraries that look at the coroutines of tasks.
+        return getattr(self._work, name)
 
     def _bridged(self, foreign: asyncio.Future[Any]) -> Bridge:
         # By this flag a future tells the task that receives it that it was yielded by an await.

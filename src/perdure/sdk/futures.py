@@ -26,6 +26,7 @@ from perdure.protocol.messages import (
     Value,
 )
 from perdure.sdk.errors import ContextMisuseError, SdkInternalBaseException, TerminalError
+from perdure.sdk.groups import AllOf, Arrivals
 from perdure.sdk.loop import AttemptLoop
 from perdure.sdk.machine.handles import Handle, awaited
 
@@ -34,22 +35,6 @@ T = TypeVar("T")
 
 #: So few waits are not worth looking through for those that are over.
 PRUNED_MIN: Final = 100
-
-
-class AllOf:
-    """A waiter that goes on once all its futures are done."""
-
-    __slots__ = ("_missing", "waiter")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, missing: int) -> None:
-        self.waiter: asyncio.Future[None] = asyncio.Future(loop=loop)
-        self._missing = missing
-
-    def count_down(self) -> None:
-        """Take note that one more future is done."""
-        self._missing -= 1
-        if not self._missing and not self.waiter.done():
-            self.waiter.set_result(None)
 
 
 class Wait(Protocol):
@@ -66,6 +51,17 @@ class Wait(Protocol):
     @property
     def awaited(self) -> bool:
         """Whether anything waits for it right now."""
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether somebody waits for it now and again, and says so but once."""
+
+    @property
+    def is_timeout(self) -> bool:
+        """Whether it only bounds how long something else is waited for."""
+
+    def cancelled(self) -> bool:
+        """Tell whether it was given up for good."""
 
     def settle(self, result: Result) -> None:
         """Take the result."""
@@ -96,7 +92,7 @@ class DurableFuture(asyncio.Future[T]):
         self._decode: Callable[[bytes], Any] = bytes if decode is None else decode
         self._number = next(loop.numbers)
         self._alone: list[asyncio.Future[None]] = []
-        self._together: list[AllOf] = []
+        self._together: list[AllOf | Arrivals] = []
         waits.add(handle, self)
 
     def __hash__(self) -> int:
@@ -115,8 +111,13 @@ class DurableFuture(asyncio.Future[T]):
     def add_done_callback(
         self, fn: Callable[[Any], object], /, *, context: Context | None = None
     ) -> None:
-        """Call a function once this is done; so asyncio's own tools wait."""
-        self._waits.note(self._handle, self)
+        """Call a function once this is done; so asyncio's own tools wait.
+
+        Raises:
+            ContextMisuseError: it is not the handler that asks for it.
+            SdkInternalBaseException: the attempt is over, so this will never be done.
+        """
+        self.note()
         super().add_done_callback(fn, context=context)
 
     def cancel(self, msg: Any = None) -> bool:
@@ -126,8 +127,24 @@ class DurableFuture(asyncio.Future[T]):
             self._wake()
         return cancelled
 
-    def watch(self, waiter: asyncio.Future[None] | AllOf) -> None:
+    def watch(self, waiter: asyncio.Future[None] | AllOf | Arrivals) -> None:
         """Wake a waiter when this is done; alone, or together with others.
+
+        Raises:
+            ContextMisuseError: it is not the handler that waits.
+            SdkInternalBaseException: the attempt is over, so this will never be done.
+        """
+        self.note()
+        if isinstance(waiter, (AllOf, Arrivals)):
+            self._together.append(waiter)
+            return
+        if self._alone:
+            # What is left are waiters of tasks that gave up.
+            self._alone = [each for each in self._alone if not each.done()]
+        self._alone.append(waiter)
+
+    def note(self) -> None:
+        """Take note that somebody waits, or would if another were not done already.
 
         Raises:
             ContextMisuseError: it is not the handler that waits.
@@ -139,30 +156,32 @@ class DurableFuture(asyncio.Future[T]):
                 "pass the result on"
             )
         self._waits.note(self._handle, self)
-        if isinstance(waiter, AllOf):
-            self._together.append(waiter)
-            return
-        if self._alone:
-            # What is left are waiters of tasks that gave up.
-            self._alone = [each for each in self._alone if not each.done()]
-        self._alone.append(waiter)
 
     # ------------------------------------------------------------------ for the register
+
+    is_timeout = False
 
     @property
     def awaited_alone(self) -> bool:
         """Whether somebody goes on with this alone."""
-        return bool(self._callbacks) or any(not waiter.done() for waiter in self._alone)
+        if self._callbacks or any(not waiter.done() for waiter in self._alone):
+            return True
+        return any(group.is_enough_with_one for group in self._waiting_groups())
 
     @property
     def awaited_together(self) -> list[AllOf]:
         """Who waits for this and others."""
-        return [group for group in self._together if not group.waiter.done()]
+        return [group for group in self._waiting_groups() if isinstance(group, AllOf)]
 
     @property
     def awaited(self) -> bool:
         """Whether anything waits for it right now."""
-        return self.awaited_alone or bool(self.awaited_together)
+        return self.awaited_alone or bool(self._waiting_groups())
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether somebody waits for it now and again, and says so but once."""
+        return any(group.is_enough_with_one for group in self._together)
 
     def settle(self, result: Result) -> None:
         """Take the result, and wake whoever waits for it."""
@@ -180,7 +199,7 @@ class DurableFuture(asyncio.Future[T]):
         """Fail whatever waits for it; the future itself stays, unless asyncio waits for it."""
         if not self.awaited:
             return False
-        for group in self.awaited_together:
+        for group in self._waiting_groups():
             group.waiter.set_exception(error())
         for waiter in self._alone:
             if not waiter.done():
@@ -190,6 +209,8 @@ class DurableFuture(asyncio.Future[T]):
         return True
 
     def _fail(self, error: Exception) -> None:
+        if isinstance(error, StopIteration):  # A serde's, such as next() at an end: no future's.
+            error = RuntimeError(f"the result cannot be read: {error!r}")
         self.set_exception(error)
         # Not to await a result is no mistake, so nobody shall be told of it.
         self._log_traceback = False
@@ -199,7 +220,10 @@ class DurableFuture(asyncio.Future[T]):
             if not waiter.done():
                 waiter.set_result(None)
         for group in self._together:
-            group.count_down()
+            group.tell(self)
+
+    def _waiting_groups(self) -> list[AllOf | Arrivals]:
+        return [group for group in self._together if not group.waiter.done()]
 
 
 def _read(result: Result) -> Any:
@@ -285,7 +309,8 @@ class Waits:
 
     def was_awaited(self, handle: Handle) -> bool:
         """Tell whether somebody has awaited what is pending, be it that they gave up since."""
-        return handle in self._watched
+        wait = self._pending.get(handle)
+        return handle in self._watched or (wait is not None and wait.cancelled())
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
         """Fail everything that is awaited right now; tell whether there was anything to fail."""
@@ -297,9 +322,14 @@ class Waits:
         """How much of it is awaited, at most."""
         return len(self._watched)
 
-    def any_awaited(self) -> bool:
-        """Tell whether anything pending is awaited right now."""
-        return any(wait.awaited for wait in self._watched.values())
+    def any_awaited(self, *, but_timeouts: bool) -> bool:
+        """Tell whether anything pending is awaited right now.
+
+        Args:
+            but_timeouts: Whether a timeout does not count, as it bounds a wait for the outside.
+        """
+        watched = self._watched.values()
+        return any(wait.awaited and not (but_timeouts and wait.is_timeout) for wait in watched)
 
     def awaited(self, others: Iterable[Handle] = ()) -> Future:
         """Say what the attempt waits for, with further handles of which one is enough."""
@@ -324,6 +354,9 @@ class Waits:
 
         It is due whenever their number has doubled, so that it costs little in the long run.
         """
-        awaited_now = {handle: wait for handle, wait in self._watched.items() if wait.awaited}
-        self._watched = awaited_now
-        self._prune_at = max(PRUNED_MIN, 2 * len(awaited_now))
+        self._watched = {
+            handle: wait
+            for handle, wait in self._watched.items()
+            if wait.awaited or wait.is_subscribed
+        }
+        self._prune_at = max(PRUNED_MIN, 2 * len(self._watched))

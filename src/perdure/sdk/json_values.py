@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable
 from math import isfinite
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ def encode_unknown(value: Any) -> Any:
     # A model of Pydantic, told by its method: Pydantic is optional and slow to import.
     dump = getattr(value, "model_dump", None)
     if dump is None or isinstance(value, type):
+        if isinstance(value, Awaitable):
+            raise TypeError(f"a {type(value).__name__} is no value yet: write `await` before it")
         raise TypeError(
             f"a value of type {type(value).__name__} has no form in JSON: use a dataclass, a "
             "TypedDict, a model of Pydantic or msgspec, or give a serde of your own"

@@ -28,11 +28,15 @@ from typing import Any, Final
 from perdure.protocol.messages import Result
 from perdure.sdk.errors import TerminalError
 from perdure.sdk.foreign import Driven
+from perdure.sdk.numbered import AttemptFuture, AttemptTask, numbers_of
 from perdure.sdk.real_io import RealLoopIO, Ts
 from perdure.sdk.siblings import siblings_of
 
 #: So many callbacks are run at a time: a handler that spins must not stop the process.
 CALLBACKS_MAX: Final = 10_000
+
+#: How ``asyncio.wait``, and ``wait_for`` before Python 3.12, end what they wait with.
+_RELEASE_WAITER: Final[Any] = getattr(asyncio.tasks, "_release_waiter", None)
 
 
 def _nobody(*_: object) -> None:
@@ -40,6 +44,13 @@ def _nobody(*_: object) -> None:
 
 
 _logger = logging.getLogger(__name__)
+
+
+def _begun(given: object) -> str:
+    """Say what to do with a future that is given where a coroutine belongs."""
+    if not isinstance(given, asyncio.Future):
+        return ""
+    return ": it has begun already, so await it as it is, or give it to asyncio.gather"
 
 
 class ReadyHandle(asyncio.Handle):
@@ -67,7 +78,7 @@ class ReadyHandle(asyncio.Handle):
 class DurableTimer(asyncio.TimerHandle):
     """A callback that a durable sleep calls: ``asyncio.sleep`` and its like."""
 
-    __slots__ = ("_owner",)
+    __slots__ = ("_owner", "_sleeper")
 
     def __init__(
         self,
@@ -79,6 +90,10 @@ class DurableTimer(asyncio.TimerHandle):
     ) -> None:
         super().__init__(when, callback, args, owner, context)
         self._owner = owner
+        #: What the callback completes, if that is what somebody waits for.
+        self._sleeper: asyncio.Future[Any] | None = None
+        if args and isinstance(args[0], asyncio.Future) and callback is not _RELEASE_WAITER:
+            self._sleeper = args[0]
 
     def settle(self, _result: Result) -> None:
         """Take the sleep's end."""
@@ -94,37 +109,21 @@ class DurableTimer(asyncio.TimerHandle):
     #: Nobody waits for a timer together with others.
     awaited_together = ()
     awaited_alone = awaited
+    is_subscribed = False
+
+    @property
+    def is_timeout(self) -> bool:
+        """Whether it only bounds how long something else is waited for."""
+        return self._sleeper is None
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
         """Fail the future that the callback would complete; there is none behind a timeout."""
-        waiter = self._args[0] if self._args else None
-        if self._cancelled or not isinstance(waiter, asyncio.Future) or waiter.done():
+        sleeper = self._sleeper
+        if self._cancelled or sleeper is None or sleeper.done():
             return False
-        waiter.set_exception(error())
+        sleeper.set_exception(error())
         self.cancel()
         return True
-
-
-class AttemptTask(asyncio.Task[Any]):
-    """A task whose hash is its number, so that sets of tasks have the same order in replay."""
-
-    def __init__(self, number: int, work: Coroutine[Any, Any, Any], **options: Any) -> None:
-        self._number = number
-        super().__init__(work, **options)
-
-    def __hash__(self) -> int:
-        return self._number
-
-
-class AttemptFuture(asyncio.Future[Any]):
-    """A future of ``asyncio.shield`` and its like, numbered as tasks are."""
-
-    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._number = number
-        super().__init__(loop=loop)
-
-    def __hash__(self) -> int:
-        return self._number
 
 
 class AttemptLoop(RealLoopIO):
@@ -143,6 +142,9 @@ class AttemptLoop(RealLoopIO):
         arm: Callable[[DurableTimer, float], None],
     ) -> None:
         self.real = real
+        #: The context variables of who opened the attempt. What calls back later on is called with
+        #: these: a handler's own must not be carried away to other invocations.
+        self.outside = copy_context()
         self._wake = wake
         self._arm = arm
         self._ready: deque[asyncio.Handle] = deque()
@@ -152,12 +154,13 @@ class AttemptLoop(RealLoopIO):
         self._wake_is_due = False
         self._now = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._main: asyncio.Task[None] | None = None
+        self._main: asyncio.Task[Any] | None = None
         self._over = False
+        self._why: Callable[[], asyncio.CancelledError] | None = None
         #: Tasks that were made together with a sibling, until they are asked for.
         self._early: dict[Any, asyncio.Task[Any]] | None = None
         #: Numbers what the handler creates, in the order of creation.
-        self.numbers = count(1)
+        self.numbers = count()
 
     # ------------------------------------------------------------------ running
 
@@ -206,9 +209,14 @@ class AttemptLoop(RealLoopIO):
         if not self.attended:
             self._ask_to_be_run()
 
-    def shut_down(self) -> None:
-        """Cancel the tasks that are left, and let them clean up as far as they can now."""
+    def shut_down(self, why: Callable[[], asyncio.CancelledError] | None = None) -> None:
+        """Cancel the tasks that are left, and let them clean up as far as they can now.
+
+        Args:
+            why: Makes the error that they see, if it is not to be that of any task's end.
+        """
         self._over = True
+        self._why = why
         main, self._main = self._main, None
         if main is not None and not main.done():
             main.cancel()
@@ -223,10 +231,16 @@ class AttemptLoop(RealLoopIO):
             # otherwise the garbage collector would have to find them.
             self._wake, self._arm = _nobody, _nobody
 
+    def _told(self, error: BaseException) -> BaseException:
+        """Give what a task is told: that its attempt is over, and not only that it is cancelled."""
+        if self._why is None or type(error) is not asyncio.CancelledError:
+            return error
+        return self._why()
+
     def _ask_to_be_run(self) -> None:
         if not self._wake_is_due:
             self._wake_is_due = True
-            self.real.call_soon(self._wake)
+            self.real.call_soon(self._wake, context=self.outside)
 
     # ------------------------------------------------------------------ scheduling
 
@@ -296,7 +310,7 @@ class AttemptLoop(RealLoopIO):
     ) -> asyncio.Task[Any]:
         """Start a task; it may await futures of other loops too."""
         if not asyncio.iscoroutine(coro):
-            raise TypeError(f"a coroutine was expected, got {coro!r}")
+            raise TypeError(f"a coroutine was expected, got {coro!r}{_begun(coro)}")
         if self._early is not None and coro in self._early:
             return self._early.pop(coro)
         siblings = siblings_of(coro, sys._getframe(1))  # noqa: SLF001 - who asks decides
@@ -308,23 +322,35 @@ class AttemptLoop(RealLoopIO):
     def _new_task(
         self, coro: Any, name: str | None = None, context: Context | None = None
     ) -> AttemptTask:
-        work = Driven(coro, self, self.bridge)
-        task = AttemptTask(next(self.numbers), work, loop=self, name=name, context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        work = Driven(coro, self, self.bridge, self._told)
+        task = AttemptTask(next(self.numbers), work, self, name, context)
+        self._keep(task)
         return task
 
-    def start(self, main: Coroutine[Any, Any, None]) -> None:
-        """Start the handler's own task."""
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def start(self, main: Coroutine[Any, Any, None], invocation: bytes) -> None:
+        """Start the handler's own task.
+
+        Args:
+            main: Runs the handler.
+            invocation: The invocation's id, which is the same in each of its attempts.
+        """
         assert self._main is None
+        self.numbers = numbers_of(invocation)
+        work = Driven(main, self, self.bridge, self._told)
         # Without a name of its own a task is given a number, which takes longer than the rest.
-        self._main = asyncio.Task(Driven(main, self, self.bridge), loop=self, name="handler")
+        self._main = AttemptTask(next(self.numbers), work, self, "handler")
 
     def _finalize_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         if self._over or self.real.is_closed():
             return
         if _get_running_loop() is self:
-            self.create_task(generator.aclose())
+            # Garbage is found at any time, so this must not take a number from what comes next.
+            work = Driven(generator.aclose(), self, self.bridge, self._told)
+            self._keep(asyncio.Task(work, loop=self))
         else:
             # Collected as garbage, at any time and in any thread.
             self.call_soon_threadsafe(self._finalize_generator, generator)

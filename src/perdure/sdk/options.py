@@ -16,7 +16,7 @@ from perdure.sdk.errors import DefinitionError
 from perdure.sdk.serde import Serde
 
 #: Makes a context manager that is entered around each attempt.
-ContextManagerFactory = Callable[[], AbstractAsyncContextManager[None]]
+ContextManagerFactory = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def _started(name: str) -> Any:
     """Make a method that starts a coroutine method of the real loop and waits for its end."""
 
     async def method(self: RealLoopIO, *args: Any, **kwargs: Any) -> Any:
+        self.reached_out = True
         work: Coroutine[Any, Any, Any] = getattr(self.real, name)(*args, **kwargs)
         return await self.bridge(self.real.create_task(work))
 
@@ -32,6 +33,7 @@ def _forwarded(name: str) -> Any:
     """Make a method that calls the method of the real loop."""
 
     def method(self: RealLoopIO, *args: Any, **kwargs: Any) -> Any:
+        self.reached_out = True
         return getattr(self.real, name)(*args, **kwargs)
 
     method.__name__ = name
@@ -57,6 +59,8 @@ class RealLoopIO(asyncio.AbstractEventLoop):
     real: asyncio.AbstractEventLoop
     #: Foreign futures that something here awaits, or may await.
     bridges = 0
+    #: Whether anything was begun outside, of which news may come without a bridge.
+    reached_out = False
 
     def bridge(self, foreign: asyncio.Future[Any]) -> Bridge:
         """Give a future of this loop that follows one of another loop."""

@@ -34,6 +34,8 @@ from perdure.sdk.machine.syscalls import Machine
 from perdure.sdk.outcomes import failure_of, retry_after_ms, value_of
 
 _RETRYABLE_CODE: Final = 500
+#: What ends more than an action: its task, or the process.
+_PASSED_ON: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
 
 class Action(Struct, frozen=True, gc=False):
@@ -60,12 +62,14 @@ class Runs:
     Args:
         real: The loop to execute actions on.
         machine: Takes the proposals and the failures.
+        outside: The context variables with which to tell that an action has ended.
     """
 
-    __slots__ = ("_machine", "_real", "_starting", "due", "executing", "fresh")
+    __slots__ = ("_machine", "_outside", "_real", "_starting", "due", "executing", "fresh")
 
-    def __init__(self, real: asyncio.AbstractEventLoop, machine: Machine) -> None:
+    def __init__(self, real: asyncio.AbstractEventLoop, machine: Machine, outside: Context) -> None:
         self._real = real
+        self._outside = outside
         self._machine = machine
         #: Actions that wait for their start, by the handles of their runs.
         self.due: dict[int, Due] = {}
@@ -135,18 +139,19 @@ class Runs:
         began = monotonic()
         try:
             outcome = await _outcome(action, self._real)
-        except asyncio.CancelledError as error:
+        except BaseException as error:
+            # Whatever ended the action, the server is told and retries: a run without an outcome
+            # would be waited for without end.
             self._fail(handle, action, began, error)
-            raise
-        except Exception as error:  # noqa: BLE001 - told to the server, which retries
-            self._fail(handle, action, began, error)
+            if isinstance(error, _PASSED_ON):
+                raise
         else:
             self._machine.propose(handle, outcome)
         finally:
             under_way = self.executing.pop(handle, self) is not self
             if under_way and not self._starting:
                 # A callback of its own, since a task must not run another loop's tasks.
-                self._real.call_soon(ended)
+                self._real.call_soon(ended, context=self._outside)
 
     def _fail(self, handle: int, action: Action, began: float, error: BaseException) -> None:
         elapsed_ms = int((monotonic() - began) * 1000)
@@ -172,12 +177,25 @@ async def _outcome(action: Action, real: asyncio.AbstractEventLoop) -> Outcome:
         elif action.quick:
             value = function()
         else:
-            value = await real.run_in_executor(None, partial(copy_context().run, function))
+            value = await real.run_in_executor(None, copy_context().run, _called, function)
             if inspect.isawaitable(value):
                 value = await value
+        return value_of(action.serialize, value)
     except TerminalError as error:
         return failure_of(error)
-    return value_of(action.serialize, value)
+
+
+def _called(function: Callable[[], Any]) -> Any:
+    """Call an ordinary function in its thread.
+
+    Raises:
+        RuntimeError: it has raised ``StopIteration``, which before Python 3.12 no future takes.
+        BaseException: whatever else it raises.
+    """
+    try:
+        return function()
+    except StopIteration as error:
+        raise RuntimeError("the action raised StopIteration, as next() does at an end") from error
 
 
 def _is_async(function: Callable[[], Any]) -> bool:

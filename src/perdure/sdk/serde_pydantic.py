@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
 
 from perdure.sdk import json_values
-from perdure.sdk.errors import SerdeError
+from perdure.sdk.errors import DefinitionError, SerdeError
 from perdure.sdk.serde_kinds import SchemaMode, Serde
 
 T = TypeVar("T")
@@ -94,10 +94,15 @@ class PydanticAdapterSerde(Serde[T]):
         if not buf:
             return None
         try:
-            value: T = self._adapter.validate_json(buf)
+            value: Any = self._adapter.validate_json(buf)
+            if isinstance(value, Iterator):
+                # Pydantic would check each item of an `Iterable` when the handler comes to it, and
+                # give the items only once.
+                value = list(value)
         except ValueError as error:
             raise SerdeError(_faults(error)) from error
-        return value
+        whole: T = value
+        return whole
 
     def serialize(self, obj: T | None) -> bytes:
         """Write JSON.
@@ -125,6 +130,7 @@ def adapter_for(hint: Any) -> PydanticAdapterSerde[Any] | None:
     """Give a serde for whatever Pydantic can model; None if it cannot, or is not installed.
 
     Raises:
+        DefinitionError: it has a ``TypedDict`` of a kind that Pydantic cannot read.
         NameError: the hint mentions a name that is not defined.
     """
     try:
@@ -133,7 +139,12 @@ def adapter_for(hint: Any) -> PydanticAdapterSerde[Any] | None:
         return None
     try:
         return PydanticAdapterSerde(hint)
-    except (user_error, TypeError):
+    except (user_error, TypeError) as error:
+        if getattr(error, "code", None) == "typed-dict-version":
+            raise DefinitionError(
+                f"{hint!r} has models of Pydantic in a TypedDict, which before Python 3.12 must be "
+                "the one of typing_extensions: import it from there"
+            ) from error
         return None
 
 

@@ -86,7 +86,8 @@ def _check_parameters(where: str, signature: inspect.Signature) -> list[Paramete
         if each not in taken and each.default is MISSING:
             raise DefinitionError(
                 f"{where}: a handler takes a context and at most one input by position, "
-                f"which {str(each)!r} is not"
+                f"which {str(each)!r} is not: write `(ctx, input)`; a decorator of your own keeps "
+                "the signature of its function with `@functools.wraps(function)`"
             )
     if not taken:
         raise DefinitionError(f"{where}: a handler takes a context first: write `(ctx)`")

@@ -35,9 +35,10 @@ _PRIVATE: Final = frozenset({"parameter", "headers"})
 
 _ADVICE: Final = (
     "A handler must do the same in every attempt. Put whatever may differ (time, random numbers, "
-    "I/O, global state) into ctx.run, ctx.time() or ctx.random(). If the code was changed while "
-    "this invocation ran, deploy the old code again at its old address and register the new code "
-    "as another deployment, so that invocations end with the code they began with."
+    "I/O, global state) into ctx.run, ctx.time() or ctx.random(), and sort a set before you go "
+    "through it. If the code was changed while this invocation ran, deploy the old code again at "
+    "its old address and register the new code as another deployment, so that invocations end with "
+    "the code they began with."
 )
 
 

@@ -47,6 +47,7 @@ class Transitions:
         "_children",
         "_commands",
         "_output",
+        "_places",
         "_proposed",
         "_queue",
         "_start",
@@ -71,6 +72,8 @@ class Transitions:
         self._start: Start | None = None
         self._output: list[Message] = []
         self._queue: deque[Completion | Signal] = deque()
+        #: For those of the queue that came with the journal: how many commands stand before each.
+        self._places: deque[int] = deque()
         #: Commands issued so far, in replay or anew; the next one gets this index.
         self._commands = 0
         #: Proposed run results that the server acknowledges by id alone (version 7).
@@ -129,10 +132,18 @@ class Transitions:
                 ProtocolViolationError("the server closed its side before the journal was complete")
             )
 
-    def deliver(self) -> tuple[Handle, Result] | None:
-        """Hand over the next notification in journal order, or None if there is none."""
+    def deliver(self, *, ahead: bool = False) -> tuple[Handle, Result] | None:
+        """Hand over the next notification in journal order, or None if there is none.
+
+        Args:
+            ahead: Whether it may come before commands that stand before it in the journal.
+        """
         if not self._queue or type(self._state) is Closed:
             return None
+        if self._places:
+            if self._places[0] > self._commands and not ahead:
+                return None
+            self._places.popleft()
         notification = self._queue.popleft()
         if type(notification) is Completion:
             handle, result = notification.completion_id, notification.result
@@ -158,6 +169,7 @@ class Transitions:
                 waiting.commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
             elif isinstance(message, (Completion, Signal)):
                 self._queue.append(message)
+                self._places.append(len(waiting.commands))
             else:
                 raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
             waiting.missing -= 1
@@ -236,6 +248,7 @@ class Transitions:
         if type(self._state) is not Closed:
             self._become(Closed(ending))
             self._queue.clear()
+            self._places.clear()
 
     def _become(self, state: State) -> None:
         assert type(state) in LEGAL[type(self._state)]
