@@ -57,6 +57,11 @@ def test_an_invocation_is_shown_without_what_does_not_apply():
     }
 
 
+def test_a_journal_that_is_gone_has_no_entries():
+    shown = show(row(Completed(NOW_MS, Value(b"out"), journal_purged=True)))
+    assert (shown["journal_size"], shown["journal_commands_size"]) == (0, 0)
+
+
 def test_a_plain_service_has_no_key():
     shown = show(row(Running(), target=Target("Greeter", "greet", HandlerKind.SERVICE)))
     assert shown["target"] == "Greeter/greet"

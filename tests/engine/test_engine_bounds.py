@@ -9,7 +9,7 @@ from engine_world import A, ask, ident, invoke, running, settled
 from scripted_host import ended
 
 from perdure.engine.errors import OverloadedError
-from perdure.engine.requests import Limits
+from perdure.engine.gate import Limits
 from perdure.protocol.messages import VOID, Input, Value
 
 

@@ -20,6 +20,7 @@ from scripted_host import (
 
 from perdure.core.model.records import AnnounceLeader, Invoke, Progress
 from perdure.core.model.verdicts import Verdict
+from perdure.engine.attempts import RECORD_MESSAGES_MAX
 from perdure.protocol.messages import (
     SIGNAL_CANCEL,
     VOID,
@@ -204,4 +205,37 @@ async def test_an_attempt_that_is_started_twice_is_open_once():
     world.host.last.say(*ended())
     await settled()
     assert world.status() == "Completed"
+    await world.stop()
+
+
+# -- Much at once
+
+
+def sets(count: int) -> list[SetState]:
+    return [SetState(b"%d" % number, Value(b"")) for number in range(count)]
+
+
+async def test_what_is_said_at_once_goes_into_records_that_hold_up_nobody():
+    world = await running()
+    propose(world, invoke(A, ADD))
+    await settled()
+    said = sets(2 * RECORD_MESSAGES_MAX)
+    world.host.last.say(*said, *ended())
+    await settled()
+    sizes = [len(body.entries) for body in world.proposed() if isinstance(body, Progress)]
+    assert sizes == [RECORD_MESSAGES_MAX, RECORD_MESSAGES_MAX, 1]
+    assert world.journal()[1:] == [*said, ended()[0]]
+    assert world.status() == "Completed"
+    await world.stop()
+
+
+async def test_what_is_said_behind_a_refused_message_is_dropped_whatever_its_record():
+    world = await running()
+    propose(world, invoke(A))
+    await settled()
+    world.host.last.say(*sets(RECORD_MESSAGES_MAX + 1), *ended())
+    await settled()
+    assert [len(body.entries) for body in world.proposed() if isinstance(body, Progress)] == [0]
+    assert world.row().status.problem.doc_code == "RT0017"
+    assert world.host.last.aborted
     await world.stop()

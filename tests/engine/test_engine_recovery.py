@@ -264,6 +264,7 @@ class FailingStore(MemoryStore):
     """A store whose disk has its moments."""
 
     failing = ""
+    error: Exception = StorageError("no space left")
 
     def write(self, changes, lsn) -> None:
         if self.failing == "write":
@@ -272,19 +273,22 @@ class FailingStore(MemoryStore):
 
     def checkpoint(self) -> None:
         if self.failing == "checkpoint":
-            raise StorageError("no space left")
+            raise self.error
         super().checkpoint()
 
 
-async def test_a_checkpoint_that_fails_is_tried_again(caplog):
+@pytest.mark.parametrize(
+    "error", [StorageError("no space left"), RuntimeError("can't start new thread")], ids=str
+)
+async def test_a_checkpoint_that_fails_is_tried_again(caplog, error):
     world = EngineWorld(ScriptedHost(greet=returns()), checkpoint_records=1)
     world.store = FailingStore()
     await world.start()
     await world.engine.requests.call(invoke())
-    world.store.failing = "checkpoint"
+    world.store.failing, world.store.error = "checkpoint", error
     with caplog.at_level(logging.WARNING, "perdure.engine"):
         await asyncio.sleep(12)
-    assert "no space left" in caplog.text
+    assert str(error) in caplog.text
     assert next(world.records.read(1))[0] == 1, "nothing was trimmed"
     assert world.failures == []
     world.store.failing = ""

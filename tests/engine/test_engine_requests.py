@@ -104,6 +104,31 @@ async def test_a_workflow_runs_once():
     await world.stop()
 
 
+async def test_a_workflow_that_ends_just_now_is_not_run_for_who_asks_meanwhile():
+    world = await running()
+    first = ask(world.engine.requests.call(invoke(A, RUN)))
+    await settled()
+    world.host.last.say(*ended())
+    again = ask(world.engine.requests.call(invoke(A, RUN)))
+    assert (await first).outcome == Value(b"out")
+    assert await again == Answer(ALREADY_INVOKED)
+    await world.stop()
+
+
+async def test_who_runs_a_handler_anew_is_not_answered_with_what_ran_before():
+    world = await running()
+    first = ask(world.engine.requests.call(invoke(retention=NOT_KEPT)))
+    await settled()
+    world.host.last.say(*ended(b"first"))
+    again = ask(world.engine.requests.call(invoke(retention=NOT_KEPT)))
+    assert (await first).outcome == Value(b"first")
+    await settled()
+    world.host.last.say(*ended(b"second"))
+    assert (await again).outcome == Value(b"second")
+    assert world.engine.requests._waiters.count == 0
+    await world.stop()
+
+
 async def test_a_client_that_goes_leaves_the_invocation_running():
     world = await running()
     asked = [ask(world.engine.requests.call(invoke())) for _ in range(2)]

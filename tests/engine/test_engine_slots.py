@@ -8,6 +8,7 @@ from engine_world import RELAY, A, B, C, ident, invoke, propose, running, settle
 from scripted_host import ScriptedHost, ended, on, returns
 
 from perdure.core.model.verdicts import Verdict
+from perdure.engine import invoker
 from perdure.protocol.messages import AwaitingOn, Call, Completion, Signal, Sleep, Suspension, Value
 
 
@@ -44,6 +45,21 @@ async def test_handlers_that_end_at_once_do_not_start_each_other_within_themselv
     await until(lambda: len(world.host.sessions) == 2_000)
     await settled()
     assert world.engine._invoker.count_queued() == 0
+    await world.stop()
+
+
+async def test_others_have_their_turn_while_many_get_a_slot(monkeypatch):
+    monkeypatch.setattr(invoker, "SLICE_S", -1.0)
+    world = await running(slots=3)
+    propose(world, *(invoke(ident(name)) for name in "ABCDEF"))
+    await settled()
+    for session in tuple(world.host.sessions):
+        session.say(*ended())
+    counts: list[int] = []
+    while len(world.host.sessions) < 6:
+        counts.append(len(world.host.sessions))
+        await asyncio.sleep(0)
+    assert {3, 4, 5} <= set(counts)
     await world.stop()
 
 

@@ -12,6 +12,7 @@ from virtual_time import VirtualClock
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import INSTANT_MAX, timer_key
 from perdure.core.tables.tables import Tables
+from perdure.engine import timers
 from perdure.engine.timers import BURST, WAIT_S_MAX, Timers
 from perdure.storage.memory_store import MemoryStore
 
@@ -72,6 +73,19 @@ async def test_timers_ring_in_the_order_in_which_they_are_due():
     await asyncio.sleep(1)
     assert alarms.rang_at == [100, 100, 200, 300]
     assert alarms.numbers == [1, 3, 2, 0]
+
+
+async def test_timers_are_read_from_the_table_a_page_at_a_time(monkeypatch):
+    monkeypatch.setattr(timers, "PAGE", 2)
+    alarms = Alarms(window=100)
+    for number, after_ms in enumerate([500, 100, 300, 200, 400]):
+        alarms.store(after_ms, number)
+    alarms.timers.load()
+    alarms.arm(150, number=5)
+    alarms.arm(450, number=6)
+    await asyncio.sleep(1)
+    assert alarms.numbers == [1, 5, 3, 2, 4, 6, 0]
+    assert alarms.rang_at == [100, 150, 200, 300, 400, 450, 500]
 
 
 async def test_timers_wait_while_others_crowd_the_log():

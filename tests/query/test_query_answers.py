@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -46,6 +47,39 @@ def write(array):
 )
 def test_values(kind, value, written):
     assert write(pa.array([value], kind)) == [{"v": written}]
+
+
+AT, SHOWN = 1_795_292_906_505, "2026-11-21T20:28:26.505Z"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "written"),
+    [
+        (pa.list_(ZONED), [[AT], None, [], [AT, None]], [[SHOWN], None, [], [SHOWN, None]]),
+        (pa.list_(pa.large_binary()), [[b"\xff"], [b"", b"1"]], [["ff"], ["", "31"]]),
+        (pa.large_list(pa.duration("ms")), [[86_400_000]], [["PT86400S"]]),
+        (pa.list_(pa.list_(pa.binary())), [[[b"1"], []], [[b"2"]]], [[["31"], []], [["32"]]]),
+        (pa.list_(pa.float64()), [[1.0, float("nan")]], [[1.0, None]]),
+        (pa.list_(pa.int64(), 2), [[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+        (
+            pa.struct([("t", ZONED), ("b", pa.binary())]),
+            [{"t": AT, "b": None}, None, {"t": None, "b": b"1"}],
+            [{"t": SHOWN}, None, {"b": "31"}],
+        ),
+        (
+            pa.map_(pa.string(), pa.binary()),
+            [[("a", b"1"), ("b", None)], None, []],
+            [{"a": "31", "b": None}, None, {}],
+        ),
+        (pa.decimal128(5, 2), [Decimal("1.50")], [1.5]),
+    ],
+)
+def test_what_is_nested_is_written_as_it_would_be_alone(kind, values, written):
+    rows = [{} if value is None else {"v": value} for value in written]
+    array = pa.array(values, kind)
+    assert write(array) == rows
+    # A slice knows more items than its own.
+    assert write(array.slice(1)) == rows[1:]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), ZONED, pa.duration("ms"), pa.float64(), pa.null()])

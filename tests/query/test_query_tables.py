@@ -116,6 +116,15 @@ async def test_results_of_what_has_ended():
     ]
 
 
+async def test_a_journal_that_is_purged_has_no_size():
+    world = await populated()
+    sql = f"""SELECT journal_size, journal_commands_size FROM sys_invocation
+        WHERE id = '{invocation_text(ENDED)}'"""
+    assert await world.rows(sql) == [{"journal_size": 2, "journal_commands_size": 2}]
+    await world.engine.requests.purge_journal(ENDED)
+    assert await world.rows(sql) == [{"journal_size": 0, "journal_commands_size": 0}]
+
+
 async def test_what_a_suspended_invocation_waits_for():
     world = await populated()
     [row] = await world.rows("SELECT * FROM sys_invocation WHERE status = 'suspended'")

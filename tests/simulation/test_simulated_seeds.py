@@ -49,7 +49,7 @@ def test_a_fixed_seed_breaks_no_promise(simulator, seed):
 
 
 def test_a_fresh_seed_breaks_no_promise(simulator):
-    seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
+    seed = int(os.environ.get("SIMULATED_SEED", random.randrange(2**32)))
     sys.stdout.write(f"seed {seed}\n")
     hold(simulator, seed, 20)
 
@@ -65,10 +65,10 @@ def test_the_trace_does_not_depend_on_the_order_of_sets():
 
 
 def test_the_trace_does_not_depend_on_the_version_of_python():
-    """Of other interpreters, as many as the variable names: ``PERDURE_PYTHONS=path:path``."""
-    others = [path for path in os.environ.get("PERDURE_PYTHONS", "").split(os.pathsep) if path]
+    """Of other interpreters, as many as the variable names: ``OTHER_PYTHONS=path:path``."""
+    others = [path for path in os.environ.get("OTHER_PYTHONS", "").split(os.pathsep) if path]
     if not others:
-        pytest.skip("PERDURE_PYTHONS names no other interpreters with Perdure's dependencies")
+        pytest.skip("OTHER_PYTHONS names no other interpreters with Perdure's dependencies")
     assert len({traces_of(python, "0") for python in (sys.executable, *others)}) == 1
 
 

@@ -18,6 +18,7 @@ from perdure.core.model.invocations import (
     Scheduled,
     Status,
     Suspended,
+    kept_journal,
 )
 from perdure.core.model.targets import HandlerKind
 from perdure.protocol.ids import InvocationId, invocation_text
@@ -65,7 +66,7 @@ class InvocationDocument(Struct, kw_only=True):
 
 def show_invocation(invocation_id: InvocationId, row: Invocation) -> InvocationDocument:
     """Show an invocation without its input, journal and result."""
-    target = row.target
+    target, journal = row.target, kept_journal(row)
     document = InvocationDocument(
         id=invocation_text(invocation_id),
         target=str(target),
@@ -78,8 +79,8 @@ def show_invocation(invocation_id: InvocationId, row: Invocation) -> InvocationD
         modified_at=utc_text(row.modified_at),
         completion_retention=format_duration(row.retention.completion_ms),
         journal_retention=format_duration(row.retention.journal_ms),
-        journal_size=row.journal.entries,
-        journal_commands_size=row.journal.commands,
+        journal_size=journal.entries,
+        journal_commands_size=journal.commands,
         idempotency_key=UNSET if row.idempotency_key is None else row.idempotency_key,
     )
     _add_origin(document, row)

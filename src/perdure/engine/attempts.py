@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from perdure.core.attempt.attempt import Attempt
 from perdure.core.model.invocations import Problem
@@ -13,6 +14,8 @@ from perdure.protocol.messages import End, Error, Message, Notification, Suspens
 from perdure.protocol.session import Session
 
 _TERMINAL = frozenset({End, Suspension, Error})
+#: Messages that go into one record: a record is applied in one piece, and holds up all others.
+RECORD_MESSAGES_MAX: Final = 256
 
 logger = logging.getLogger("perdure.engine")
 
@@ -66,6 +69,10 @@ class OpenAttempt:
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Take what the SDK says."""
+        if len(messages) > RECORD_MESSAGES_MAX:
+            for start in range(0, len(messages), RECORD_MESSAGES_MAX):
+                self.deliver(messages[start : start + RECORD_MESSAGES_MAX])
+            return
         if not self.attempt.open:
             return
         self._last_word = self._now()

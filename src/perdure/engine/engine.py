@@ -23,6 +23,7 @@ from perdure.core.model.deployments import Registry
 from perdure.core.model.invocations import Running
 from perdure.core.model.records import TimerFired
 from perdure.engine.errors import UnavailableError
+from perdure.engine.gate import Limits
 from perdure.engine.invoker import Invoker
 from perdure.engine.janitor import Janitor
 from perdure.engine.memory import MEMORY_BYTES
@@ -30,7 +31,7 @@ from perdure.engine.moment import Moment
 from perdure.engine.partition import Partition, Performers
 from perdure.engine.ports import Clock, Log, StorageError, Store
 from perdure.engine.registry import RegistryKeeper
-from perdure.engine.requests import Limits, Requests
+from perdure.engine.requests import Requests
 from perdure.engine.superseded import drop_superseded
 from perdure.engine.timers import WINDOW as TIMERS_WINDOW
 from perdure.engine.timers import Timers
@@ -268,7 +269,7 @@ class Engine:
                 if not partition.flushing:  # else it comes by itself, without holding up others
                     partition.flush()
                 await self._loop.run_in_executor(self._thread, store.checkpoint)
-            except StorageError as error:
+            except (StorageError, RuntimeError) as error:  # the latter: no thread can be started
                 logger.warning("the log grows until the store can be written again: %s", error)
             else:
                 bytes_before = size

@@ -30,7 +30,7 @@ from perdure.core.tables.tables import Tables
 from perdure.engine.attempts import OpenAttempt, broken_session
 from perdure.engine.memory import LIGHT_BYTES, Memory
 from perdure.engine.moment import LiveAttempt
-from perdure.engine.partition import Partition
+from perdure.engine.partition import SLICE_S, Partition
 from perdure.engine.pinning import UnservableError, pin_of
 from perdure.engine.ports import Clock
 from perdure.engine.transports import Line, TransportError, Transports
@@ -87,6 +87,7 @@ class Invoker:
         self._loop = asyncio.get_running_loop()
         self._sweep: asyncio.TimerHandle | None = None
         self._room: asyncio.Handle | None = None
+        self._filling: asyncio.Handle | None = None
         self._stopping = False
         #: Set when the last attempt has ended, once no more are started.
         self._all_ended = asyncio.Event()
@@ -111,7 +112,7 @@ class Invoker:
             return  # the table of running invocations starts it after the restart
         if self._queue or not self._has_room:
             self._queue.append((invocation_id, attempt))
-            self._fill()
+            self._fill_soon()
         else:
             self._begin(invocation_id, attempt)
 
@@ -164,15 +165,28 @@ class Invoker:
     def _memory_freed(self) -> None:
         if self._heavy:
             # Not now: whoever gave something back is in the midst of it.
-            self._loop.call_soon(self._fill)
+            self._fill_soon()
+
+    def _fill_soon(self) -> None:
+        if self._filling is None:
+            self._filling = self._loop.call_soon(self._fill)
 
     def _fill(self) -> None:
-        while self._heavy and self._has_slot and not self._memory.full:
-            self._begin(*self._heavy.popleft())
-        while self._queue and self._has_room:
-            self._begin(*self._queue.popleft())
+        """Start what waits for a slot, as far as there are slots, and time in this turn."""
+        self._filling = None
+        until = self._loop.time() + SLICE_S
+        while (waiting := self._next_to_start()) is not None:
+            self._begin(*waiting)
+            if self._loop.time() > until:
+                self._fill_soon()
+                return
         if self._queue and not self._has_slot and self._room is None:
             self._room = self._loop.call_soon(self._make_room)
+
+    def _next_to_start(self) -> tuple[InvocationId, int] | None:
+        if self._heavy and self._has_slot and not self._memory.full:
+            return self._heavy.popleft()
+        return self._queue.popleft() if self._queue and self._has_room else None
 
     def _make_room(self) -> None:
         """Ask attempts that only wait to suspend, one for each that waits for a slot."""
@@ -319,7 +333,7 @@ class Invoker:
                 self._all_ended.set()
         elif self._queue or self._heavy:
             # Not now: a handler that ends while it starts would start the next one inside itself.
-            self._loop.call_soon(self._fill)
+            self._fill_soon()
 
     def _look_for_silent(self) -> None:
         self._sweep = None

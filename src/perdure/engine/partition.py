@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -41,8 +43,10 @@ LONG_ROW_BYTES: Final = 1024 * 1024
 FLUSH_BYTES_MAX: Final = 128 * 1024 * 1024
 #: Between two pieces others have their turn, for so many seconds at least.
 PIECE_S: Final = 0.001
-#: Records in one batch at the most, so that applying one does not hold up the loop for long.
+#: Records in one batch at the most.
 BATCH_RECORDS_MAX: Final = 128
+#: How long a batch is applied in one turn of the loop, in seconds; then others have their turn.
+SLICE_S: Final = 0.02
 
 OnReply = Callable[[Reply | UnavailableError], None]
 Performers = Mapping[type[Action], Callable[[Any], None]]
@@ -72,6 +76,11 @@ class Partition:
         self._gathered: list[Proposal] = []
         self._in_flight: list[Proposal] = []
         self._commit_planned = False
+        #: What is left of the batch that is applied, and what applies it, a slice a step.
+        self._unapplied: deque[Proposal] = deque()
+        self._applying: Iterator[None] | None = None
+        #: What became of the batch on the disk, while the one before it is applied.
+        self._outcome: Callable[[], None] | None = None
         #: Size of the records that are not applied yet, in bytes.
         self.waiting_bytes = 0
         #: Size of the records that were applied since this process started, in bytes.
@@ -99,8 +108,9 @@ class Partition:
 
     @property
     def waiting(self) -> int:
-        """How many records are not durable yet."""
-        return len(self._gathered) + len(self._in_flight)
+        """How many records are not applied yet, or not all of their actions are performed."""
+        waiting = len(self._gathered) + len(self._in_flight) + len(self._unapplied)
+        return waiting + (self._applying is not None)
 
     @property
     def flushing(self) -> bool:
@@ -213,13 +223,15 @@ class Partition:
             self.fail(error)
             raise
 
-    def fail(self, error: BaseException, unapplied: Sequence[Proposal] = ()) -> None:
+    def fail(self, error: BaseException) -> None:
         """Stop: nothing more is taken, and whoever waits is told."""
         if self.failure is not None:
             return
         self.failure = error
-        abandoned = [*unapplied, *self._in_flight, *self._gathered]
+        abandoned = [*self._unapplied, *self._in_flight, *self._gathered]
         self._in_flight, self._gathered = [], []
+        self._unapplied.clear()
+        self._applying = self._outcome = None
         refusal = _unavailable(error)
         for proposal in abandoned:
             if proposal.on_reply is not None:
@@ -250,6 +262,9 @@ class Partition:
     def _committed(self, error: LogFailedError | None) -> None:
         if self.failure is not None:
             return
+        if self._applying is not None:
+            self._outcome = partial(self._committed, error)
+            return
         if error is not None:
             self.fail(error)
             return
@@ -259,13 +274,28 @@ class Partition:
         self.applied_bytes += size
         # The disk works on the next batch while this one is applied.
         self._commit()
-        applied = self._applied_lsn
+        self._unapplied.extend(batch)
+        self._applying = self._apply(batch, size)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Apply the next slice of the batch; the batch behind it comes after the last one."""
+        applying, loop = self._applying, self._loop
+        assert loop is not None, "a partition leads before it applies batches"
+        if applying is None or self.failure is not None:
+            return
         try:
-            self._apply(batch)
-            self._flush_after(batch, size)
+            if next(applying, applying) is None:
+                loop.call_soon(self._go_on)
+                return
         except Exception as failure:  # whatever it is, going on would corrupt the fold
             logger.exception("a durable record could not be applied; the partition stops")
-            self.fail(failure, batch[self._applied_lsn - applied :])
+            self.fail(failure)
+            return
+        self._applying = None
+        if self._outcome is not None:
+            loop.call_soon(self._outcome)
+            self._outcome = None
         if self._settled and not self.waiting:
             self._tell_settled()
 
@@ -275,15 +305,24 @@ class Partition:
             if not settled.done():
                 settled.set_result(None)
 
-    def _apply(self, batch: Sequence[Proposal]) -> None:
-        perform, apply = self._perform, self.machine.apply
-        for proposal in batch:
+    def _apply(self, batch: Sequence[Proposal], size: int) -> Iterator[None]:
+        """Apply records and perform their actions, a slice of time a step; then flush if due."""
+        assert self._loop is not None, "a partition leads before it applies batches"
+        perform, apply, time = self._perform, self.machine.apply, self._loop.time
+        unapplied, until = self._unapplied, time() + SLICE_S
+        while unapplied:
+            proposal = unapplied[0]
             actions, reply = apply(proposal.record)
+            unapplied.popleft()
             self._applied_lsn += 1
             if proposal.on_reply is not None:
                 proposal.on_reply(reply)
             for action in actions:
                 perform[type(action)](action)
+                if time() > until:
+                    yield
+                    until = time() + SLICE_S
+        self._flush_after(batch, size)
 
     def _flush_after(self, batch: Sequence[Proposal], size: int) -> None:
         """Flush if much has changed: at once, or when long rows were written ahead."""

@@ -38,11 +38,12 @@ from perdure.core.model.records import (
 from perdure.core.model.targets import Target
 from perdure.core.model.verdicts import Admission, Reply, Verdict
 from perdure.core.tables.keys import index_key
-from perdure.engine.errors import OverloadedError, RefusalError, UnavailableError
+from perdure.engine.errors import RefusalError, UnavailableError
+from perdure.engine.gate import Gate, Limits
 from perdure.engine.partition import Partition
 from perdure.engine.pinning import other_pin
 from perdure.engine.ports import Clock
-from perdure.engine.waiters import Answer, OnAnswer, Waiter, Waiters
+from perdure.engine.waiters import APART, Answer, OnAnswer, Waiter, Waiters
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Failure, Outcome, Value, Void
 
@@ -70,19 +71,6 @@ class NotReady(Enum):
 NOT_READY: Final = NotReady.NOT_READY
 
 
-class Limits(Struct, frozen=True, kw_only=True):
-    """What the engine takes at the same time; at a bound requests are refused for now."""
-
-    #: Requests that wait for a result.
-    waiters: int = 20_000
-    #: Records that are not durable yet.
-    records: int = 20_000
-    #: Such records together, in bytes.
-    record_bytes: int = 256 * 1024 * 1024
-    #: Attempts that wait for a slot.
-    queued_attempts: int = 200_000
-
-
 class Requests:
     """The engine's face to ingress and admin."""
 
@@ -100,11 +88,10 @@ class Requests:
         self._clock = clock
         #: What can be called now; replaced when a deployment is registered.
         self.registry = registry
-        self._queued_attempts = queued_attempts
-        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._waiters = Waiters()
-        self._closed: str | None = None
+        self._gate = Gate(partition, self._waiters, queued_attempts, limits)
+        self._admit = self._gate.admit
 
     def now_ms(self) -> int:
         """Give the milliseconds since 1970."""
@@ -124,15 +111,17 @@ class Requests:
             RefusalError: a bound is reached, or the server stops.
         """
         self._admit()
-        waiter = self._waiters.add(body.invocation_id, on_answer)
+        waiters, invocation_id = self._waiters, body.invocation_id
+        # Under an id that was drawn for this request nothing else can end.
+        place = invocation_id if body.drawn else APART
+        waiter = waiters.add(place, on_answer)
 
         def on_reply(reply: Reply | UnavailableError) -> None:
-            if isinstance(reply, UnavailableError):
-                self._waiters.tell(waiter, reply)
-            elif isinstance(reply, Admission) and reply.existing is not None:
-                answer = _known_answer(reply.existing)
-                if answer is not None:
-                    self._waiters.tell(waiter, answer)
+            answer = _known_answer(reply)
+            if answer is not None:
+                waiters.tell(waiter, answer)
+            elif place is APART:
+                waiters.join(waiter, invocation_id)
 
         try:
             self._partition.propose(body, on_reply)
@@ -339,24 +328,11 @@ class Requests:
 
     def close(self, reason: str) -> None:
         """Take no more requests."""
-        self._closed = reason
+        self._gate.close(reason)
 
     def abandon(self) -> None:
         """Tell everyone who still waits that the answer will not come from this process."""
         self._waiters.abandon(UnavailableError(_GOES_ON))
-
-    def _admit(self) -> None:
-        """Refuse a request while a bound is reached; nothing came of it then."""
-        limits = self._limits
-        if self._closed is not None:
-            raise UnavailableError(self._closed)
-        if self._waiters.count >= limits.waiters:
-            raise OverloadedError("too many requests wait for a result; try again later")
-        partition = self._partition
-        if partition.waiting >= limits.records or partition.waiting_bytes >= limits.record_bytes:
-            raise OverloadedError("the log is behind; try again later")
-        if self._queued_attempts() >= limits.queued_attempts:
-            raise OverloadedError("too many invocations wait for a slot; try again later")
 
     async def _answered(self, begin: Callable[[OnAnswer], Waiter]) -> Answer | None:
         told: asyncio.Future[Answer | None] = self._loop.create_future()
@@ -388,8 +364,14 @@ def _fulfil(told: asyncio.Future[T], answer: T | RefusalError) -> None:
         told.set_result(answer)
 
 
-def _known_answer(existing: Invocation) -> Answer | None:
-    """Answer a repetition from what is known; None if it has to wait."""
+def _known_answer(reply: Reply | UnavailableError) -> Answer | UnavailableError | None:
+    """Answer a request from what is known; None if it has to wait."""
+    if isinstance(reply, UnavailableError):
+        return reply
+    assert isinstance(reply, Admission), "an invocation is answered with its admission"
+    existing = reply.existing
+    if existing is None:
+        return None
     if existing.target.kind.once:
         return Answer(ALREADY_INVOKED)
     if isinstance(existing.status, Completed):

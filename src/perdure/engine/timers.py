@@ -26,6 +26,9 @@ BURST: Final = 512
 #: How long those that are due wait then, in seconds.
 PAUSE_S: Final = 0.002
 
+#: Timers read from the table at once, so that others have their turn soon.
+PAGE: Final = 2_048
+
 _END: Final = b"\xff" * 37
 
 
@@ -65,12 +68,12 @@ class Timers:
     def load(self) -> None:
         """Read the nearest timers from the table, from where the window ended."""
         start = b"" if self._horizon is None else timer_key(self._horizon)
-        window = self._window
-        rows = self._tables.timers.scan(start, _END, window + 1)
+        page = min(self._window, PAGE)
+        rows = self._tables.timers.scan(start, _END, page + 1)
         timers = [parse_timer_key(key) for key, _ in rows]
-        self._horizon = timers[window] if len(timers) > window else None
+        self._horizon = timers[page] if len(timers) > page else None
         # A sorted list is a heap.
-        self._heap = timers[:window]
+        self._heap = timers[:page]
         self._set_alarm()
 
     def arm(self, timer: Timer) -> None:

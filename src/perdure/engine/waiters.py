@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,6 +18,9 @@ from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Outcome
 
 logger = logging.getLogger("perdure.engine")
+
+#: Stands for no invocation: what ends before a request is durable is not what it asked for.
+APART: Final = InvocationId(b"")
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -58,7 +62,8 @@ class Waiters:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._by_id: dict[InvocationId, list[Waiter]] = {}
+        #: Those who wait for the same, in order: a dictionary, as thousands may leave one by one.
+        self._by_id: dict[InvocationId, dict[Waiter, None]] = {}
         #: Answers that are found and not given yet.
         self._told: list[tuple[Waiter, Answer | RefusalError | None]] = []
         #: How many wait.
@@ -72,13 +77,20 @@ class Waiters:
         """Wait for the end of an invocation.
 
         Args:
-            invocation_id: whose.
+            invocation_id: whose; :data:`APART` until it is known that there is one to wait for.
             on_answer: called once, unless the waiter leaves before.
         """
         waiter = Waiter(self, invocation_id, on_answer)
-        self._by_id.setdefault(invocation_id, []).append(waiter)
-        self.count += 1
+        self._enter(waiter)
         return waiter
+
+    def join(self, waiter: Waiter, invocation_id: InvocationId) -> None:
+        """Let one who stood apart wait for an invocation, unless it left meanwhile."""
+        if waiter.on_answer is None:
+            return
+        self.forget(waiter)
+        waiter.invocation_id = invocation_id
+        self._enter(waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """Count on one less, if it still waits."""
@@ -86,7 +98,7 @@ class Waiters:
         if waiting is None or waiter not in waiting:
             return
         self.count -= 1
-        waiting.remove(waiter)
+        del waiting[waiter]
         if not waiting:
             del self._by_id[waiter.invocation_id]
 
@@ -110,6 +122,14 @@ class Waiters:
         for waiting in list(self._by_id.values()):
             for waiter in list(waiting):
                 self.tell(waiter, refusal)
+
+    def _enter(self, waiter: Waiter) -> None:
+        waiting = self._by_id.get(waiter.invocation_id)
+        if waiting is None:
+            self._by_id[waiter.invocation_id] = {waiter: None}
+        else:
+            waiting[waiter] = None
+        self.count += 1
 
     def _plan(self, waiter: Waiter, answer: Answer | RefusalError | None) -> None:
         if not self._told:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 #: Digits of a second that each unit of Arrow tells, and its units a second.
 _DIGITS: Final = {"s": (0, 1), "ms": (3, 10**3), "us": (6, 10**6), "ns": (9, 10**9)}
-_ENCODE: Final = msgspec.json.Encoder(enc_hook=str).encode
+_ENCODE: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 #: Rows that are written at a time, so as not to keep the interpreter for long.
 _ROWS: Final = 256
 
@@ -55,14 +57,7 @@ class JsonForm:
         columns = [
             write(column) for write, column in zip(self._writers, batch.columns, strict=True)
         ]
-        documents = [
-            {
-                name: value
-                for name, value in zip(self._names, values, strict=True)
-                if value is not None
-            }
-            for values in (zip(*columns, strict=True) if columns else [()] * batch.num_rows)
-        ]
+        documents = _objects(self._names, columns, batch.num_rows)
         separator = b"," if self._any_rows else b""
         self._any_rows = True
         return separator + _ENCODE(documents)[1:-1]
@@ -109,8 +104,24 @@ def _widened(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def _writer(kind: pa.DataType) -> Callable[[pa.Array], list[Any]]:
+#: Turns a column into values for JSON.
+Write = Callable[[pa.Array], list[Any]]
+
+
+def _writer(kind: pa.DataType) -> Write:
     """Give what turns a column of a type into values for JSON."""
+    types = pa.types
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return _list_writer(_writer(kind.value_type))
+    if types.is_map(kind):
+        return _map_writer(kind)
+    if types.is_struct(kind):
+        return _struct_writer(list(kind))
+    return _plain_writer(kind)
+
+
+def _plain_writer(kind: pa.DataType) -> Write:
+    """Give what writes values in which there are no others."""
     types = pa.types
     if types.is_timestamp(kind):
         return lambda column: [_instant(value, kind) for value in _numbers(column)]
@@ -124,6 +135,55 @@ def _writer(kind: pa.DataType) -> Callable[[pa.Array], list[Any]]:
     if types.is_interval(kind):
         return lambda column: [_interval(value) for value in column.to_pylist()]
     return lambda column: column.to_pylist()
+
+
+def _list_writer(write: Write) -> Write:
+    return lambda column: _in_lists(column, write(column.flatten()))
+
+
+def _map_writer(kind: pa.MapType) -> Write:
+    # Arrow takes maps apart as lists alone.
+    listed = pa.list_(pa.struct([kind.key_field, kind.item_field]))
+    write_key, write_item = _writer(kind.key_type), _writer(kind.item_type)
+
+    def write(column: pa.MapArray) -> list[Any]:
+        lists = column.cast(listed)
+        keys, items = lists.flatten().flatten()
+        pairs = list(zip(write_key(keys), write_item(items), strict=True))
+        return [None if each is None else dict(each) for each in _in_lists(lists, pairs)]
+
+    return write
+
+
+def _struct_writer(fields: Sequence[pa.Field]) -> Write:
+    names = [field.name for field in fields]
+    writers = [_writer(field.type) for field in fields]
+
+    def write(column: pa.StructArray) -> list[Any]:
+        parts = [write(part) for write, part in zip(writers, column.flatten(), strict=True)]
+        objects = _objects(names, parts, len(column))
+        valid = column.is_valid().to_pylist()
+        return [one if is_valid else None for one, is_valid in zip(objects, valid, strict=True)]
+
+    return write
+
+
+def _in_lists(column: pa.Array, items: Sequence[Any]) -> list[list[Any] | None]:
+    """Divide the items of all lists of a column among them again."""
+    rest = iter(items)
+    lengths = pc.list_value_length(column).to_pylist()
+    return [None if length is None else list(islice(rest, length)) for length in lengths]
+
+
+def _objects(
+    names: Sequence[str], columns: Sequence[list[Any]], count: int
+) -> list[dict[str, Any]]:
+    """Make an object a row, without what is null in it."""
+    rows = zip(*columns, strict=True) if columns else [()] * count
+    return [
+        {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        for values in rows
+    ]
 
 
 def _numbers(column: pa.Array) -> list[int | None]:

@@ -14,7 +14,7 @@ import msgspec
 from claims import Claims
 
 from perdure.core.model.events import Event
-from perdure.core.model.invocations import Invocation
+from perdure.core.model.invocations import FurtherCaller, Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise
@@ -27,7 +27,7 @@ ROWS = (
     *("invocations", "locks", "lines", "mutations"),
     *("timers", "running", "parked", "expiries", "facts"),
 )
-GROUPS = ("journals", "events", "states", "promises")
+GROUPS = ("journals", "callers", "events", "states", "promises")
 
 
 def stored_bytes(tables: Tables, store: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -59,6 +59,7 @@ class Image:
         self.held: Mapping[bytes, bytes] = {}
         self.invocations: dict[InvocationId, Invocation] = {}
         self.journals: dict[InvocationId, dict[int, JournalEntry]] = defaultdict(dict)
+        self.callers: dict[InvocationId, dict[bytes, FurtherCaller]] = defaultdict(dict)
         self.events: dict[InvocationId, dict[int, Event]] = defaultdict(dict)
         self.states: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
         self.locks: dict[bytes, Lock] = {}
@@ -128,6 +129,14 @@ def _read_journal(image, key, value):
     image.journals[InvocationId(key[:24])][int.from_bytes(key[24:], "big")] = _ENTRY(value)
 
 
+def _split_caller(key):
+    return InvocationId(key[:24]), key[24:]
+
+
+def _read_caller(image, key, value):
+    image.callers[InvocationId(key[:24])][key[24:]] = _CALLER(value)
+
+
 def _read_event(image, key, value):
     image.events[InvocationId(key[:24])][int.from_bytes(key[24:], "big")] = _EVENT(value)
 
@@ -182,15 +191,17 @@ def _read_fact(image, key, value):
 
 _INVOCATION = msgspec.msgpack.Decoder(Invocation).decode
 _ENTRY = msgspec.msgpack.Decoder(JournalEntry).decode
+_CALLER = msgspec.msgpack.Decoder(FurtherCaller).decode
 _EVENT = msgspec.msgpack.Decoder(Event).decode
 _PROMISE = msgspec.msgpack.Decoder(Promise).decode
 _LOCK = msgspec.msgpack.Decoder(Lock).decode
 _MUTATION = msgspec.msgpack.Decoder(Mutation).decode
 _NUMBER = msgspec.msgpack.Decoder(int).decode
-_OF_INVOCATIONS = frozenset((b"i", b"j", b"v"))
+_OF_INVOCATIONS = frozenset((b"i", b"j", b"c", b"v"))
 _DROP = {
     b"i": lambda image, key: image.invocations.pop(InvocationId(key)),
     b"j": _drop_from("journals", _split_numbered),
+    b"c": _drop_from("callers", _split_caller),
     b"v": _drop_from("events", _split_numbered),
     b"s": _drop_from("states", _split_object_key),
     b"l": lambda image, key: image.locks.pop(key),
@@ -206,6 +217,7 @@ _DROP = {
 _READ = {
     b"i": _read_invocation,
     b"j": _read_journal,
+    b"c": _read_caller,
     b"v": _read_event,
     b"s": _read_state,
     b"l": _read_lock,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from claims import ADMITTED, armed_sleeps
 from images import Image
 
+from perdure.core.machine.endings import CALLERS_IN_ROW
 from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.model.awaiting import Settled, settle_stored
 from perdure.core.model.invocations import (
@@ -20,7 +21,7 @@ from perdure.core.model.invocations import (
 )
 from perdure.core.model.promises import Pending
 from perdure.core.model.targets import HandlerKind
-from perdure.core.tables.keys import object_key
+from perdure.core.tables.keys import caller_key, object_key
 from perdure.core.tables.tables import ATTEMPTS
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Completion, GetPromise, Input, Signal
@@ -43,6 +44,7 @@ def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
     promises_know_who_listens(image)
     what_ended_expires(image)
     journals_are_as_long_as_rows_say(image)
+    callers_are_as_many_as_rows_say(image)
     events_are_as_many_as_rows_say(image)
     nothing_is_left_of_the_forgotten(image)
     attempts_are_numbered_once(image)
@@ -157,6 +159,15 @@ def journals_are_as_long_as_rows_say(image: Image) -> None:
         assert row.journal.commands == len(commands)
 
 
+def callers_are_as_many_as_rows_say(image: Image) -> None:
+    """I6: whoever waits beside the first few has a place of its own, in order of arrival."""
+    for invocation_id, row in image.touched_rows():
+        further = image.callers.get(invocation_id, {})
+        assert sorted(one.place for one in further.values()) == list(range(row.further_callers))
+        assert all(key == caller_key(one.caller) for key, one in further.items())
+        assert not further or len(row.callers) >= CALLERS_IN_ROW
+
+
 def events_are_as_many_as_rows_say(image: Image) -> None:
     """Events are numbered without gaps up to what the row counted; only the oldest are dropped."""
     for invocation_id, row in image.touched_rows():
@@ -168,6 +179,7 @@ def nothing_is_left_of_the_forgotten(image: Image) -> None:
     """Every row about an invocation is about one that has a row."""
     alive = image.invocations.keys()
     assert image.journals.keys() <= alive
+    assert image.callers.keys() <= alive
     assert image.events.keys() <= alive
     assert {timer.invocation_id for timer in image.timers} <= alive
     assert {invocation_id for _, invocation_id, _ in image.expiries} <= alive

@@ -16,11 +16,13 @@ from machine_values import (
     C,
     add,
     completion,
+    ident,
     output,
     signup,
     waits,
 )
 
+from perdure.core.machine.endings import CALLERS_IN_ROW
 from perdure.core.model.invocations import Completed, Suspended
 from perdure.protocol.ids import idempotent_id, invocation_text, workflow_run_id
 from perdure.protocol.messages import (
@@ -148,3 +150,63 @@ def test_attaching_twice_answers_both(world):
     world.progress(B, AttachInvocation(to(A), 1), AttachInvocation(to(A), 2))
     world.end(A)
     assert world.forwarded == [attached(1, output().result), attached(2, output().result)]
+
+
+#: More than stand in the row itself, in an order that is not the one of their ids.
+MANY = [ident(f"many-{number * 7 % 20:02}") for number in range(20)]
+
+
+def attached_by_many(world, *, suspended: bool) -> None:
+    world.invoke(GREET, A)
+    for who in MANY:
+        world.invoke(GREET, who)
+        ending = waits(1, signals=[1]) if suspended else None
+        world.progress(who, AttachInvocation(to(A), 1), ending=ending)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_many_are_answered_in_the_order_in_which_they_came(world, restarted):
+    attached_by_many(world, suspended=True)
+    if restarted:
+        world.restart()
+    world.end(A)
+    assert world.started == MANY
+    assert not world.image.callers
+    assert world.row(A).further_callers == 0
+
+
+def test_the_row_of_what_many_wait_for_stays_as_short_as_it_was(world):
+    attached_by_many(world, suspended=False)
+    row = world.row(A)
+    assert len(row.callers) == CALLERS_IN_ROW
+    assert len(row.callers) + row.further_callers == len(MANY)
+
+
+@pytest.mark.parametrize("who", [MANY[0], MANY[-1]])
+def test_among_many_who_asks_twice_for_the_same_is_answered_once(world, who):
+    attached_by_many(world, suspended=False)
+    world.progress(who, AttachInvocation(to(A), 1))
+    world.end(A)
+    assert world.journal(who).count(attached(1, output().result)) == 1
+
+
+def test_among_many_who_waits_in_another_life_waits_anew(world):
+    attached_by_many(world, suspended=False)
+    who = MANY[-1]
+    world.end(who)
+    world.purge(who)
+    world.advance(1)
+    world.invoke(GREET, who)
+    world.progress(who, AttachInvocation(to(A), 1))
+    world.end(A)
+    assert world.journal(who)[-1] == attached(1, output().result)
+
+
+def test_many_are_answered_when_what_they_wait_for_never_begins(world):
+    world.invoke(GREET, A, at=world.now + HOUR)
+    for who in MANY:
+        world.invoke(GREET, who)
+        world.progress(who, AttachInvocation(to(A), 1))
+    world.cancel(A)
+    assert world.forwarded == [attached(1, CANCELED)] * len(MANY)
+    assert not world.image.callers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import permutations
 
 import pytest
@@ -13,6 +14,7 @@ from perdure.core.model.awaiting import (
     Settled,
     awaited,
     is_empty,
+    is_ordered,
     settle,
     settle_stored,
 )
@@ -235,3 +237,64 @@ def test_a_tree_settles_with_the_first_notification_that_decides_it(future, orde
         assert isinstance(left, Settled) == (decided(future, came) is not None)
         if isinstance(left, Settled):
             return
+
+
+_came = st.lists(
+    st.builds(
+        lambda number, fails: bad(number) if fails else good(number),
+        st.integers(1, 6),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@given(_futures, _came)
+def test_many_notifications_at_once_settle_as_one_after_the_other(future, came):
+    left: Future | Settled = future
+    for notification in came:
+        if isinstance(left, Future):
+            left = settle(left, notification)
+    together = settle_stored(future, came)
+    assert type(together) is type(left)
+    if isinstance(left, Future):
+        assert together == left
+
+
+@pytest.mark.parametrize(
+    ("future", "expected"),
+    [
+        (tree(ALL, *range(100)), True),
+        (Future((), (1,), nested=(tree(ALL, *range(100)),)), True),
+        (tree(ALL, *range(99)), False),
+        (tree(ALL, *range(100), 99), False),
+        (tree(ALL, *reversed(range(100))), False),
+        (Future(tuple(range(100)), (2, 1)), False),
+        (Future(tuple(range(100)), nested=(tree(ALL, 1, 1),)), False),
+        (awaited(tower(LEVELS_MAX)), False),
+    ],
+)
+def test_many_leaves_may_stand_in_order(future, expected):
+    assert is_ordered(future) is expected
+
+
+@given(st.permutations(range(1, 8)), st.sets(st.integers(1, 7)), _combinators, _combinators)
+def test_ordered_leaves_settle_as_others_do(order, failing, outer, inner):
+    leaves = tuple(range(2, 7))
+    left: Future | Settled = Future(leaves, combinator=outer, nested=(tree(inner, *leaves),))
+    swift = left
+    for number in order:
+        notification = bad(number) if number in failing else good(number)
+        if isinstance(left, Future):
+            left = settle(left, notification)
+            swift = settle_stored(swift, [notification], ordered=True)
+        assert swift == left
+
+
+def test_many_leaves_that_come_at_once_are_settled_without_delay():
+    count = 20_000
+    began = time.process_time()
+    left = settle_stored(tree(ALL, *range(count)), [good(number) for number in range(1, count)])
+    # To look at what is left after each of them takes a minute.
+    assert time.process_time() - began < 2
+    assert left == tree(ALL, 0)

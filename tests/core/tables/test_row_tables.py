@@ -10,11 +10,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from perdure.core.tables.changes import (
+    LONG_ROW_BYTES,
     RECENT_BYTES,
     RECENT_ROWS,
+    FrontTable,
     GroupTable,
     RowTable,
     after_prefix,
+)
+from perdure.core.tables.small_groups import (
+    GROUPS_REMEMBERED,
+    ROW_BYTES_MAX,
+    ROWS_MAX,
+    SmallGroups,
 )
 
 _KEYS = st.sampled_from([b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"])
@@ -30,11 +38,14 @@ class Store:
     def __init__(self) -> None:
         self.held: dict[bytes, bytes] = {b"s": b"before", b"u": b"behind"}
         self.written: list[tuple[bytes, bytes | None]] = []
+        #: Where scans began.
+        self.starts: list[bytes] = []
 
     def get(self, key: bytes) -> bytes | None:
         return self.held.get(key)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        self.starts.append(start)
         for key in sorted(self.held):
             if start <= key < end:
                 yield key, self.held[key]
@@ -54,7 +65,7 @@ class RowsAgainstADictionary(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.store = Store()
-        self.table: RowTable[bytes] = RowTable(self.store, b"t", bytes, bytes)
+        self.table: FrontTable[bytes] = FrontTable(self.store, b"t", bytes, bytes)
         self.model: dict[bytes, bytes] = {}
 
     @rule(key=_KEYS, value=_VALUES)
@@ -86,7 +97,12 @@ class RowsAgainstADictionary(RuleBasedStateMachine):
     @precondition(lambda self: not self.table.changed)
     @rule()
     def restart(self) -> None:
-        self.table = RowTable(self.store, b"t", bytes, bytes)
+        self.table = FrontTable(self.store, b"t", bytes, bytes)
+
+    @rule(end=_KEYS, limit=st.integers(1, 4))
+    def first(self, end, limit) -> None:
+        rows = sorted((key, row) for key, row in self.model.items() if key < end)
+        assert self.table.first(end, limit) == rows[:limit]
 
     @rule(start=_KEYS, end=_KEYS, limit=st.integers(1, 4))
     def scan(self, start, end, limit) -> None:
@@ -152,9 +168,38 @@ class GroupsAgainstADictionary(RuleBasedStateMachine):
                 assert self.table.get(group, key) == rows.get(key)
 
 
+class SmallGroupsAgainstADictionary(GroupsAgainstADictionary):
+    """Rows in groups, of which some are remembered."""
+
+    @initialize()
+    def begin(self) -> None:
+        super().begin()
+        self.table = SmallGroups(self.store, b"t", bytes, bytes)
+
+    @rule(group=_GROUPS, key=_KEYS, size=st.sampled_from([ROW_BYTES_MAX - 2, ROW_BYTES_MAX + 1]))
+    def put_long(self, group, key, size) -> None:
+        self.put(group, key, bytes(size))
+
+    @rule(group=_GROUPS, count=st.integers(1, ROWS_MAX + 2))
+    def put_many(self, group, count) -> None:
+        for number in range(count):
+            self.put(group, b"n%d" % number, b"")
+
+    @rule()
+    def read_many_others(self) -> None:
+        for number in range(GROUPS_REMEMBERED):
+            assert not list(self.table.paged(b"x%d" % number, 1))
+
+    @rule(group=_GROUPS, size=st.integers(1, 20))
+    def all_rows(self, group, size) -> None:
+        assert list(self.table.paged(group, size)) == sorted(self.model[group].items())
+
+
 _LAW = settings(max_examples=60, stateful_step_count=30, deadline=None)
 RowsAgainstADictionary.TestCase.settings = _LAW
 GroupsAgainstADictionary.TestCase.settings = _LAW
+SmallGroupsAgainstADictionary.TestCase.settings = _LAW
+TestSmallGroups = SmallGroupsAgainstADictionary.TestCase
 TestRows = RowsAgainstADictionary.TestCase
 TestGroups = GroupsAgainstADictionary.TestCase
 
@@ -186,6 +231,55 @@ def test_a_row_that_was_written_is_removed_for_good_when_it_comes_back_and_goes(
     table.insert(b"k", b"2")
     table.delete(b"k")
     assert drained(table) == [(b"tk", None)]
+
+
+def test_the_first_rows_are_looked_for_behind_what_was_removed():
+    store = Store()
+    table: FrontTable[bytes] = FrontTable(store, b"t", bytes, bytes)
+    for key in (b"a", b"b", b"c"):
+        table.insert(key, b"")
+    store.write(drained(table))
+    assert table.first(b"z", 2) == [(b"a", b""), (b"b", b"")]
+    table.delete(b"a")
+    table.delete(b"b")
+    store.write(drained(table))
+    assert table.first(b"z", 1) == [(b"c", b"")]
+    store.starts.clear()
+    assert table.first(b"z", 1) == [(b"c", b"")]
+    table.insert(b"b", b"again")
+    assert table.first(b"z", 1) == [(b"b", b"again")]
+    assert store.starts == [b"tc", b"tb"]
+
+
+def test_a_small_group_is_looked_for_once():
+    store = Store()
+    table = SmallGroups(store, b"t", bytes, bytes)
+    for group in (b"g", b"h"):
+        assert list(table.paged(group, 4)) == []
+    table.put(b"g", b"k", b"1")
+    store.write(drained(table))
+    store.starts.clear()
+    assert list(table.paged(b"g", 4)) == [(b"k", b"1")]
+    assert list(table.paged(b"h", 4)) == []
+    assert store.starts == []
+
+
+def test_who_reads_the_same_long_row_shares_it_until_the_next_flush():
+    store = Store()
+    table: RowTable[bytearray] = RowTable(store, b"t", bytes, bytearray)
+    for key, size in ((b"a", LONG_ROW_BYTES), (b"b", LONG_ROW_BYTES), (b"c", LONG_ROW_BYTES - 1)):
+        store.held[b"t" + key] = bytes(size)
+    first = table.get(b"a")
+    assert table.get(b"a") is first
+    assert table.get(b"c") is not table.get(b"c")
+    assert table.get(b"b") is table.get(b"b")
+    again = table.get(b"a")
+    assert again is not first
+    table.delete(b"a")
+    assert table.get(b"a") is None
+    store.write(drained(table))
+    table.put(b"a", bytearray(b"new"))
+    assert table.get(b"a") == b"new"
 
 
 def test_what_was_just_written_is_read_without_the_store():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from perdure.engine import engine as engine_module
-from perdure.engine import janitor, partition, superseded, timers
+from perdure.engine import invoker, janitor, partition, superseded, timers
 from perdure.sdk import eager, host, running
 from simworld.loop import Scheduler
 from simworld.plan import Plan
@@ -87,6 +87,8 @@ def sized(plan: Plan) -> Iterator[None]:
         (partition, "LONG_ROW_BYTES", sizes.long_row_bytes),
         (superseded, "SUPERSEDED_MAX", 0),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
+        (partition, "SLICE_S", sizes.slice_s),
+        (invoker, "SLICE_S", sizes.slice_s),
         (timers, "BURST", sizes.timer_burst),
         (engine_module, "CHECKPOINT_CHECK_S", sizes.checkpoint_check_s),
         (engine_module, "RECOVERY_PAGE", sizes.recovery_page),

@@ -105,6 +105,7 @@ class Sizes:
     flush_bytes: int = 16 << 20
     long_row_bytes: int = 1 << 20
     batch_records: int = 512
+    slice_s: float = 0.02
     timer_window: int = 16_384
     timer_burst: int = 512
     recovery_page: int = 4096
@@ -212,4 +213,5 @@ def _sizes(random: Random) -> Sizes:
         reloading=random.random() < 0.5,
         protocol_version=version,
         one_way_at_a_time=random.random() < 0.15,
+        slice_s=random.choice((-1.0, 0.02)),
     )

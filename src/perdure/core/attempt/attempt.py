@@ -155,7 +155,7 @@ class Attempt:
         """Note what the replay holds."""
         self._known = self._replayed = self._entries = len(messages) - 1
         self._bytes = stored_bytes(messages)
-        self._has_output = self._known > 1 and any(type(each) is Output for each in messages)
+        self._has_output = self._known > 1 and Output in map(type, messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
         """Give what to forward for a new journal entry, or None if the replay held it."""

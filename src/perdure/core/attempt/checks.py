@@ -64,10 +64,11 @@ def stored_bytes(messages: Iterable[Message]) -> int:
     size = 0
     for message in messages:
         kind = type(message)
-        if kind in PAYLOADS:
-            size += len(PAYLOADS[kind](message))
-        if kind in LABELS:
-            size += LABELS[kind](message)
+        payload_of, label_of = PAYLOADS.get(kind), LABELS.get(kind)
+        if payload_of is not None:
+            size += len(payload_of(message))
+        if label_of is not None:
+            size += label_of(message)
     return size
 
 

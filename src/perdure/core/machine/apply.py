@@ -75,13 +75,7 @@ def timer_fired(step: Step, body: TimerFired) -> None:
     if step.tables.timers.get(key) is None:
         return  # it fired before, or was disarmed
     step.tables.timers.delete(key)
-    match timer.kind:
-        case TimerKind.SLEEP:
-            sleeps.wake(step, timer)
-        case TimerKind.START:
-            start_scheduled(step, timer)
-        case TimerKind.RETRY:
-            retry(step, timer)
+    _AWAKEN[timer.kind](step, timer)
 
 
 def start_scheduled(step: Step, timer: Timer) -> None:
@@ -92,6 +86,12 @@ def start_scheduled(step: Step, timer: Timer) -> None:
     admit(step, timer.invocation_id, row)
 
 
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all timers.
+_AWAKEN: Final[Mapping[TimerKind, Callable[[Step, Timer], None]]] = {
+    TimerKind.SLEEP: sleeps.wake,
+    TimerKind.START: start_scheduled,
+    TimerKind.RETRY: retry,
+}
 HANDLERS: Final[Mapping[type[RecordBody], Callable[[Step, Any], Reply]]] = {
     records.Invoke: admission.invoke,
     records.Progress: progress.progress,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+from typing import Final
+
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import Finish, WatchExpiry
@@ -12,6 +15,7 @@ from perdure.core.machine.step import Step
 from perdure.core.model.invocations import (
     Caller,
     Completed,
+    FurtherCaller,
     Inboxed,
     Invocation,
     Running,
@@ -20,11 +24,13 @@ from perdure.core.model.invocations import (
 from perdure.core.model.promises import Pending
 from perdure.core.model.records import Respond
 from perdure.core.model.timers import Timer, TimerKind
-from perdure.core.tables.keys import INSTANT_MAX, expiry_key, object_key, timer_key
+from perdure.core.tables.keys import INSTANT_MAX, caller_key, expiry_key, object_key, timer_key
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Failure, Outcome
 
 NOT_FOUND = Failure(404, "not found")
+#: Callers that stand in the row itself: mostly there is one.
+CALLERS_IN_ROW: Final = 4
 
 
 def end(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outcome) -> None:
@@ -46,17 +52,31 @@ def end(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outco
 
 
 def answer(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outcome) -> None:
-    """Tell everyone who waits for the result."""
+    """Tell everyone who waits for the result, in the order in which they came."""
     for caller in row.callers:
         step.deliver(Respond(caller, outcome))
+    if row.further_callers:
+        further = [one for _, one in step.tables.callers.rows(invocation_id)]
+        for one in sorted(further, key=attrgetter("place")):
+            step.deliver(Respond(one.caller, outcome))
+        step.tables.callers.drop(invocation_id)
     step.act(Finish(invocation_id, outcome))
 
 
 def wait_for(step: Step, invocation_id: InvocationId, row: Invocation, caller: Caller) -> None:
-    """Note who waits for the result, once."""
-    if caller not in row.callers:
+    """Note who waits for the result, once: the first few in the row, which would grow with all."""
+    tables, count = step.tables, row.further_callers
+    if caller in row.callers:
+        return
+    if len(row.callers) < CALLERS_IN_ROW:
         waiting = replace(row, callers=(*row.callers, caller))
-        step.tables.invocations.put(invocation_id, waiting)
+    else:
+        key = caller_key(caller)
+        if count and tables.callers.get(invocation_id, key) is not None:
+            return
+        tables.callers.put(invocation_id, key, FurtherCaller(count, caller))
+        waiting = replace(row, further_callers=count + 1)
+    tables.invocations.put(invocation_id, waiting)
 
 
 def retain(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Outcome) -> None:
@@ -77,6 +97,7 @@ def retain(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Ou
         status=Completed(step.now, outcome, journal_gone),
         modified_at=step.now,
         callers=(),
+        further_callers=0,
         sleeps=0,
         listens=0,
         events=0 if journal_gone else row.events,

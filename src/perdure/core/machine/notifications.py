@@ -77,12 +77,12 @@ def wake_or_wait(
 ) -> None:
     """Write the row after a notification, and start an attempt if it is what was waited for."""
     match row.status:
-        case Suspended(awaiting):
-            left = settle_stored(awaiting, [notification])
+        case Suspended(awaiting, ordered):
+            left = settle_stored(awaiting, [notification], ordered=ordered)
             if isinstance(left, Settled):
                 run(step, invocation_id, row)
                 return
-            row = replace(row, status=Suspended(left))
+            row = replace(row, status=Suspended(left, ordered))
         case Paused() if isinstance(notification, Signal) and notification.signal == SIGNAL_CANCEL:
             run(step, invocation_id, row)
             return

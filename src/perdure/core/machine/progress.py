@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -12,7 +11,7 @@ from perdure.core.machine.entries.effects import EFFECTS, Work
 from perdure.core.machine.retrying import fail
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
-from perdure.core.model.awaiting import Settled, settle_stored
+from perdure.core.model.awaiting import Settled, is_ordered, settle_stored
 from perdure.core.model.invocations import Invocation, Problem, Running, Suspended
 from perdure.core.model.journals import JournalSize
 from perdure.core.model.records import Ended, Failed, Progress
@@ -22,16 +21,12 @@ from perdure.core.tables.keys import index_key
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import (
     Completion,
-    CompletionKind,
     Notification,
     Outcome,
     Output,
-    ProposeRunCompletion,
     Signal,
 )
 
-#: Members of an enum are slow to reach before Python 3.12: looked up once for all runs.
-_RUN: Final = CompletionKind.RUN
 NO_OUTPUT = Problem(571, "the handler ended without an output", doc_code="RT0012")
 
 
@@ -43,15 +38,16 @@ def progress(step: Step, body: Progress) -> None:
         return
     if body.entries:
         row = record(step, invocation_id, row, body)
-    match body.ending:
-        case None:
-            step.tables.invocations.put(invocation_id, row)
-        case Ended():
-            finish(step, invocation_id, row, body)
-        case AttemptSuspended():
-            suspend(step, invocation_id, row, body.ending)
-        case Failed():
-            fail(step, invocation_id, row, body.ending)
+    ending = body.ending
+    # Struct classes have a metaclass, which makes an isinstance that fails slow, as cases do.
+    if ending is None:
+        step.tables.invocations.put(invocation_id, row)
+    elif type(ending) is Ended:
+        finish(step, invocation_id, row, body)
+    elif type(ending) is AttemptSuspended:
+        suspend(step, invocation_id, row, ending)
+    elif type(ending) is Failed:
+        fail(step, invocation_id, row, ending)
 
 
 def record(step: Step, invocation_id: InvocationId, row: Invocation, body: Progress) -> Invocation:
@@ -60,10 +56,7 @@ def record(step: Step, invocation_id: InvocationId, row: Invocation, body: Progr
     journal = work.journal
     commands_before = journal.commands
     for entry in body.entries:
-        if isinstance(entry, ProposeRunCompletion):
-            journal.complete(_RUN, entry.result_completion_id, entry.result)
-        else:
-            EFFECTS[type(entry)](work, entry)
+        EFFECTS[type(entry)](work, entry)
     status = row.status
     assert isinstance(status, Running)
     if status.failures_since_progress and journal.commands > commands_before:
@@ -116,7 +109,7 @@ def suspend(
         return
     step.tables.running.delete(invocation_id)
     step.tables.parked.insert(invocation_id, b"")
-    waiting = replace(row, status=Suspended(left), modified_at=step.now)
+    waiting = replace(row, status=Suspended(left, is_ordered(left)), modified_at=step.now)
     step.tables.invocations.put(invocation_id, waiting)
 
 

@@ -59,7 +59,7 @@ def drop_journal(
 def expire(step: Step, body: Expire) -> None:
     """Forget what is past its retention, oldest first, and say when to look again."""
     tables = step.tables
-    for key, _ in tables.expiries.scan(b"", _FOREVER, body.limit):
+    for key, _ in tables.expiries.first(_FOREVER, body.limit):
         expires_at, invocation_id, journal_only = parse_expiry_key(key)
         if expires_at > step.now:
             break
@@ -70,6 +70,6 @@ def expire(step: Step, body: Expire) -> None:
             drop_journal(step, invocation_id, row, row.status)
         else:
             purge_row(step, invocation_id, row)
-    left = tables.expiries.scan(b"", _FOREVER, 1)
+    left = tables.expiries.first(_FOREVER, 1)
     if left:
         step.act(WatchExpiry(parse_expiry_key(left[0][0])[0]))

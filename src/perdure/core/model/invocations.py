@@ -61,6 +61,8 @@ class Suspended(Struct, frozen=True, array_like=True, gc=False, tag=3):
     """Waits for notifications; what is left of the awaited tree."""
 
     awaiting: Awaited
+    #: Whether there are many leaves, in ascending order: one of them is found quickly.
+    ordered: bool = False
 
 
 class Paused(Struct, frozen=True, array_like=True, gc=False, tag=4):
@@ -115,6 +117,13 @@ class Caller(Struct, frozen=True, array_like=True, gc=False):
     created_at: int
 
 
+class FurtherCaller(Struct, frozen=True, array_like=True, gc=False):
+    """One of many who wait for the same result, and its place among them."""
+
+    place: int
+    caller: Caller
+
+
 class Origin(Struct, frozen=True, array_like=True, gc=False):
     """Where an invocation came from."""
 
@@ -141,6 +150,7 @@ class Invocation(Struct, frozen=True, array_like=True, gc=False):
     #: number once, so that an id which is used again hears nothing of its former self.
     attempt: int = 0
     pin: Pin | None = None
+    #: The first of those who wait for the result.
     callers: tuple[Caller, ...] = ()
     origin: Origin = Origin()
     idempotency_key: str | None = None
@@ -154,3 +164,11 @@ class Invocation(Struct, frozen=True, array_like=True, gc=False):
     #: When it was put in line for its key, and when its first attempt began.
     inboxed_at: int | None = None
     running_at: int | None = None
+    #: How many wait for the result besides ``callers``, in a table of their own.
+    further_callers: int = 0
+
+
+def kept_journal(row: Invocation) -> JournalSize:
+    """Say how much of an invocation's journal there still is: all of it, or nothing."""
+    gone = isinstance(row.status, Completed) and row.status.journal_purged
+    return JournalSize() if gone else row.journal

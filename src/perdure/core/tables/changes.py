@@ -37,6 +37,8 @@ _GOT_MAX: Final = 2
 RECENT_ROWS: Final = 2048
 #: What rows that are remembered may come to in the store, in bytes; a table has at most twice that.
 RECENT_BYTES: Final = 4 * 1024 * 1024
+#: From this size in the store on, the row that was read last is remembered until the next flush.
+LONG_ROW_BYTES: Final = 1024 * 1024
 
 
 def after_prefix(prefix: bytes) -> bytes:
@@ -51,12 +53,14 @@ class RowTable(Generic[R]):
 
     ``fresh`` holds the keys that were inserted since the last flush: the store does not know them,
     so that removing one leaves nothing to write. ``recent`` is what the last flushes wrote, a few
-    thousand rows: what was written a moment ago is most likely to be asked for.
+    thousand rows: what was written a moment ago is most likely to be asked for. Of long rows, the
+    one that was read last is remembered: many may ask for it at once, and share it.
     """
 
     __slots__ = (
         "_decode",
         "_encode",
+        "_long",
         "_older",
         "_reader",
         "_recent_bytes",
@@ -82,6 +86,7 @@ class RowTable(Generic[R]):
         self.recent: dict[bytes, R | None] = {}
         self._recent_bytes = 0
         self._older: dict[bytes, R | None] = {}
+        self._long: dict[bytes, R] = {}
 
     def get(self, key: bytes) -> R | None:
         """Give the row under a key."""
@@ -92,8 +97,15 @@ class RowTable(Generic[R]):
             return self.recent[key]
         if key in self._older:
             return self._older[key]
+        if key in self._long:
+            return self._long[key]
         value = self._reader.get(self.tag + key)
-        return None if value is None else self._decode(value)
+        if value is None:
+            return None
+        row = self._decode(value)
+        if len(value) >= LONG_ROW_BYTES:
+            self._long = {key: row}
+        return row
 
     def put(self, key: bytes, row: R) -> None:
         """Write a row, new or not."""
@@ -149,6 +161,7 @@ class RowTable(Generic[R]):
         self._remember(changed, sum([len(value) for _, value in written if value is not None]))
         self.changed = {}
         self.fresh = set()
+        self._long = {}
 
     def _remember(self, rows: dict[bytes, R | None], size: int) -> None:
         """Remember rows that are written, and forget older ones if there are many or long ones."""
@@ -159,6 +172,45 @@ class RowTable(Generic[R]):
             self._recent_bytes += size
         else:
             self._older, self.recent, self._recent_bytes = self.recent, rows, size
+
+
+class FrontTable(RowTable[R]):
+    """Rows of which the first ones are looked for and removed, again and again.
+
+    The store keeps a mark of what was removed for a long while, and a scan from the beginning walks
+    over all of them: it begins where the first row was found the last time.
+    """
+
+    __slots__ = ("_front",)
+
+    def __init__(
+        self,
+        reader: Reader,
+        tag: bytes,
+        encode: Callable[[R], bytes],
+        decode: Callable[[bytes], R],
+    ) -> None:
+        super().__init__(reader, tag, encode, decode)
+        #: Before this key there is no row.
+        self._front = b""
+
+    def put(self, key: bytes, row: R) -> None:
+        """Write a row, new or not."""
+        self._front = min(self._front, key)
+        super().put(key, row)
+
+    def insert(self, key: bytes, row: R) -> None:
+        """Write a row under a key that has none."""
+        self._front = min(self._front, key)
+        super().insert(key, row)
+
+    def first(self, end: bytes, limit: int) -> list[tuple[bytes, R]]:
+        """Give the first rows, up to ``limit`` of them, before but excluding ``end``, in order."""
+        if self._front >= end:
+            return []
+        rows = self.scan(self._front, end, limit)
+        self._front = rows[0][0] if rows else end
+        return rows
 
 
 class GroupTable(Generic[R]):

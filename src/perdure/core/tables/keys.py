@@ -6,6 +6,7 @@ from functools import lru_cache
 from struct import Struct as Layout
 from typing import Final
 
+from perdure.core.model.invocations import Caller
 from perdure.core.model.targets import Target
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.protocol.ids import InvocationId, keyed_partition_key
@@ -16,6 +17,7 @@ INSTANT_MAX: Final = 2**64 - 1
 _LENGTHS: Final = Layout(">II")
 _TIMER: Final = Layout(">QB24sI")
 _EXPIRY: Final = Layout(">Q24sB")
+_CALLER: Final = Layout(">24sIQ")
 
 
 def object_key(target: Target) -> bytes:
@@ -62,6 +64,11 @@ def parse_timer_key(key: bytes) -> Timer:
 def expiry_key(expires_at: int, invocation_id: InvocationId, *, journal_only: bool) -> bytes:
     """Write when what expires: time (8) | invocation id (24) | 0 for all, 1 for the journal."""
     return _EXPIRY.pack(expires_at, invocation_id, journal_only)
+
+
+def caller_key(caller: Caller) -> bytes:
+    """Write who waits for what: invocation id (24) | completion id (4) | created at (8)."""
+    return _CALLER.pack(caller.invocation_id, caller.completion_id, caller.created_at)
 
 
 def parse_expiry_key(key: bytes) -> tuple[int, InvocationId, bool]:

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | ``i`` | invocations | invocation id | :class:`~perdure.core.model.invocations.Invocation` |
 | ``j`` | journals | invocation id, index | :class:`~perdure.core.model.journals.JournalEntry` |
+| ``c`` | callers | invocation id, its caller | :data:`FurtherCaller` |
 | ``v`` | events | invocation id, number | :class:`~perdure.core.model.events.Event` |
 | ``s`` | states | object key, state key | the value |
 | ``l`` | locks | object key | :class:`Lock` |
@@ -31,11 +32,12 @@ import msgspec
 from msgspec import Struct
 
 from perdure.core.model.events import Event
-from perdure.core.model.invocations import Invocation
+from perdure.core.model.invocations import FurtherCaller, Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise
-from perdure.core.tables.changes import Change, GroupTable, Reader, RowTable
+from perdure.core.tables.changes import Change, FrontTable, GroupTable, Reader, RowTable
+from perdure.core.tables.small_groups import SmallGroups
 from perdure.protocol.ids import InvocationId
 
 #: Name of the fact that holds the newest leader's epoch.
@@ -69,8 +71,11 @@ class Tables:
         self.journals: GroupTable[JournalEntry] = GroupTable(
             reader, b"j", encode, decoder(JournalEntry)
         )
+        self.callers: GroupTable[FurtherCaller] = GroupTable(
+            reader, b"c", encode, decoder(FurtherCaller)
+        )
         self.events: GroupTable[Event] = GroupTable(reader, b"v", encode, decoder(Event))
-        self.states: GroupTable[bytes] = GroupTable(reader, b"s", bytes, bytes)
+        self.states = SmallGroups(reader, b"s", bytes, bytes)
         self.locks: RowTable[Lock] = RowTable(reader, b"l", encode, decoder(Lock))
         self.lines: RowTable[bytes] = RowTable(reader, b"q", bytes, bytes)
         self.mutations: RowTable[Mutation] = RowTable(reader, b"u", encode, decoder(Mutation))
@@ -78,7 +83,7 @@ class Tables:
         self.timers: RowTable[bytes] = RowTable(reader, b"t", bytes, bytes)
         self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
         self.parked: RowTable[bytes] = RowTable(reader, b"w", bytes, bytes)
-        self.expiries: RowTable[bytes] = RowTable(reader, b"e", bytes, bytes)
+        self.expiries: FrontTable[bytes] = FrontTable(reader, b"e", bytes, bytes)
         self.facts: RowTable[int] = RowTable(reader, b"m", encode, decoder(int))
         self._rows = (
             self.invocations,
@@ -91,7 +96,7 @@ class Tables:
             self.expiries,
             self.facts,
         )
-        self._groups = (self.journals, self.events, self.states, self.promises)
+        self._groups = (self.journals, self.callers, self.events, self.states, self.promises)
         self._encode = encode
         self._ahead: dict[int, tuple[object, bytes]] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from perdure.core.model.invocations import kept_journal
 from perdure.protocol.ids import invocation_text
 from perdure.protocol.messages import Failure, Value
 from perdure.query.columns import Column, Kind, Table, always_null
@@ -157,15 +158,15 @@ _PROGRESS: Final = (
         "journal_size",
         Kind.UINT32,
         "Entries of its journal: commands and notifications",
-        lambda one: one.row.journal.entries,
-        ("journal",),
+        lambda one: kept_journal(one.row).entries,
+        ("journal", "status"),
     ),
     Column(
         "journal_commands_size",
         Kind.UINT32,
         "Commands in its journal",
-        lambda one: one.row.journal.commands,
-        ("journal",),
+        lambda one: kept_journal(one.row).commands,
+        ("journal", "status"),
     ),
     Column(
         "created_at",

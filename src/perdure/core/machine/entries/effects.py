@@ -8,7 +8,10 @@ from typing import Any, Final
 from perdure.core.machine.entries import calls, others, promises, sleeps, states
 from perdure.core.machine.entries.work import Work
 from perdure.protocol import messages
-from perdure.protocol.messages import Command
+from perdure.protocol.messages import Command, CompletionKind, ProposeRunCompletion
+
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all runs.
+_RUN: Final = CompletionKind.RUN
 
 
 def stored_only(work: Work, command: Command) -> None:
@@ -16,10 +19,16 @@ def stored_only(work: Work, command: Command) -> None:
     work.journal.command(command)
 
 
-EFFECTS: Final[Mapping[type[Command], Callable[[Work, Any], None]]] = {
+def complete_run(work: Work, proposal: ProposeRunCompletion) -> None:
+    """Append what a run came to; the proposal itself is no part of a journal."""
+    work.journal.complete(_RUN, proposal.result_completion_id, proposal.result)
+
+
+EFFECTS: Final[Mapping[type[Command | ProposeRunCompletion], Callable[[Work, Any], None]]] = {
     messages.Input: stored_only,
     messages.Output: stored_only,
     messages.Run: stored_only,
+    ProposeRunCompletion: complete_run,
     messages.GetEagerState: stored_only,
     messages.GetEagerStateKeys: stored_only,
     messages.GetLazyState: states.get_lazy_state,
