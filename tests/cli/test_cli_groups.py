@@ -110,6 +110,29 @@ def test_what_is_not_installed_is_named():
         group.get_command(click.Context(group), "x")
 
 
+@pytest.mark.parametrize(
+    ("missing", "words", "needs"),
+    [
+        ("click", ["--help"], "the command line needs click"),
+        ("watchfiles", ["dev", "shop:app"], "perdure dev needs watchfiles"),
+        ("starlette.applications", ["server"], "perdure server needs starlette.applications"),
+    ],
+)
+def test_what_is_not_installed_is_told_by_the_command(missing, words, needs):
+    program = (
+        "import sys\n"
+        f"sys.modules[{missing!r}] = None\n"
+        f"sys.argv = ['perdure', *{words!r}]\n"
+        "from perdure.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
+    assert done.stderr == f'error: {needs}, which is not installed: pip install "perdure[server]"\n'
+
+
 #: Lines that people who know the official command line have in their fingers and scripts.
 FAMILIAR = """
 up

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import httpx
 import pytest
-from dev_process import DEADLINE_S, Dev, environment
+from dev_process import DEADLINE_S, Dev, environment, until
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE
 
@@ -123,6 +126,89 @@ def test_an_error_of_the_user_s_code_is_shown_with_its_traceback(dev):
 def test_an_environment_that_is_not_understood_is_told(dev):
     finished = run(dev, "dev", "shop:app", PERDURE_SHUTDOWN_TIMEOUT="soon")
     ends_with(finished, EXIT_USAGE, "PERDURE_SHUTDOWN_TIMEOUT", "'soon'")
+
+
+def test_a_file_of_the_settings_that_is_not_there_is_told(dev):
+    dev.write(GREETER)
+    missing = {"PERDURE_WORKER__INVOKER__CA_FILE": "nowhere.pem"}
+    finished = run(dev, "dev", "shop:app", "--no-reload", "-r", **missing)
+    ends_with(finished, EXIT_USAGE, "[RT0002] worker.invoker.ca-file: nowhere.pem")
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_user_without_a_name_and_a_home_needs_none(dev):
+    """As in containers: what servers do needs no folder of the user's."""
+    program = (
+        "import os\n"
+        "from perdure.cli.surroundings import Surroundings\n"
+        "os.environ.pop('HOME', None)\n"
+        "os.setuid(54321)\n"
+        "print(Surroundings().home)\n"
+    )
+    finished = run_program(dev, program)
+    assert (finished.stdout, finished.stderr) == ("/\n", "")
+
+
+def test_an_application_decides_how_its_log_looks(dev):
+    dev.write(
+        GREETER.replace(
+            'return f"Hello {name}"', 'logging.debug("greets %s", name); return f"Hello {name}"'
+        ).replace(
+            "import perdure",
+            "import logging, perdure; logging.basicConfig(level=0, format='mine: %(message)s')",
+        )
+    )
+    dev.start("--no-reload")
+    assert dev.ask("/Greeter/greet", "Ada").json() == "Hello Ada"
+    assert "mine: greets Ada" in dev.said
+    assert dev.stop() == 0
+
+
+def test_nothing_is_left_open(dev):
+    dev.write(GREETER)
+    dev.start(PYTHONWARNINGS="error")
+    assert dev.ask("/Greeter/greet", "Ada").json() == "Hello Ada"
+    assert dev.stop() == 0
+    assert "Warning" not in dev.said
+
+
+def test_asked_again_just_as_it_ends_it_leaves_without_a_traceback(dev):
+    program = (
+        "import asyncio, sys\n"
+        "from perdure.cli.loops import run\n"
+        "async def main():\n"
+        "    asyncio.get_running_loop().call_soon(sys.exit, 143)\n"
+        "run(main)\n"
+    )
+    finished = run_program(dev, program)
+    assert (finished.returncode, finished.stderr) == (143, "")
+
+
+def test_a_folder_that_was_deleted_is_told(dev):
+    (dev.folder / "gone").mkdir()
+    program = (
+        "import os, sys\n"
+        "os.chdir('gone')\n"
+        "os.rmdir('../gone')\n"
+        "sys.argv = ['perdure', 'whoami']\n"
+        "from perdure.cli.main import main\n"
+        "main()\n"
+    )
+    ends_with(run_program(dev, program), EXIT_USAGE, "the current folder was deleted")
+
+
+def run_program(dev: Dev, program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=dev.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
 
 
 def test_options_that_are_wrong_are_told(dev):
@@ -241,3 +327,38 @@ def test_a_stop_that_hangs_ends_with_a_reason(dev, reload):
     dev.until_said("ingress http")
     assert dev.stop() == EXIT_SERVER
     assert "the stop has not come to its end within 5.1 s" in dev.said
+
+
+@pytest.mark.parametrize("reload", ["--no-reload", "-r"], ids=["once", "reloading"])
+def test_it_serves_where_no_standard_stream_is_open(dev, reload):
+    """As some supervisors start processes: what is opened first must not take their places."""
+    dev.write(GREETER)
+    command = [sys.executable, "-m", "perdure", "dev", "shop:app", "--ingress-port", "{port}"]
+    port = free_port()
+    program = "import os, sys\nos.closerange(0, 3)\nos.execv(sys.argv[1], sys.argv[1:])\n"
+    arguments = [word.format(port=port) for word in command]
+    dev.process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments, "--admin-port", "0", reload],
+        cwd=dev.folder,
+        env=environment(),
+    )
+    asked = f"http://127.0.0.1:{port}/Greeter/greet"
+    assert until(lambda: answer_of(asked), "an answer") == "Hello Ada"
+    held = Path(f"/proc/{dev.process.pid}/fd")
+    assert {str((held / str(number)).readlink()) for number in range(3)} == {"/dev/null"}
+    assert dev.stop() == 0
+
+
+def answer_of(url: str) -> object:
+    """Give the answer, or None if nobody does within a moment."""
+    try:
+        return httpx.post(url, json="Ada", timeout=2).json()
+    except httpx.TransportError:
+        return None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

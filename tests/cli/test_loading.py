@@ -53,6 +53,12 @@ def test_a_target_that_names_no_application(folder, target):
     assert "write module:app, such as shop.main:app" in refusal(target)
 
 
+@pytest.mark.parametrize("module", ["shop/main.py", "./shop/main", "shop.main.py", ".shop.main"])
+def test_a_path_in_place_of_a_module(folder, module):
+    write(folder, "shop/main.py", "import perdure\napp = perdure.app([])")
+    assert "such as shop.main:app" in refusal(f"{module}:app")
+
+
 def test_a_module_that_ends_the_process(folder):
     write(folder, "closed_shop.py", "raise SystemExit(3)")
     told = refusal("closed_shop:app")

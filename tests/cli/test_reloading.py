@@ -154,6 +154,19 @@ def test_both_processes_leave_when_asked(dev):
     assert "Traceback" not in dev.said
 
 
+def test_modules_beside_the_application_hide_none_of_the_library(dev, tmp_path):
+    """The installed command does not look for modules where it is called; nor do its children."""
+    dev.write(greeter("Hello"))
+    dev.write("", "email.py")
+    installed = tmp_path / "bin" / "perdure"
+    installed.parent.mkdir()
+    installed.write_text("from perdure.__main__ import main\nmain()\n")
+    dev.command = [str(installed)]
+    dev.start()
+    assert dev.ask("/Greeter/greet", "Ada").json() == "Hello Ada"
+    assert dev.stop() == 0
+
+
 def test_a_child_that_dies_is_told_and_started_again_with_the_next_change(dev):
     dev.write(greeter("Hello"))
     dev.start()
@@ -161,6 +174,7 @@ def test_a_child_that_dies_is_told_and_started_again_with_the_next_change(dev):
     (child,) = dev.children()
     os.kill(child, signal.SIGKILL)
     dev.until_said("waiting for a change of the source")
+    assert "the server was ended by signal 9\n" in dev.said
     dev.write(greeter("Hello again"))
     assert dev.ask("/Greeter/greet", "Ada").json() == "Hello again Ada"
     assert dev.stop() == 0

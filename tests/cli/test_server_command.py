@@ -50,6 +50,11 @@ def test_the_data_directory_has_the_name_it_has_elsewhere_too(option):
     assert dumped(option, "/srv/data")["base-dir"] == "/srv/data"
 
 
+@pytest.mark.parametrize("options", [["--data-dir=~/data"], ["--set", "base-dir=~/data"]])
+def test_a_tilde_that_the_shell_left_is_the_user_s_home(options):
+    assert dumped(*options, HOME="/home/ada")["base-dir"] == "/home/ada/data"
+
+
 @pytest.mark.parametrize("zero", ["0", '"0"', '"0s"'])
 def test_an_inactivity_of_nothing_may_be_written_as_a_number(tmp_path, zero):
     file = tmp_path / "perdure.toml"

@@ -56,6 +56,10 @@ def test_what_is_not_understood_is_refused(tmp_path, text, said):
         read(tmp_path, text)
 
 
+def test_the_mark_that_editors_put_in_front_is_no_part_of_the_file(tmp_path):
+    assert read(tmp_path, "\ufeffcluster-name = 'c'") == {"cluster_name": "c"}
+
+
 def test_headers_are_a_table(tmp_path):
     expected = {"additional_headers": {"x-tenant": "blue", "authorization": "Bearer b"}}
     inline = 'additional-request-headers = {x-tenant = "blue", Authorization = "Bearer b"}'

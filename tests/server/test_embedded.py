@@ -147,6 +147,21 @@ def test_a_data_directory_has_one_user(tmp_path):
     play(scenario())
 
 
+def test_the_log_of_a_server_that_runs_is_not_touched_without_the_lock(tmp_path):
+    async def scenario():
+        async with perdure.embedded(greeter_app(), data_dir=tmp_path) as runtime:
+            await ask(runtime.ingress_url, "/Greeter/greet", "Ada")
+            (tmp_path / "LOCK").unlink()
+            (segment,) = (tmp_path / "log").iterdir()
+            before = segment.read_bytes()
+            with pytest.raises(StorageError, match="lock"):
+                async with perdure.embedded(greeter_app(), data_dir=tmp_path):
+                    pass
+            assert segment.read_bytes() == before
+
+    play(scenario())
+
+
 def test_a_server_that_cannot_start_leaves_nothing_behind(tmp_path):
     """Neither a lock, nor an open store, nor a port, nor a thread."""
     ports = free_ports(2)

@@ -305,6 +305,24 @@ def test_a_variable_that_is_no_setting_is_refused_with_a_hint(variable, hint):
         read_environment({variable: "x"})
 
 
+def test_what_kubernetes_says_of_a_service_of_our_name_is_no_setting():
+    told = {
+        "PERDURE_SERVICE_HOST": "10.0.0.11",
+        "PERDURE_SERVICE_PORT": "8080",
+        "PERDURE_SERVICE_PORT_INGRESS": "8080",
+        "PERDURE_PORT": "tcp://10.0.0.11:8080",
+        "PERDURE_PORT_8080_TCP": "tcp://10.0.0.11:8080",
+        "PERDURE_PORT_8080_TCP_PROTO": "tcp",
+        "PERDURE_PORT_8080_TCP_PORT": "8080",
+        "PERDURE_PORT_8080_TCP_ADDR": "10.0.0.11",
+        "PERDURE_ADMIN_SERVICE_HOST": "10.0.0.12",
+        "PERDURE_ADMIN_PORT": "tcp://10.0.0.12:9070",
+    }
+    assert read_environment(told) == {}
+    with pytest.raises(SettingsError, match="PERDURE_ADMIN_PORT is no setting"):
+        read_environment({"PERDURE_ADMIN_PORT": "9070"})
+
+
 def test_the_key_that_signs_requests_has_an_older_name():
     expected = {"identity_key_file": Path("/k.pem")}
     assert parse_keys({"request-identity-private-key-pem-file": "/k.pem"}, "settings") == expected
@@ -325,6 +343,7 @@ def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
         ("admin.bind-address", "localhost:65536", "127.0.0.1:8080"),
         ("admin.bind-address", "localhost:-1", "127.0.0.1:8080"),
         ("base-dir", "", "./perdure-data"),
+        ("base-dir", "~nobody-of-this-name/data", "without ~"),
         ("shutdown-timeout", "soon", "duration"),
         ("shutdown-timeout", "-1s", ""),
         ("default-retry-policy.exponentiation-factor", "0.5", "from 1 to 1000"),

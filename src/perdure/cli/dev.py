@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from perdure.cli.extras import needed_by
+
 
 @click.command()
 @click.argument("target", metavar="[MODULE:APP]", required=False)
@@ -52,7 +54,8 @@ def dev(
     Without an application it is a server to try things out with, for services that live elsewhere:
     its data is gone when it stops.
     """
-    from perdure.cli import reloading, serving, standing  # noqa: PLC0415 - only this needs a server
+    with needed_by("perdure dev"):
+        from perdure.cli import reloading, serving, standing  # noqa: PLC0415 - needs a server
 
     options = serving.DevOptions(
         target, host, ingress_port, admin_port, data_dir, random_ports, unix_sockets

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 from typing_extensions import override
 
-from perdure.cli.errors import UsageError
+from perdure.cli.extras import needed_by
 from perdure.cli.global_options import GLOBAL_OPTIONS
 
 _GLOBAL_NAMES = frozenset(option.name for option in GLOBAL_OPTIONS)
@@ -135,14 +135,8 @@ class CommandGroup(click.Group):
 
 def _load(name: str, entry: Entry) -> click.Command:
     module, _, attribute = entry.place.partition(":")
-    try:
+    with needed_by(repr(name)):
         command: click.Command = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "perdure":
-            raise
-        raise UsageError(
-            f'{name!r} needs {error.name}, which is not installed: pip install "perdure[server]"'
-        ) from error
     return command
 
 

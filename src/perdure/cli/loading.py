@@ -83,6 +83,13 @@ def split_target(target: str) -> tuple[str, str]:
             f"{target!r} names no application; write module:app, such as shop.main:app",
             EXIT_USAGE,
         )
+    if "/" in module_name or module_name.startswith(".") or module_name.endswith(".py"):
+        meant = module_name.removesuffix(".py").replace("/", ".").strip(".")
+        raise CommandError(
+            f"{module_name!r} is a path; write the module as for import, such as "
+            f"{meant}:{attribute}",
+            EXIT_USAGE,
+        )
     return module_name, attribute
 
 

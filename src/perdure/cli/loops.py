@@ -66,6 +66,11 @@ class UnwaitedThreads(ThreadPoolExecutor):
         super().shutdown(wait=False, cancel_futures=cancel_futures)
 
 
+def show_log() -> None:
+    """Write what is logged to stderr, unless the application decided otherwise; load it before."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+
+
 def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None = None) -> None:
     """Run on the fastest event loop there is.
 
@@ -74,7 +79,6 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None
         watchdog: rests once that has ended.
     """
     raise_limit()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         _run(main)
     finally:
@@ -92,7 +96,13 @@ def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     except ImportError:
         asyncio.run(with_threads())
     else:
-        uvloop.run(with_threads())
+        try:
+            uvloop.run(with_threads())
+        except RuntimeError as error:
+            # A loop that a callback left, as `asked` does, may refuse to run its own clean-up.
+            if isinstance(error.__context__, SystemExit):
+                raise error.__context__ from None
+            raise
 
 
 def stop_signal(watchdog: Watchdog | None = None) -> asyncio.Future[Any]:

@@ -8,9 +8,10 @@ from typing import Final
 
 import click
 
-from perdure.cli.errors import EXIT_INTERRUPTED, CommandError
+from perdure.cli.errors import EXIT_INTERRUPTED, EXIT_USAGE, CommandError
 from perdure.cli.groups import CommandGroup, Entry
 from perdure.cli.leaving import leave_threads_behind
+from perdure.cli.streams import open_missing_streams
 from perdure.cli.surroundings import Surroundings
 
 _HERE: Final = "perdure.cli.commands"
@@ -112,8 +113,14 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
 
 def main() -> None:
     """Run the command line of this process, and leave."""
+    open_missing_streams()
     try:
-        sys.exit(run(sys.argv[1:], Surroundings()))
+        surroundings = Surroundings()
+    except FileNotFoundError:
+        click.echo("error: the current folder was deleted; change to one that exists", err=True)
+        sys.exit(EXIT_USAGE)
+    try:
+        sys.exit(run(sys.argv[1:], surroundings))
     except SystemExit as end:
         if not isinstance(end.code, str):
             leave_threads_behind(end.code or 0)

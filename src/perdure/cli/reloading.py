@@ -22,6 +22,7 @@ import click
 from watchfiles import PythonFilter, awatch
 
 from perdure.cli import serving
+from perdure.cli.again import same_command
 from perdure.cli.errors import EXIT_SERVER, CommandError
 from perdure.cli.loading import split_target
 from perdure.cli.loops import STUCK_S, run
@@ -106,8 +107,10 @@ class Supervisor:
         left = asyncio.ensure_future(child.wait())
         await asyncio.wait({changed, left}, return_when=asyncio.FIRST_COMPLETED)
         if not changed.done():
-            if left.result() == EXIT_SERVER:
+            if (code := left.result()) == EXIT_SERVER:
                 raise CommandError("the server ended; see above", EXIT_SERVER)
+            if code < 0:
+                click.echo(f"the server was ended by signal {-code}", err=True)
             click.echo("waiting for a change of the source", err=True)
             await asyncio.wait({changed})
         left.cancel()
@@ -133,10 +136,7 @@ class Supervisor:
             self._read_end,
         ]
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "perdure",
-            *sys.argv[1:],
+            *same_command(),
             env=_child_environment(os.environ, descriptors),
             pass_fds=descriptors,
             # A Ctrl-C on the terminal is ours to forward, once.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from perdure.cli.extras import needed_by
+
 
 @click.command()
 @click.option(
@@ -47,7 +49,8 @@ def server(
 
     Options come before the environment (PERDURE_...), which comes before the file.
     """
-    from perdure.cli import standing  # noqa: PLC0415 - only this command needs a server
+    with needed_by("perdure server"):
+        from perdure.cli import standing  # noqa: PLC0415 - only this command needs a server
 
     options = standing.ServerOptions(
         config_file, host, ingress_port, admin_port, base_dir, assignments

@@ -15,11 +15,12 @@ from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loading import load_application, make_ready
-from perdure.cli.loops import STUCK_S, Watchdog, run, stop_signal
+from perdure.cli.loops import STUCK_S, Watchdog, run, show_log, stop_signal
 from perdure.core.model.deployments import HandlerSchema, Registry
 from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
+from perdure.server.config_file import parse_keys
 from perdure.server.doors import DoorError, bind, bind_file
 from perdure.server.runtime import Failure, Runtime, open_runtime
 from perdure.server.setting_keys import read_environment
@@ -48,10 +49,10 @@ def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settin
     """Lay the options over the environment over the defaults.
 
     Raises:
-        CommandError: a variable of the environment is unknown or not understood.
+        CommandError: a variable of the environment is unknown, or a value not understood.
     """
     try:
-        values = read_environment(environment)
+        values = read_environment(environment) | given_folder(options.data_dir)
     except SettingsError as error:
         raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
     settings = replace(Settings(), **values)
@@ -62,8 +63,17 @@ def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settin
         settings,
         ingress=_address(settings.ingress, options.host, options.ingress_port, otherwise),
         admin=_address(settings.admin, options.host, options.admin_port, otherwise),
-        data_dir=options.data_dir or data_dir,
+        data_dir=data_dir,
     )
+
+
+def given_folder(data_dir: Path | None) -> dict[str, Any]:
+    """Give the setting of the option ``--data-dir``, if it is given.
+
+    Raises:
+        SettingsError: it begins with the home of nobody. Shells leave the tilde to us.
+    """
+    return {} if data_dir is None else parse_keys({"base-dir": str(data_dir)}, "--data-dir")
 
 
 def _address(below: Address, host: str | None, *ports: int | None) -> Address:
@@ -96,14 +106,17 @@ def listening(settings: Settings, *, unix_sockets: bool) -> Iterator[dict[str, s
     Raises:
         CommandError: one of them cannot be had.
     """
-    if not unix_sockets:
-        yield bind_doors(settings)
-        return
-    with tempfile.TemporaryDirectory(prefix="perdure-") as folder:
-        try:
-            listeners = {name: bind_file(Path(folder) / f"{name}.sock") for name in _DOORS}
-        except DoorError as error:
-            raise CommandError(str(error), EXIT_SERVER) from error
+    with contextlib.ExitStack() as stack:
+        if unix_sockets:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="perdure-"))
+            try:
+                listeners = {name: bind_file(Path(folder) / f"{name}.sock") for name in _DOORS}
+            except DoorError as error:
+                raise CommandError(str(error), EXIT_SERVER) from error
+        else:
+            listeners = bind_doors(settings)
+        for listener in listeners.values():
+            stack.enter_context(listener)
         yield listeners
 
 
@@ -129,9 +142,11 @@ async def serve_on(
     """Serve on bound sockets until SIGINT or SIGTERM, or until the engine stops by itself.
 
     Raises:
-        CommandError: the application or the data directory cannot be used, or no longer.
+        CommandError: the application, a setting or the data directory cannot be used, or no
+            longer.
     """
     host = make_ready(target, load_application(target).host)
+    show_log()
     failure = Failure()
     stop = stop_signal(watchdog)
     await host.startup()
@@ -140,6 +155,8 @@ async def serve_on(
             settle_down()
             greet(runtime)
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
+    except SettingsError as error:
+        raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
     except (StorageError, RegistrationError) as error:
         code = EXIT_SERVER if isinstance(error, StorageError) else EXIT_USAGE
         raise CommandError(str(error), code) from error

@@ -13,8 +13,8 @@ import click
 from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
-from perdure.cli.loops import Watchdog, run, stop_signal
-from perdure.cli.serving import greet, listening, watchdog_of
+from perdure.cli.loops import Watchdog, run, show_log, stop_signal
+from perdure.cli.serving import given_folder, greet, listening, watchdog_of
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
 from perdure.server.config_file import dump_config, parse_keys, read_config_file
@@ -50,6 +50,7 @@ def read_settings(options: ServerOptions, environment: Mapping[str, str]) -> Set
             values |= read_config_file(options.config_file)
         values |= read_environment(environment)
         values |= parse_keys(_assigned(options.assignments), "--set")
+        values |= given_folder(options.base_dir)
     except SettingsError as error:
         raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
     settings = replace(Settings(), **values)
@@ -57,7 +58,6 @@ def read_settings(options: ServerOptions, environment: Mapping[str, str]) -> Set
         settings,
         ingress=_address(settings.ingress, options.host, options.ingress_port),
         admin=_address(settings.admin, options.host, options.admin_port),
-        data_dir=options.base_dir or settings.data_dir,
     )
 
 
@@ -97,6 +97,7 @@ def try_out(settings: Settings, *, retain: bool, unix_sockets: bool) -> None:
 async def _serve(
     settings: Settings, listeners: Mapping[str, socket.socket], watchdog: Watchdog
 ) -> None:
+    show_log()
     failure = Failure()
     stop = stop_signal(watchdog)
     try:

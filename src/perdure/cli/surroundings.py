@@ -16,6 +16,14 @@ import click
 from perdure.cli.env_file import with_env_file
 
 
+def _find_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        # A user without a name, as containers have: the root is where Docker puts it, too.
+        return Path("/")
+
+
 def _run_editor(command: list[str]) -> int:
     return subprocess.run(command, check=False).returncode  # noqa: S603 - the user's own editor
 
@@ -41,7 +49,7 @@ class Surroundings:
         default_factory=lambda: with_env_file(os.environ, Path.cwd())
     )
     #: Folder of the user's own files.
-    home: Path = field(default_factory=Path.home)
+    home: Path = field(default_factory=_find_home)
     #: What carries requests, as ``httpx`` takes it; None opens real connections.
     transport: Any = None
     #: Seconds since the epoch.

@@ -10,10 +10,10 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from perdure.cli.again import same_command
 from perdure.cli.errors import EXIT_SERVER, CommandError
 from perdure.cli.loops import stop_signal
 
@@ -68,10 +68,7 @@ async def supervise(listener: socket.socket, workers: int, stop_s: float) -> Non
 async def _start(listener: socket.socket, lifeline: int) -> asyncio.subprocess.Process:
     descriptors = [listener.fileno(), lifeline]
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "perdure",
-        *sys.argv[1:],
+        *same_command(),
         env={**os.environ, WORKER_VARIABLE: ",".join(map(str, descriptors))},
         pass_fds=descriptors,
         # A Ctrl-C on the terminal is the parent's to forward, once.

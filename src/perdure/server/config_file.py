@@ -20,7 +20,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         SettingsError: the file cannot be read, a key is none, or its value is not understood.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors begin with a mark
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"the configuration file {path} cannot be read: {error}") from error
     return parse_keys(_flat(document, str(path)), str(path))

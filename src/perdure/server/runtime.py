@@ -261,8 +261,10 @@ def open_storage(data_dir: Path | None, stack: contextlib.ExitStack) -> tuple[Lo
     if data_dir is None:
         return MemoryLog(call_soon=loop.call_soon), MemoryStore(), MemoryDocument()
     directory = stack.enter_context(DataDirectory.open(data_dir))
-    log = LocalLog.open(directory.log_path, loop)
-    stack.callback(log.close)
+    # The store has a lock of its own: where somebody took the directory's away, the log of a server
+    # that runs is not touched.
     store = RocksStore.open(directory.store_path)
     stack.callback(store.close)
+    log = LocalLog.open(directory.log_path, loop)
+    stack.callback(log.close)
     return log, store, DocumentFile(directory.registry_path)

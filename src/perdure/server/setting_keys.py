@@ -7,6 +7,7 @@ ignored is a setting that somebody relies on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
@@ -186,6 +187,18 @@ COMMAND_VARIABLES: Final = frozenset(
 )
 
 
+#: What Kubernetes tells each container of a service whose name begins with ours: where it is.
+_SERVICE_VARIABLE: Final = re.compile(
+    ENVIRONMENT_PREFIX + r"(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_\w+)"
+)
+
+
+def _tells_of_a_service(name: str, text: str) -> bool:
+    return _SERVICE_VARIABLE.fullmatch(name) is not None or (
+        name.endswith("_PORT") and "://" in text
+    )
+
+
 def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Read every setting that the environment gives.
 
@@ -199,6 +212,8 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         setting = by_name.get(name)
         if setting is None:
+            if _tells_of_a_service(name, text):
+                continue
             near = nearest_key(_key_of(name))
             hint = "" if near is None else f"; did you mean {environment_name(near)}?"
             raise SettingsError(f"environment variable {name} is no setting of Perdure{hint}")

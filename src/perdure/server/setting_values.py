@@ -41,10 +41,13 @@ def parse_address(text: str) -> Address:
 
 
 def parse_path(text: str) -> Path:
-    """Read the path of a file or folder."""
+    """Read the path of a file or folder; a tilde in front is the home of a user."""
     if not text:
         raise ValueError("write a path, such as ./perdure-data")
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{error} Write the path without ~") from error
 
 
 def parse_count(text: str) -> int:

@@ -11,8 +11,8 @@ from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.model.deployments import DAY_MS, Ceilings, Defaults
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.engine.engine import EngineOptions
+from perdure.engine.gate import Limits
 from perdure.engine.memory import MEMORY_BYTES
-from perdure.engine.requests import Limits
 from perdure.engine.timers import WINDOW as TIMERS_WINDOW
 from perdure.ingress.bodies import BODY_BYTES_MAX
 from perdure.protocol.framing import PAYLOAD_BYTES_LIMIT
