@@ -11,6 +11,7 @@ from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX
 from perdure.core.machine.retrying import LEAST_DELAY_MS_MAX
 from perdure.core.model.durations import parse_duration_ms
+from perdure.core.tables.changes import LONG_ROW_BYTES
 from perdure.engine.engine import EngineOptions
 from perdure.engine.invoker import HEAVY_MAX
 from perdure.engine.memory import LIGHT_BYTES, MEMORY_BYTES
@@ -25,11 +26,18 @@ from perdure.engine.timers import WINDOW
 from perdure.ingress.bodies import BODY_BYTES_MAX, HELD_BYTES_MAX
 from perdure.ingress.routes import URI_BYTES_MAX
 from perdure.server.doors import HEAD_BYTES_MAX
+from perdure.server.http1_requests import HEADERS_MAX
 from perdure.server.http2_budget import BUDGET_MAX, EARNED_BY_SECOND
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.open_files import CONNECTIONS_MAX
-from perdure.server.setting_keys import KEYS
+from perdure.server.setting_keys import (
+    COMMAND_VARIABLES,
+    ENVIRONMENT_PREFIX,
+    KEYS,
+    setting_of,
+)
 from perdure.server.settings import Settings
+from perdure.server.untaken import UNTAKEN_BYTES_MAX
 from perdure.storage.long_values import LONG_BYTES
 from perdure.storage.segmented import SEGMENT_BYTES
 from perdure.transport.discovery import HANDLERS_MAX, SCHEMA_LEVELS_MAX
@@ -74,12 +82,26 @@ def test_every_setting_is_documented_with_its_default():
         assert known == getattr(defaults, KEYS[key].field), key
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_variables_that_are_named_are_understood(path):
+    """A server refuses all others with that prefix, also a server in a test."""
+    named = set(re.findall(r"\bPERDURE_[A-Z_]*[A-Z]", path.read_text()))
+    assert [name for name in sorted(named - COMMAND_VARIABLES) if setting_named(name) is None] == []
+
+
+def setting_named(variable: str) -> object:
+    words = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+    return setting_of(words.replace("__", ".").replace("_", "-"))
+
+
 def test_bounds_are_documented_as_they_are():
     limits = EngineOptions().limits
     for said in (
         f"| request body | {BODY_BYTES_MAX // 2**20} MiB |",
         f"| path and query | {URI_BYTES_MAX:,} bytes |",
-        f"| request headers | {HEAD_BYTES_MAX // 2**10} KiB |",
+        f"| request headers | {HEAD_BYTES_MAX // 2**10} KiB, and {HEADERS_MAX:,} of them |",
+        f"have not taken, together | {UNTAKEN_BYTES_MAX // 2**30} GiB |",
+        f"the row of {LONG_ROW_BYTES // 2**20} MiB or more that was read last",
         f"| requests waiting for a result | {limits.waiters:,} ",
         f"| records not yet durable | {limits.records:,} |",
         f"| the same, in bytes | {limits.record_bytes // 2**20} MiB |",
