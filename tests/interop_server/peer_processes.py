@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -238,13 +240,20 @@ def running(language: Language, way: str, folder: Path) -> Iterator[World]:
         yield World(language, server, services, suspends=way in {"impatient", "http1"})
 
 
+@cache
+def ports_in_turn() -> Iterator[int]:
+    """Give the ports of this process, each as late as possible a second time."""
+    first = 20_000 + os.getpid() % 12 * 1_000
+    return cycle(random.sample(range(first, first + 1_000), 1_000))
+
+
 def free_port() -> int:
     """Find a port that stays free while its process is dead: none that systems give to clients.
 
-    Nor one that is given out by the tests of another language, which run at the same time.
+    Nor one that is given out by the tests of another language, which run at the same time, or that
+    was given out a moment ago and is not taken yet.
     """
-    first = 20_000 + os.getpid() % 12 * 1_000
-    for port in random.sample(range(first, first + 1_000), 100):
+    for port in islice(ports_in_turn(), 1_000):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise AssertionError("no port is free")
