@@ -2,7 +2,8 @@
 
 One batch is on its way to the disk while the next one gathers; that is the only commit point there
 is. Records are applied once their batch is durable, in order, and their actions are handed on one
-record at a time (invariants I1 and I2).
+record at a time (invariants I1 and I2). A batch that takes long is applied in slices, between which
+others have their turn.
 
 Everything here happens in callbacks of the event loop; no lock is needed, since nothing waits
 between reading and writing. What cannot be applied or made durable ends the partition: going on
