@@ -196,12 +196,14 @@ class FrontTable(RowTable[R]):
 
     def put(self, key: bytes, row: R) -> None:
         """Write a row, new or not."""
-        self._front = min(self._front, key)
+        if key < self._front:
+            self._front = key
         super().put(key, row)
 
     def insert(self, key: bytes, row: R) -> None:
         """Write a row under a key that has none."""
-        self._front = min(self._front, key)
+        if key < self._front:
+            self._front = key
         super().insert(key, row)
 
     def first(self, end: bytes, limit: int) -> list[tuple[bytes, R]]:
