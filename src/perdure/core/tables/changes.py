@@ -181,29 +181,17 @@ class FrontTable(RowTable[R]):
     over all of them: it begins where the first row was found the last time.
     """
 
-    __slots__ = ("_front",)
-
-    def __init__(
-        self,
-        reader: Reader,
-        tag: bytes,
-        encode: Callable[[R], bytes],
-        decode: Callable[[bytes], R],
-    ) -> None:
-        super().__init__(reader, tag, encode, decode)
-        #: Before this key there is no row.
-        self._front = b""
+    #: Before this key there is no row.
+    _front = b""
 
     def put(self, key: bytes, row: R) -> None:
         """Write a row, new or not."""
-        if key < self._front:
-            self._front = key
+        self._front = min(self._front, key)
         super().put(key, row)
 
     def insert(self, key: bytes, row: R) -> None:
         """Write a row under a key that has none."""
-        if key < self._front:
-            self._front = key
+        self._front = min(self._front, key)
         super().insert(key, row)
 
     def first(self, end: bytes, limit: int) -> list[tuple[bytes, R]]:
