@@ -18,6 +18,7 @@ from scripted_host import (
     service,
 )
 
+from perdure.core.machine.actions import StartAttempt
 from perdure.core.model.records import AnnounceLeader, Invoke, Progress
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.attempts import RECORD_MESSAGES_MAX
@@ -199,7 +200,7 @@ async def test_an_attempt_that_is_started_twice_is_open_once():
     propose(world, invoke())
     await settled()
     first = world.host.last
-    world.engine._invoker.start(A, world.row().attempt)
+    world.engine._invoker.start(StartAttempt(A, world.row().attempt))
     assert first.aborted
     assert world.engine._invoker.open_attempts == 1
     world.host.last.say(*ended())

@@ -212,11 +212,11 @@ def break_for(partition, broken):
     """Let the machine fail on one invocation."""
     apply = partition.machine.apply
 
-    def breaking(record):
+    def breaking(record, *deliveries_max):
         if getattr(record.body, "invocation_id", None) == broken:
             partition.tables.invocations.put(broken, None)
             raise BrokenError
-        return apply(record)
+        return apply(record, *deliveries_max)
 
     partition.machine.apply = breaking
 

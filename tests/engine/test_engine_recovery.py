@@ -266,6 +266,11 @@ class FailingStore(MemoryStore):
     failing = ""
     error: Exception = StorageError("no space left")
 
+    def get(self, key):
+        if self.failing == "read":
+            raise StorageError("input/output error")
+        return super().get(key)
+
     def write(self, changes, lsn) -> None:
         if self.failing == "write":
             raise StorageError("no space left")
@@ -313,12 +318,29 @@ async def test_a_store_that_cannot_be_written_stops_the_engine(caplog):
     await world.stop()
 
 
+async def test_what_cannot_be_read_when_its_turn_comes_stops_the_engine():
+    world = EngineWorld(slots=1)
+    world.store = FailingStore()
+    await world.start()
+    await submit(world, invoke(A), invoke(B))
+    world.engine.partition.flush()
+    world.store.failing = "read"
+    world.host.last.say(*ended())
+    await until(lambda: world.failures)
+    assert [str(error) for error in world.failures] == ["input/output error"]
+    await world.stop()
+    world.store.failing = ""
+    await world.start()
+    assert [world.status(each) for each in (A, B)] == ["Completed", "Running"]
+    await world.stop()
+
+
 async def test_what_was_half_applied_is_never_stored(caplog):
     world = await running(checkpoint_records=1)
     await submit(world, invoke(A))
     tables = world.engine.partition.tables
 
-    def half(_record):
+    def half(_record, _deliveries_max):
         tables.invocations.put(A, None)
         raise ZeroDivisionError
 

@@ -13,6 +13,7 @@ from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import INSTANT_MAX, timer_key
 from perdure.core.tables.tables import Tables
 from perdure.engine import timers
+from perdure.engine.ports import StorageError
 from perdure.engine.timers import BURST, WAIT_S_MAX, Timers
 from perdure.storage.memory_store import MemoryStore
 
@@ -27,7 +28,15 @@ class Alarms:
         self.rang: list[tuple[int, Timer]] = []
         #: Records that wait for the log.
         self.waiting = 0
-        self.timers = Timers(self.tables, self.clock, self.fire, window, lambda: self.waiting)
+        self.failures: list[StorageError] = []
+        self.timers = Timers(
+            self.tables,
+            self.clock,
+            self.fire,
+            self.failures.append,
+            window,
+            lambda: self.waiting,
+        )
 
     def fire(self, timer: Timer) -> None:
         """Take a timer off the table, as its record does some time later."""
@@ -265,3 +274,19 @@ async def test_nothing_rings_after_the_end_not_even_what_is_armed_then():
     alarms.arm(200)
     await asyncio.sleep(60)
     assert alarms.rang == []
+
+
+async def test_timers_that_cannot_be_read_are_no_secret(monkeypatch):
+    alarms = Alarms(window=1)
+    for number in range(2):
+        alarms.store(100, number)
+    alarms.timers.load()
+    error = StorageError("input/output error")
+
+    def scan(*_bounds):
+        raise error
+
+    monkeypatch.setattr(alarms.tables.timers._reader, "scan", scan)
+    await asyncio.sleep(1)
+    assert alarms.numbers == [0]
+    assert alarms.failures == [error]

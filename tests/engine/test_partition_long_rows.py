@@ -10,7 +10,7 @@ from engine_world import A, B, C, invoke, rows_of
 from led_partition import Led, ended
 
 from perdure.core.model.records import Ended, Progress
-from perdure.engine.partition import FLUSH_BYTES, FLUSH_BYTES_MAX
+from perdure.engine.flushing import FLUSH_BYTES, FLUSH_BYTES_MAX
 from perdure.engine.ports import StorageError
 from perdure.protocol.messages import Input, Output, Value
 from perdure.storage.memory_store import MemoryStore
@@ -109,7 +109,7 @@ async def test_a_flush_does_not_wait_for_what_was_begun():
 
 async def test_too_much_at_once_is_flushed_as_it_is():
     here = await led()
-    for number in range(FLUSH_BYTES_MAX // FLUSH_BYTES + 1):
+    for number in range(FLUSH_BYTES_MAX // FLUSH_BYTES):
         here.propose(large(A[:-1] + bytes([number])))
     await here.write()
     assert here.store.applied_lsn == here.partition.applied_lsn

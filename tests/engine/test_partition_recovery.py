@@ -11,7 +11,7 @@ from led_partition import Led, ended
 
 from perdure.core.model.records import AnnounceLeader, Cancel, Record
 from perdure.core.model.verdicts import Verdict
-from perdure.engine.partition import FLUSH_BYTES, FLUSH_ROWS
+from perdure.engine.flushing import FLUSH_BYTES, FLUSH_ROWS
 from perdure.engine.ports import CorruptLogError
 from perdure.protocol.messages import Input, Value
 from perdure.storage.memory_log import MemoryRecords

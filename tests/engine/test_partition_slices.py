@@ -8,11 +8,14 @@ import pytest
 from engine_world import A, B, C, invoke, settled
 from led_partition import Led
 
-from perdure.core.machine.actions import StartAttempt
+from perdure.core.machine.actions import Notify, StartAttempt
+from perdure.core.model.records import Progress
 from perdure.core.model.verdicts import Admission
 from perdure.engine import partition
 from perdure.engine.errors import UnavailableError
 from perdure.engine.ports import StorageError
+from perdure.protocol.ids import invocation_text
+from perdure.protocol.messages import VOID, SendSignal, Signal
 
 FIRST = [("A", Admission(None)), StartAttempt(A, 1)]
 SECOND = [("B", Admission(None)), StartAttempt(B, 2)]
@@ -96,3 +99,59 @@ async def test_what_is_durable_is_applied_though_the_batch_behind_it_fails():
     assert here.came[:4] == [*FIRST, *SECOND]
     assert [(name, type(reply)) for name, reply in here.came[4:]] == [("C", UnavailableError)]
     assert len(here.failures) == 1
+
+
+# -- One record that sends more messages than are delivered in one go
+
+
+def told(invocation_id):
+    return Notify(invocation_id, 1, Signal("go", VOID))
+
+
+async def half_a_record(monkeypatch) -> Led:
+    """Give a partition that has applied a record of A as far as its signal to B; C is to come."""
+    monkeypatch.setattr(partition, "DELIVERIES_MAX", 1)
+    here = Led()
+    await here.lead()
+    for invocation_id in (A, B, C):
+        here.propose(invoke(invocation_id))
+    await here.write()
+    here.came.clear()
+    signals = tuple(SendSignal(invocation_text(each), "go", VOID) for each in (B, C))
+    here.propose(Progress(A, 1, signals), "A")
+    here.propose(Progress(B, 2, ()), "B")
+    await settled()
+    here.log.commit()
+    assert here.came == [("A", None), told(B)]
+    return here
+
+
+async def test_others_have_their_turn_while_a_record_is_applied(monkeypatch):
+    here = await half_a_record(monkeypatch)
+    assert here.partition.flushing
+    assert here.partition.waiting == 2
+    await here.partition.settle()
+    assert here.came == [("A", None), told(B), told(C), ("B", None)]
+    assert not here.partition.flushing
+
+
+async def test_what_is_flushed_within_a_record_is_all_of_it(monkeypatch):
+    here = await half_a_record(monkeypatch)
+    here.partition.flush()
+    assert here.store.applied_lsn == here.partition.applied_lsn
+    assert here.came == [("A", None), told(B)], "what follows from the rest has its turn later"
+    again = Led(here.records, here.store)
+    assert again.partition.tables.invocations.get(C).journal.entries == 2
+    await here.partition.settle()
+    assert here.came == [("A", None), told(B), told(C), ("B", None)]
+
+
+async def test_a_defect_within_a_record_stops_the_partition(monkeypatch):
+    here = await half_a_record(monkeypatch)
+    here.partition.tables.invocations.put(C, 0)
+    with pytest.raises(AttributeError):
+        here.partition.flush()
+    assert [type(failure) for failure in here.failures] == [AttributeError]
+    await here.partition.settle()
+    assert [(name, type(reply)) for name, reply in here.came[2:]] == [("B", UnavailableError)]
+    assert here.store.applied_lsn < here.partition.applied_lsn

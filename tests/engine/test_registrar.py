@@ -81,7 +81,7 @@ def test_a_new_address():
     assert again.registry.deployments == {deployment.id: deployment}
 
 
-@pytest.mark.parametrize("endpoint", [HERE, HERE.replace("http", "https")])
+@pytest.mark.parametrize("endpoint", [HERE, "https://host:9080/", "http://HOST:9080/"])
 def test_a_known_address_is_not_asked_again(endpoint):
     world = World()
     first = world.register().deployment
@@ -134,10 +134,35 @@ def test_headers_are_changed_without_asking():
 def test_a_deployment_moves_and_keeps_its_revisions():
     world = World()
     deployment = world.register().deployment
-    world.services = [service(handlers=("h", "more"))]
     moved = world.amend(deployment.id, endpoint="http://other/").deployment
     assert (moved.id, moved.endpoint, moved.revisions) == (deployment.id, "http://other/", {"S": 1})
+
+
+@pytest.mark.parametrize("change", [{"endpoint": "http://other/"}, {}])
+def test_what_a_deployment_serves_now_is_taken_only_if_asked_for(change):
+    world = World()
+    deployment = world.register().deployment
+    world.services = [service(handlers=("h", "more"))]
+    world.amend(deployment.id, **change)
+    assert world.keeper.registry.handler("S", "more") is None
+    world.amend(deployment.id, overwrite=True, **change)
     assert world.keeper.registry.handler("S", "more") is not None
+    assert world.revisions() == {"S": 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "after"),
+    [
+        (False, {"use_http_11": True}, "HTTP/1.1"),
+        (True, {"use_http_11": False}, "HTTP/2.0"),
+        (True, {"overwrite": True}, "HTTP/1.1"),
+        (True, {"endpoint": "http://other/"}, "HTTP/2.0"),
+    ],
+)
+def test_a_deployment_is_asked_over_the_version_of_http_that_is_named(before, change, after):
+    world = World()
+    deployment = world.register(use_http_11=before).deployment
+    assert world.amend(deployment.id, **change).deployment.http_version == after
 
 
 def test_a_deployment_does_not_move_to_less_than_it_served():

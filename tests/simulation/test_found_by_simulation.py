@@ -6,7 +6,7 @@ import pytest
 from engine_world import A, B, EngineWorld, invoke, settled
 from virtual_time import run_virtually
 
-from perdure.engine import partition
+from perdure.engine import flushing
 from perdure.engine.ports import StorageError
 from perdure.storage.memory_store import MemoryStore
 
@@ -48,7 +48,7 @@ def test_nothing_starts_on_tables_whose_store_failed():
 
 def test_who_cannot_write_right_after_the_announcement_does_not_start(monkeypatch):
     """The row of the announcement was gone with the failed write, and the start went on."""
-    monkeypatch.setattr(partition, "FLUSH_BYTES", 1)
+    monkeypatch.setattr(flushing, "FLUSH_BYTES", 1)
 
     async def scenario():
         here = FailingWorld()

@@ -14,6 +14,9 @@ from simworld.reports import digest, failure
 from simworld.shrinking import shrink
 from simworld.simulation import Simulator
 
+from perdure.core.tables import changes
+from perdure.engine import flushing, partition
+
 HERE = Path(__file__).parent
 TESTS = HERE.parent
 STEPS = 10
@@ -45,6 +48,14 @@ def hold(simulator: Simulator, seed: int, steps: int, every: int = 4) -> None:
 
 @pytest.mark.parametrize("seed", [*FIXED, *MENDED])
 def test_a_fixed_seed_breaks_no_promise(simulator, seed):
+    hold(simulator, seed, STEPS)
+
+
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_records_and_flushes_in_the_smallest_pieces_break_no_promise(simulator, seed, monkeypatch):
+    monkeypatch.setattr(partition, "DELIVERIES_MAX", 1)
+    monkeypatch.setattr(flushing, "ENCODE_S", -1.0)
+    monkeypatch.setattr(changes, "PIECE_ROWS", 1)
     hold(simulator, seed, STEPS)
 
 

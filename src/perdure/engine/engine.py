@@ -22,6 +22,7 @@ from perdure.core.machine.actions import (
 from perdure.core.model.deployments import Registry
 from perdure.core.model.invocations import Running
 from perdure.core.model.records import TimerFired
+from perdure.core.tables.tables import ATTEMPTS
 from perdure.engine.errors import UnavailableError
 from perdure.engine.gate import Limits
 from perdure.engine.invoker import Invoker
@@ -103,6 +104,7 @@ class Engine:
             tables,
             world.clock,
             lambda timer: self.partition.propose(TimerFired(timer)),
+            self.partition.fail,
             options.timers,
             lambda: self.partition.waiting,
         )
@@ -117,25 +119,43 @@ class Engine:
             options.limits,
         )
         world.registry.watch(self._registry_changed)
+        self._recovered = False
         self._checkpoint: asyncio.Task[None] | None = None
         #: Not one of the loop's own: steps of handlers may hold those for as long as they like.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="perdure-checkpoint")
         self._perform: Performers = {
-            StartAttempt: self._start_attempt,
-            StopAttempt: self._stop_attempt,
-            Notify: self._notify,
+            StartAttempt: self._invoker.start,
+            StopAttempt: self._invoker.stop,
+            Notify: self._invoker.notify,
             ArmTimer: self._arm_timer,
-            Finish: self._finish,
+            Finish: self.requests.finish,
             WatchExpiry: self._watch_expiry,
         }
+
+    def recover(self) -> None:
+        """Apply what the log holds beyond the store, unless that was done.
+
+        Raises:
+            StorageError: the log or store is damaged or cannot be written, or the registry of what
+                it has run is missing.
+        """
+        if self._recovered:
+            return
+        self.partition.recover()
+        if self._world.registry.is_new and self.partition.tables.facts.get(ATTEMPTS):
+            raise StorageError(
+                "the registry of deployments (registry.json) is missing, though handlers have run "
+                "here: restore it from the backup of this data directory"
+            )
+        self._recovered = True
 
     async def start(self) -> None:
         """Recover, become the leader, and go on with everything that waits.
 
         Raises:
-            StorageError: the log or store is damaged or cannot be written.
+            StorageError: as :meth:`recover`.
         """
-        self.partition.recover()
+        self.recover()
         drop_superseded(self._world.registry, self.partition.tables)
         announced: asyncio.Future[None] = self._loop.create_future()
 
@@ -215,20 +235,8 @@ class Engine:
             world.registry.rule_book,
         )
 
-    def _start_attempt(self, action: StartAttempt) -> None:
-        self._invoker.start(action.invocation_id, action.attempt)
-
-    def _stop_attempt(self, action: StopAttempt) -> None:
-        self._invoker.stop(action.invocation_id)
-
-    def _notify(self, action: Notify) -> None:
-        self._invoker.notify(action.invocation_id, action.index, action.notification)
-
     def _arm_timer(self, action: ArmTimer) -> None:
         self._timers.arm(action.timer)
-
-    def _finish(self, action: Finish) -> None:
-        self.requests.finish(action.invocation_id, action.outcome)
 
     def _watch_expiry(self, action: WatchExpiry) -> None:
         self._janitor.watch(action.expires_at)
@@ -247,7 +255,7 @@ class Engine:
                 assert row is not None, "a running invocation has a row"
                 assert isinstance(row.status, Running), "and its status says so"
                 if row.status.retry_at is None:
-                    self._invoker.start(invocation_id, row.attempt)
+                    self._invoker.start(StartAttempt(invocation_id, row.attempt))
             if len(page) < RECOVERY_PAGE:
                 return
             start = page[-1][0] + b"\x00"

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from perdure.core.attempt.attempt import Attempt, Chance, JournalLimits
 from perdure.core.attempt.checks import stored_bytes
 from perdure.core.attempt.opening import opening
+from perdure.core.machine.actions import Notify, StartAttempt, StopAttempt
 from perdure.core.model.deployments import Deployment, HandlerSchema, Registry, ServiceSchema
 from perdure.core.model.invocations import Invocation, Pin, Problem, Running
 from perdure.core.model.records import Failed, Progress
@@ -32,11 +33,11 @@ from perdure.engine.memory import LIGHT_BYTES, Memory
 from perdure.engine.moment import LiveAttempt
 from perdure.engine.partition import SLICE_S, Partition
 from perdure.engine.pinning import UnservableError, pin_of
-from perdure.engine.ports import Clock
+from perdure.engine.ports import Clock, StorageError
 from perdure.engine.transports import Line, TransportError, Transports
 from perdure.protocol.ids import InvocationId, invocation_text
 from perdure.protocol.manifest import ProtocolMode
-from perdure.protocol.messages import Message, Notification, Start
+from perdure.protocol.messages import Message, Start
 
 #: How often silent attempts are looked for, in seconds.
 SWEEP_S: Final = 1.0
@@ -106,27 +107,27 @@ class Invoker:
         """Give the newest revision of a handler, for attempts that call it."""
         return self.registry.handler(service, handler)
 
-    def start(self, invocation_id: InvocationId, attempt: int) -> None:
+    def start(self, action: StartAttempt) -> None:
         """Start an attempt, now or when a slot is free."""
         if self._stopping:
             return  # the table of running invocations starts it after the restart
         if self._queue or not self._has_room:
-            self._queue.append((invocation_id, attempt))
+            self._queue.append((action.invocation_id, action.attempt))
             self._fill_soon()
         else:
-            self._begin(invocation_id, attempt)
+            self._begin(action.invocation_id, action.attempt)
 
-    def stop(self, invocation_id: InvocationId) -> None:
+    def stop(self, action: StopAttempt) -> None:
         """Abort the open attempt of an invocation, if there is one."""
-        attempt = self._open.get(invocation_id)
+        attempt = self._open.get(action.invocation_id)
         if attempt is not None:
             attempt.abort()
 
-    def notify(self, invocation_id: InvocationId, index: int, notification: Notification) -> None:
+    def notify(self, action: Notify) -> None:
         """Forward a journal entry to the open attempt of an invocation, if there is one."""
-        attempt = self._open.get(invocation_id)
+        attempt = self._open.get(action.invocation_id)
         if attempt is not None:
-            attempt.notify(index, notification)
+            attempt.notify(action.index, action.notification)
 
     async def drain(self, deadline_s: float) -> None:
         """Let attempts end or suspend until a deadline, then abort what is left."""
@@ -175,11 +176,14 @@ class Invoker:
         """Start what waits for a slot, as far as there are slots, and time in this turn."""
         self._filling = None
         until = self._loop.time() + SLICE_S
-        while (waiting := self._next_to_start()) is not None:
-            self._begin(*waiting)
-            if self._loop.time() > until:
-                self._fill_soon()
-                return
+        try:
+            while (waiting := self._next_to_start()) is not None:
+                self._begin(*waiting)
+                if self._loop.time() > until:
+                    self._fill_soon()
+                    return
+        except StorageError as error:  # what cannot be read now would never be started
+            self._partition.fail(error)
         if self._queue and not self._has_slot and self._room is None:
             self._room = self._loop.call_soon(self._make_room)
 
@@ -223,10 +227,10 @@ class Invoker:
             invocation_id,
             number,
             schema,
-            pin=pin,
-            directory=self,
-            chance=self._chance,
-            limits=self._limits,
+            pin,
+            self,
+            self._chance,
+            self._limits,
         )
         shell = OpenAttempt(attempt, self._propose, self._ended, self._loop.time)
         self._open_session(shell, row, deployment, pin, first)

@@ -3,7 +3,7 @@
 One batch is on its way to the disk while the next one gathers; that is the only commit point there
 is. Records are applied once their batch is durable, in order, and their actions are handed on one
 record at a time (invariants I1 and I2). A batch that takes long is applied in slices, between which
-others have their turn.
+others have their turn, and so is a record that sends very many messages.
 
 Everything here happens in callbacks of the event loop; no lock is needed, since nothing waits
 between reading and writing. What cannot be applied or made durable ends the partition: going on
@@ -28,24 +28,17 @@ from perdure.core.model.records import AnnounceLeader, Progress, Record, RecordB
 from perdure.core.model.verdicts import Reply
 from perdure.core.tables.tables import Tables
 from perdure.engine.errors import UnavailableError
-from perdure.engine.ports import Clock, CorruptLogError, Log, LogFailedError, StorageError, Store
+from perdure.engine.flushing import Flusher
+from perdure.engine.ports import Clock, CorruptLogError, Log, LogFailedError, Store
 
-#: Changed rows that are written to the store in one go: enough to let rows that come and go cancel
-#: out, few enough to keep one write under a millisecond or two.
-FLUSH_ROWS: Final = 1024
-#: How many times as many it may be while more records wait than one batch takes: these wait longer
-#: than for one write, and of rows that come and go the more cancel out.
-FLUSH_ROWS_BUSY: Final = 3
-#: Records, in bytes, whose rows are written at the latest: until then they are held in memory.
-FLUSH_BYTES: Final = 16 * 1024 * 1024
-#: Rows from this length on are written ahead of their flush, a piece a turn of the loop.
-LONG_ROW_BYTES: Final = 1024 * 1024
-#: Records, in bytes, after which no flush waits for that any more.
-FLUSH_BYTES_MAX: Final = 128 * 1024 * 1024
-#: Between two pieces others have their turn, for so many seconds at least.
-PIECE_S: Final = 0.001
 #: Records in one batch at the most.
 BATCH_RECORDS_MAX: Final = 128
+#: Messages that one record sends and that are delivered in one turn of the loop.
+DELIVERIES_MAX: Final = 256
+#: Actions that are performed in one turn of the loop, however long they take.
+ACTIONS_MAX: Final = 8
+#: Records from this length on may change so many rows that a flush does not wait for their batch.
+MANY_ROWS_BYTES: Final = 4096
 #: How long a batch is applied in one turn of the loop, in seconds; then others have their turn.
 SLICE_S: Final = 0.02
 
@@ -68,7 +61,6 @@ class Partition:
 
     def __init__(self, log: Log, store: Store, clock: Clock) -> None:
         self._log = log
-        self._store = store
         self._clock = clock
         self.tables = Tables(store)
         self.machine = Machine(self.tables)
@@ -84,13 +76,7 @@ class Partition:
         self._outcome: Callable[[], None] | None = None
         #: Size of the records that are not applied yet, in bytes.
         self.waiting_bytes = 0
-        #: Size of the records that were applied since this process started, in bytes.
-        self.applied_bytes = 0
-        self._flushed_bytes = 0
-        #: Whether long rows may have changed that nobody began to write ahead of their flush.
-        self._has_long_rows = False
-        #: Writes long rows ahead of their flush, a little a step.
-        self._ahead: Iterator[None] | None = None
+        self._flusher = Flusher(self.tables, store, self._complete, self.fail)
         self._applied_lsn = store.applied_lsn
         #: Epoch in which this process leads.
         self._epoch = 0
@@ -108,6 +94,11 @@ class Partition:
         return self._applied_lsn
 
     @property
+    def applied_bytes(self) -> int:
+        """Size of the records that were applied since this process started, in bytes."""
+        return self._flusher.applied_bytes
+
+    @property
     def waiting(self) -> int:
         """How many records are not applied yet, or not all of their actions are performed."""
         waiting = len(self._gathered) + len(self._in_flight) + len(self._unapplied)
@@ -115,8 +106,8 @@ class Partition:
 
     @property
     def flushing(self) -> bool:
-        """Whether a flush is under way that takes several turns of the loop."""
-        return self._ahead is not None
+        """Whether a flush, or a record before it, takes several turns of the loop just now."""
+        return self._flusher.busy or self.machine.unfinished
 
     def recover(self) -> None:
         """Apply what the log holds beyond the store; actions are rebuilt from the tables later.
@@ -129,8 +120,9 @@ class Partition:
             for lsn, encoded in self._log.read(self._applied_lsn + 1):
                 self.machine.apply(self._read(lsn, encoded))
                 self._applied_lsn = lsn
-                self.applied_bytes += len(encoded)
-                self._flush_if_much()
+                self._flusher.applied_bytes += len(encoded)
+                if self._flusher.much_changed():
+                    self.flush()
             self.flush()
         except Exception as error:
             # Half of a record may be in the tables: they must not be written any more.
@@ -213,16 +205,7 @@ class Partition:
             StorageError: they cannot be written; the partition stops, since they are in the log
                 alone now.
         """
-        self._flushed_bytes = self.applied_bytes
-        self._has_long_rows, self._ahead = False, None
-        changes = self.tables.flush()
-        if not changes and self._store.applied_lsn >= self._applied_lsn:
-            return
-        try:
-            self._store.write(changes, self._applied_lsn)
-        except StorageError as error:
-            self.fail(error)
-            raise
+        self._flusher.flush()
 
     def fail(self, error: BaseException) -> None:
         """Stop: nothing more is taken, and whoever waits is told."""
@@ -233,6 +216,7 @@ class Partition:
         self._in_flight, self._gathered = [], []
         self._unapplied.clear()
         self._applying = self._outcome = None
+        self._flusher.stop()
         refusal = _unavailable(error)
         for proposal in abandoned:
             if proposal.on_reply is not None:
@@ -240,17 +224,6 @@ class Partition:
         self._tell_settled()
         if self._on_failure is not None:
             self._on_failure(error)
-
-    def _flush_if_much(self) -> None:
-        if self._much_changed():
-            self.flush()
-
-    def _much_changed(self) -> bool:
-        """Tell whether what has changed since the last flush is to be written."""
-        if self.applied_bytes - self._flushed_bytes >= FLUSH_BYTES:
-            return True
-        busy = self.waiting >= BATCH_RECORDS_MAX
-        return self.tables.changed >= (FLUSH_ROWS * FLUSH_ROWS_BUSY if busy else FLUSH_ROWS)
 
     def _commit(self) -> None:
         self._commit_planned = False
@@ -270,13 +243,12 @@ class Partition:
             self.fail(error)
             return
         batch, self._in_flight = self._in_flight, []
-        size = sum([len(proposal.encoded) for proposal in batch])
-        self.waiting_bytes -= size
-        self.applied_bytes += size
+        sizes = [len(proposal.encoded) for proposal in batch]
+        self.waiting_bytes -= sum(sizes)
         # The disk works on the next batch while this one is applied.
         self._commit()
         self._unapplied.extend(batch)
-        self._applying = self._apply(batch, size)
+        self._applying = self._apply(sizes)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -306,60 +278,66 @@ class Partition:
             if not settled.done():
                 settled.set_result(None)
 
-    def _apply(self, batch: Sequence[Proposal], size: int) -> Iterator[None]:
-        """Apply records and perform their actions, a slice of time a step; then flush if due."""
+    def _apply(self, sizes: Sequence[int]) -> Iterator[None]:
+        """Apply records and perform their actions, a slice of time a step; flush where it is due.
+
+        Args:
+            sizes: of the records, in bytes.
+        """
         assert self._loop is not None, "a partition leads before it applies batches"
-        perform, apply, time = self._perform, self.machine.apply, self._loop.time
-        unapplied, until = self._unapplied, time() + SLICE_S
+        perform, machine, time = self._perform, self.machine, self._loop.time
+        apply, unapplied, until = machine.apply, self._unapplied, time() + SLICE_S
+        applied_bytes = 0
         while unapplied:
             proposal = unapplied[0]
-            actions, reply = apply(proposal.record)
+            actions, reply = apply(proposal.record, DELIVERIES_MAX)
             unapplied.popleft()
             self._applied_lsn += 1
             if proposal.on_reply is not None:
                 proposal.on_reply(reply)
+            if machine.unfinished or len(actions) > ACTIONS_MAX:
+                yield from self._perform_many(actions)
+            else:
+                for action in actions:
+                    perform[type(action)](action)
+            size = len(proposal.encoded)
+            applied_bytes += size
+            if size >= MANY_ROWS_BYTES:
+                yield from self._flush_after(sizes, applied_bytes)
+                applied_bytes = 0
+            if time() > until:
+                yield
+                until = time() + SLICE_S
+        yield from self._flush_after(sizes, applied_bytes)
+
+    def _perform_many(self, actions: Sequence[Action]) -> Iterator[None]:
+        """Perform actions a slice of time a step, those of what is left of their record as well."""
+        assert self._loop is not None, "a partition leads before it applies batches"
+        perform, machine, time = self._perform, self.machine, self._loop.time
+        while True:
+            until = time() + SLICE_S
             for action in actions:
                 perform[type(action)](action)
                 if time() > until:
                     yield
                     until = time() + SLICE_S
-        self._flush_after(batch, size)
+            if not machine.unfinished:
+                return
+            yield
+            actions = machine.go_on(DELIVERIES_MAX)
 
-    def _flush_after(self, batch: Sequence[Proposal], size: int) -> None:
-        """Flush if much has changed: at once, or when long rows were written ahead."""
-        if size >= LONG_ROW_BYTES and not self._has_long_rows:
-            self._has_long_rows = any(len(each.encoded) >= LONG_ROW_BYTES for each in batch)
-        if self._ahead is None and not self._has_long_rows:
-            self._flush_if_much()
-        elif self.applied_bytes - self._flushed_bytes >= FLUSH_BYTES_MAX:
-            self.flush()
-        elif self._ahead is None and self._much_changed():
-            self._ahead = self._write_ahead()
-            self._go_ahead_later(self._ahead)
+    def _flush_after(self, sizes: Sequence[int], applied_bytes: int) -> Iterator[None]:
+        self._flusher.applied_bytes += applied_bytes
+        return self._flusher.flush_after(sizes, crowded=self.waiting >= BATCH_RECORDS_MAX)
 
-    def _write_ahead(self) -> Iterator[None]:
-        """Write long rows ahead of their flush, until there are none that were not."""
-        while self._has_long_rows:
-            self._has_long_rows = False
-            for key, value in self.tables.encode_ahead(LONG_ROW_BYTES):
-                yield
-                yield from self._store.stage(key, value)
-
-    def _go_ahead_later(self, ahead: Iterator[None]) -> None:
-        assert self._loop is not None, "a partition leads before it applies batches"
-        self._loop.call_later(PIECE_S, self._go_ahead, ahead)
-
-    def _go_ahead(self, ahead: Iterator[None]) -> None:
-        """Write the next piece, or flush behind the last one."""
-        if ahead is not self._ahead or self.failure is not None:
-            return  # a flush came first
+    def _complete(self) -> int:
+        """Apply all that is left of a record now, and say which it is."""
         try:
-            if next(ahead, ahead) is None:
-                self._go_ahead_later(ahead)
-            else:
-                self.flush()
-        except StorageError as error:
-            self.fail(error)
+            self.machine.finish()
+        except Exception as failure:
+            self.fail(failure)
+            raise
+        return self._applied_lsn
 
 
 def _unavailable(error: BaseException) -> UnavailableError:

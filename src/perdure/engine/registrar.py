@@ -17,6 +17,7 @@ from perdure.core.model.revisions import (
     Facts,
     added,
     at_address,
+    moved,
     reheaded,
     removed,
     replaced,
@@ -103,10 +104,17 @@ class Amendment(Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
     additional_headers: dict[str, str] | None = None
     assume_role_arn: str | None = None
-    use_http_11: bool = False
+    #: Over which version of HTTP to ask; None is HTTP/2 at another address, and at the known one
+    #: the version in use.
+    use_http_11: bool | None = None
     #: Take the services found at the endpoint in place of those known.
     overwrite: bool = False
     dry_run: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether the deployment has to be asked what it is."""
+        return self.overwrite or self.endpoint is not None or self.use_http_11 is not None
 
 
 class Outcome(NamedTuple):
@@ -161,22 +169,24 @@ class Registrar:
         if headers is None:
             headers = deployment.additional_headers
         role = amendment.assume_role_arn or deployment.assume_role_arn
-        if amendment.endpoint is None:
+        if not amendment.asks:
             registry = reheaded(self._keeper.registry, deployment_id, headers, role)
             return self._outcome(registry, deployment_id, created=False, dry=amendment.dry_run)
         facts = await self._ask(
             Order(
-                endpoint=amendment.endpoint,
-                use_http_11=amendment.use_http_11,
+                endpoint=amendment.endpoint or deployment.endpoint,
+                use_http_11=_over_http_11(deployment, amendment),
                 assume_role_arn=role,
                 additional_headers=headers,
                 metadata=deployment.metadata,
             )
         )
         deployment = self._deployment(deployment_id)
-        if not amendment.overwrite:
+        if amendment.overwrite:
+            registry = updated(self._keeper.registry, deployment_id, facts)
+        else:
             _check_services(deployment, facts)
-        registry = updated(self._keeper.registry, deployment_id, facts)
+            registry = moved(self._keeper.registry, deployment_id, facts)
         return self._outcome(registry, deployment_id, created=False, dry=amendment.dry_run)
 
     def headers_of(self, deployment_id: DeploymentId) -> Mapping[str, str]:
@@ -237,6 +247,12 @@ class Registrar:
         if not dry:
             self._keeper.store(registry)
         return Outcome(registry, registry.deployments[deployment_id], created)
+
+
+def _over_http_11(deployment: Deployment, amendment: Amendment) -> bool:
+    if amendment.use_http_11 is not None:
+        return amendment.use_http_11
+    return amendment.endpoint is None and deployment.http_version == "HTTP/1.1"
 
 
 def _check_services(deployment: Deployment, facts: Facts) -> None:

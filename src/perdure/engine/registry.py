@@ -52,6 +52,8 @@ class RegistryKeeper:
         self.served: set[str] = set()
         self._stored = Stored()
         loaded = document.load()
+        #: Whether nothing had ever been registered when this began.
+        self.is_new = loaded is None
         if loaded is not None:
             self._version, content = loaded
             self._stored = _decode(content)

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
+from perdure.core.machine.actions import Finish
 from perdure.core.machine.admission import ALREADY_INVOKED
 from perdure.core.machine.endings import expires_at
 from perdure.core.machine.notifications import can_be_told
@@ -45,7 +46,7 @@ from perdure.engine.pinning import other_pin
 from perdure.engine.ports import Clock
 from perdure.engine.waiters import APART, Answer, OnAnswer, Waiter, Waiters
 from perdure.protocol.ids import InvocationId
-from perdure.protocol.messages import Failure, Outcome, Value, Void
+from perdure.protocol.messages import Failure, Value, Void
 
 T = TypeVar("T")
 
@@ -322,9 +323,9 @@ class Requests:
 
     # -- For the engine
 
-    def finish(self, invocation_id: InvocationId, outcome: Outcome) -> None:
+    def finish(self, action: Finish) -> None:
         """Answer everyone who waits for an invocation that ended."""
-        self._waiters.finish(invocation_id, outcome)
+        self._waiters.finish(action.invocation_id, action.outcome)
 
     def close(self, reason: str) -> None:
         """Take no more requests."""

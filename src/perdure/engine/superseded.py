@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from perdure.core.model.deployments import Registry, build_registry
+from perdure.core.model.deployments import Registry, with_deployments
 from perdure.core.tables.tables import Tables
 from perdure.engine.registry import RegistryKeeper
 from perdure.protocol.ids import DeploymentId
@@ -40,7 +40,7 @@ def drop_superseded(keeper: RegistryKeeper, tables: Tables) -> None:
     if dropped:
         deployments = keeper.registry.deployments
         kept = [each for each in deployments.values() if each.id not in dropped]
-        keeper.store(build_registry(kept, keeper.registry.defaults))
+        keeper.store(with_deployments(keeper.registry, kept))
 
 
 def superseded(registry: Registry, endpoints: Iterable[str]) -> set[DeploymentId]:

@@ -14,7 +14,7 @@ from typing import Final
 from perdure.core.model.timers import Timer
 from perdure.core.tables.keys import parse_timer_key, timer_key
 from perdure.core.tables.tables import Tables
-from perdure.engine.ports import Clock
+from perdure.engine.ports import Clock, StorageError
 
 #: Timers held in memory at the most, about 200 bytes each.
 WINDOW: Final = 16_384
@@ -40,6 +40,7 @@ class Timers:
         tables: Tables,
         clock: Clock,
         fire: Callable[[Timer], None],
+        failed: Callable[[StorageError], None],
         window: int = WINDOW,
         backlog: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -49,6 +50,7 @@ class Timers:
             tables: hold all timers.
             clock: tells the time.
             fire: proposes that a timer fired.
+            failed: is told why further timers cannot be read: none of them would ever fire.
             window: timers held in memory at the most.
             backlog: tells how many records wait for the log.
         """
@@ -57,6 +59,7 @@ class Timers:
         self._fire = fire
         self._window = window
         self._backlog = backlog
+        self._failed = failed
         self._heap: list[Timer] = []
         #: No timer before this one is missing in the heap; None when none is missing at all.
         self._horizon: Timer | None = None
@@ -121,7 +124,10 @@ class Timers:
             if not self._heap or self._heap[0].due_at > now:
                 break
             self._fire(heapq.heappop(self._heap))
-        if not self._heap and self._horizon is not None:
-            self.load()
+        if self._heap or self._horizon is None:
+            self._set_alarm()
             return
-        self._set_alarm()
+        try:
+            self.load()
+        except StorageError as error:
+            self._failed(error)

@@ -38,16 +38,13 @@ class Answer(Struct, frozen=True, gc=False):
 OnAnswer = Callable[[Answer | RefusalError | None], None]
 
 
-class Waiter:
+class Waiter(Struct, eq=False):
     """One who waits, until told or gone; made by :meth:`Waiters.add`."""
 
-    __slots__ = ("_waiters", "invocation_id", "on_answer")
-
-    def __init__(self, waiters: Waiters, invocation_id: InvocationId, on_answer: OnAnswer) -> None:
-        self._waiters = waiters
-        self.invocation_id = invocation_id
-        #: None as soon as nobody wants to be told any more.
-        self.on_answer: OnAnswer | None = on_answer
+    _waiters: Waiters
+    invocation_id: InvocationId
+    #: None as soon as nobody wants to be told any more.
+    on_answer: OnAnswer | None
 
     def leave(self) -> None:
         """Wait no longer, and hear nothing more."""

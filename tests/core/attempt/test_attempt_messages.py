@@ -191,6 +191,42 @@ def test_waiting_for_nothing_is_refused(message, awaited):
     assert (problem.code, problem.doc_code) == (571, "RT0012")
 
 
+@pytest.mark.parametrize(
+    "awaited",
+    [
+        on(7),
+        on(7, signals=(SIGNAL_CANCEL,)),
+        on(nested=(on(7),)),
+        on(signals=(SIGNAL_CANCEL,), nested=(Future((7, 8), combinator=Combinator.ALL_COMPLETED),)),
+    ],
+)
+@pytest.mark.parametrize(("replay", "said"), [([run(7)], []), ([], [run(7)])])
+def test_a_suspension_that_only_an_own_run_could_end_is_refused(replay, said, awaited):
+    record = progress(attempt(replay=replay).receive([*said, Suspension(awaited)]))
+    assert list(record.entries) == said
+    assert (failed(record).problem.doc_code, failed(record).behavior) == (
+        "RT0012",
+        ErrorBehavior.RETRY,
+    )
+
+
+@pytest.mark.parametrize(
+    ("replay", "said", "awaited"),
+    [
+        ([run(7), has_run(7)], [], on(7)),
+        ([run(7)], [ran(7)], on(7)),
+        ([], [run(7), ran(7)], on(7)),
+        ([run(7), Sleep(1, 8)], [], on(7, 8)),
+        ([run(7)], [], on(7, signals=(17,))),
+        ([run(7)], [], on(signals=(SIGNAL_CANCEL,))),
+        ([run(7)], [], on(7, nested=(on(names=("s",)),))),
+    ],
+)
+def test_a_suspension_that_something_else_may_end_is_none_of_that(replay, said, awaited):
+    record = progress(attempt(replay=replay).receive([*said, Suspension(awaited)]))
+    assert isinstance(record.ending, Suspended)
+
+
 def test_a_future_that_was_too_deep_to_be_read_pauses_too():
     record = attempt().lost(Problem(500, "too deep", doc_code="RT0025"))
     assert failed(record).behavior is ErrorBehavior.PAUSE

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from attempt_values import ME, NOW, run, slept
+from attempt_values import ME, NOW, OTHER, run, slept
+from msgspec.structs import replace
 
 from perdure.core.attempt.opening import EAGER_STATE_BYTES_MAX, eager_state, opening
-from perdure.core.model.invocations import Invocation, Retention, Running, Suspended
+from perdure.core.model.invocations import Invocation, Origin, Retention, Running, Suspended
 from perdure.core.model.journals import JournalEntry, JournalSize
 from perdure.core.model.targets import HandlerKind, Target
-from perdure.protocol.ids import invocation_text
+from perdure.protocol.ids import invocation_text, random_seed
 from perdure.protocol.messages import Future, Input, Sleep, Value
 
 INPUT = Input(Value(b"in"), (("content-type", "text/plain"),))
@@ -46,6 +47,11 @@ def test_the_start_tells_who_runs():
     assert start.key == "k"
     assert start.random_seed is None, "it follows from the id"
     assert start.idempotency_key is None
+
+
+def test_the_start_tells_whose_random_numbers_go_on():
+    seeded = replace(row(), origin=Origin(restart_of=ME, seeded_by=OTHER))
+    assert opening(ME, seeded, entries(INPUT), None, NOW)[0].random_seed == random_seed(OTHER)
 
 
 def test_the_start_tells_how_often_and_how_long_it_went_wrong():

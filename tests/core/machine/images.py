@@ -27,7 +27,7 @@ ROWS = (
     *("invocations", "locks", "lines", "mutations"),
     *("timers", "running", "parked", "expiries", "facts"),
 )
-GROUPS = ("journals", "callers", "events", "states", "promises")
+GROUPS = ("journals", "callers", "events", "states", "listeners", "promises")
 
 
 def stored_bytes(tables: Tables, store: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -65,6 +65,8 @@ class Image:
         self.locks: dict[bytes, Lock] = {}
         self.lines: dict[bytes, InvocationId] = {}
         self.mutations: dict[bytes, Mutation] = {}
+        #: By object key and name of the promise, then by who waits.
+        self.listeners: dict[tuple[bytes, bytes], dict[bytes, FurtherCaller]] = defaultdict(dict)
         self.promises: dict[bytes, dict[bytes, Promise]] = defaultdict(dict)
         self.timers: set[Timer] = set()
         self.running: set[InvocationId] = set()
@@ -152,6 +154,17 @@ def _read_state(image, key, value):
     image.states[group][name] = value
 
 
+def _split_listener(key):
+    group, rest = _split_object_key(key)
+    end = 4 + int.from_bytes(rest[:4], "big")
+    return (group, rest[4:end]), rest[end:]
+
+
+def _read_listener(image, key, value):
+    promise, who = _split_listener(key)
+    image.listeners[promise][who] = _CALLER(value)
+
+
 def _read_promise(image, key, value):
     group, name = _split_object_key(key)
     image.promises[group][name] = _PROMISE(value)
@@ -202,6 +215,7 @@ _DROP = {
     b"i": lambda image, key: image.invocations.pop(InvocationId(key)),
     b"j": _drop_from("journals", _split_numbered),
     b"c": _drop_from("callers", _split_caller),
+    b"n": _drop_from("listeners", _split_listener),
     b"v": _drop_from("events", _split_numbered),
     b"s": _drop_from("states", _split_object_key),
     b"l": lambda image, key: image.locks.pop(key),
@@ -218,6 +232,7 @@ _READ = {
     b"i": _read_invocation,
     b"j": _read_journal,
     b"c": _read_caller,
+    b"n": _read_listener,
     b"v": _read_event,
     b"s": _read_state,
     b"l": _read_lock,

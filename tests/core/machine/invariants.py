@@ -114,22 +114,30 @@ def suspended_invocations_lack_what_they_await(
 def promises_know_who_listens(image: Image) -> None:
     """I6: listeners are alive and asked; and everyone who asked is a listener or was answered."""
     listening: Counter[InvocationId] = Counter()
-    for promises in image.promises.values():
-        for name, promise in promises.items():
-            if not isinstance(promise, Pending):
-                continue
-            assert promise.listeners, "a pending promise is there for its listeners only"
-            for listener in promise.listeners:
-                listening[listener.invocation_id] += 1
-                row = image.invocations[listener.invocation_id]
-                assert isinstance(row.status, ADMITTED)
-                assert row.created_at == listener.created_at
-                assert any(
-                    isinstance(entry.message, GetPromise)
-                    and entry.message.key.encode() == name
-                    and entry.message.result_completion_id == listener.completion_id
-                    for entry in image.journals[listener.invocation_id].values()
-                )
+    pending = {
+        (group, name): promise
+        for group, promises in image.promises.items()
+        for name, promise in promises.items()
+        if isinstance(promise, Pending)
+    }
+    assert image.listeners.keys() <= pending.keys()
+    for key, promise in pending.items():
+        further = image.listeners.get(key, {})
+        assert promise.listeners or further, "a pending promise is there for its listeners only"
+        assert len(further) == promise.further
+        assert len({one.place for one in further.values()} | {promise.places}) == len(further) + 1
+        assert all(who == caller_key(one.caller) for who, one in further.items())
+        for listener in (*promise.listeners, *(one.caller for one in further.values())):
+            listening[listener.invocation_id] += 1
+            row = image.invocations[listener.invocation_id]
+            assert isinstance(row.status, ADMITTED)
+            assert row.created_at == listener.created_at
+            assert any(
+                isinstance(entry.message, GetPromise)
+                and entry.message.key.encode() == key[1]
+                and entry.message.result_completion_id == listener.completion_id
+                for entry in image.journals[listener.invocation_id].values()
+            )
     assert image.claims.listening == set(listening.items())
 
 

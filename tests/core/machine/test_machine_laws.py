@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import Program, choices, programs
+from watched_tables import MemoryStore, WatchedTables
 from world import World
 
+from perdure.core.machine.apply import Machine
 from perdure.core.model.records import (
     AnnounceLeader,
     Expire,
@@ -71,6 +73,20 @@ def test_the_same_records_give_the_same_bytes(program):
     second.flush()
     assert second.store.held == first.image.held
     assert second.replies == first.replies
+
+
+@LAW
+@given(programs, st.integers(1, 3))
+def test_a_record_in_pieces_comes_to_the_same(program, size):
+    whole, pieces = (Machine(WatchedTables(MemoryStore())) for _ in range(2))
+    for index, record in enumerate(Program().play(program).records):
+        actions, reply = pieces.apply(record, size)
+        while pieces.unfinished:
+            if index % 2:
+                pieces.finish()
+            actions += pieces.go_on(size)
+        assert (actions, reply) == whole.apply(record)
+    assert pieces.tables.flush() == whole.tables.flush()
 
 
 @LAW

@@ -12,6 +12,7 @@ from machine_values import (
     C,
     D,
     completion,
+    ident,
     output,
     run,
     signup,
@@ -20,6 +21,7 @@ from machine_values import (
     waits,
 )
 
+from perdure.core.machine.listening import LISTENERS_IN_ROW
 from perdure.core.model.invocations import Running, Suspended
 from perdure.protocol.messages import (
     VOID,
@@ -121,6 +123,67 @@ def test_a_workflow_may_answer_itself(world):
     world.progress(A, GetPromise("mail", 1), CompletePromise("mail", YES, 2), ending=waits(1))
     assert world.started == [A]
     assert world.journal(A)[-2:] == [completed(2), got(1, YES)]
+
+
+MANY = [ident(f"many {number}") for number in range(3 * LISTENERS_IN_ROW)]
+
+
+def heard_by_many(world, *, suspended: bool) -> None:
+    world.invoke(signup(), A)
+    for who in MANY:
+        world.invoke(verify(), who)
+        ending = waits(1) if suspended else None
+        world.progress(who, GetPromise("mail", 1), ending=ending)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_many_hear_of_it_in_the_order_in_which_they_came(world, restarted):
+    heard_by_many(world, suspended=True)
+    if restarted:
+        world.restart()
+    world.progress(A, CompletePromise("mail", YES, 1))
+    assert world.started == MANY
+    assert not world.image.listeners
+
+
+def test_the_row_of_what_many_wait_for_stays_short(world):
+    heard_by_many(world, suspended=False)
+    ((promise,),) = (promises.values() for promises in world.image.promises.values())
+    assert len(promise.listeners) == LISTENERS_IN_ROW
+    assert len(promise.listeners) + promise.further == len(MANY)
+
+
+@pytest.mark.parametrize("leaving", [MANY[:-1], MANY[1:], MANY[::-2], MANY[LISTENERS_IN_ROW:]])
+def test_of_many_those_that_stay_hear_of_it_in_order(world, leaving):
+    heard_by_many(world, suspended=True)
+    for who in leaving:
+        world.kill(who)
+    late = ident("late")
+    world.invoke(verify(), late)
+    world.progress(late, GetPromise("mail", 1), ending=waits(1))
+    world.progress(A, CompletePromise("mail", YES, 1))
+    assert world.started == [who for who in (*MANY, late) if who not in leaving]
+
+
+def test_when_all_of_many_have_gone_nothing_is_left(world):
+    heard_by_many(world, suspended=False)
+    for who in MANY:
+        world.end(who)
+    assert not world.image.promises
+    assert not world.image.listeners
+
+
+def test_whoever_heard_of_it_in_an_earlier_run_takes_nobodys_place(world):
+    world.invoke(signup(), A)
+    world.invoke(verify(), B)
+    world.progress(A, CompletePromise("mail", YES, 1))
+    world.progress(B, GetPromise("mail", 1), GetPromise("other", 2))
+    world.progress(A, output(), ending=ENDED)
+    world.purge(A)
+    heard_by_many(world, suspended=True)
+    world.end(B)
+    world.progress(A, CompletePromise("mail", YES, 1))
+    assert world.started == MANY
 
 
 @pytest.mark.parametrize("end", ["end", "kill"])

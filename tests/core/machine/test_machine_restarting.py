@@ -79,6 +79,19 @@ def test_a_prefix_keeps_its_entries_and_their_late_completions(world):
     assert world.journal(C) == [slow, fast, has_run(2), slept(1)]
 
 
+def test_a_prefix_keeps_the_random_numbers_it_was_made_with(world):
+    world.invoke(GREET, A)
+    world.progress(A, run(1), ran(1))
+    world.end(A)
+    world.restart_as_new(A, B, upto=1)
+    assert world.row(B).origin == Origin(restart_of=A, seeded_by=A)
+    world.end(B)
+    world.restart_as_new(B, C, upto=1)
+    assert world.row(C).origin == Origin(restart_of=B, seeded_by=A)
+    world.restart_as_new(B, D, upto=0)
+    assert world.row(D).origin == Origin(restart_of=B)
+
+
 def test_a_prefix_may_end_between_a_call_and_what_it_brought(world):
     world.invoke(GREET, A)
     it = call(D, number=1)

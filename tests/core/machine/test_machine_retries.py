@@ -232,7 +232,18 @@ def test_a_resume_retries_at_once_and_the_timer_that_fires_later_does_nothing(wo
     assert world.fire(timer) == []
 
 
-@pytest.mark.parametrize("stop", ["pause", "kill"])
+def test_a_cancellation_is_tried_at_once_and_its_failures_stay_counted(world):
+    world.invoke(GREET, A)
+    world.fail(A, failed())
+    world.cancel(A)
+    assert world.started == [A]
+    assert world.row(A).status.failures == 1
+    world.fail(A, failed())
+    assert world.row(A).status.failures == 2
+    assert delay(world) > 0
+
+
+@pytest.mark.parametrize("stop", ["pause", "kill", "cancel"])
 def test_a_retry_timer_is_taken_away(world, stop):
     world.invoke(GREET, A)
     world.fail(A, failed())

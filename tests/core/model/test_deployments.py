@@ -119,6 +119,13 @@ def test_a_registry_is_rebuilt_from_its_deployments():
     assert build_registry(registry.deployments.values(), registry.defaults) == registry
 
 
+def test_what_did_not_change_is_not_resolved_again():
+    before = register(service("A"), service("B"))
+    after = register(service("B"), registry=before, as_id=SECOND)
+    assert after.pinned[FIRST, "A"] is after.services["A"] is before.services["A"]
+    assert after.pinned[FIRST, "B"] is before.services["B"]
+
+
 def test_a_service_cannot_change_its_type():
     registry = register(service())
     with pytest.raises(RegistrationError, match="another name") as refused:

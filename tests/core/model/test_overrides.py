@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from perdure.core.model.deployments import Defaults, build_registry, with_deployment
 from perdure.core.model.overrides import Overrides, override
-from perdure.core.model.revisions import Facts, reconfigured, reheaded, replaced, updated
+from perdure.core.model.revisions import Facts, moved, reconfigured, reheaded, replaced, updated
 from perdure.protocol.ids import DeploymentId
 from perdure.protocol.manifest import (
     HandlerManifest,
@@ -70,6 +71,13 @@ def test_what_is_set_stays_until_it_is_set_again(registry):
 def test_what_is_set_stays_while_the_deployment_is_not_asked_anew(registry):
     changed = reconfigured(registry, "Flow", Overrides(public=False))
     changed = reheaded(changed, ONE, {"a": "b"}, None)
+    assert not changed.services["Flow"].public
+
+
+def test_what_is_set_stays_when_the_deployment_moves(registry):
+    changed = reconfigured(registry, "Flow", Overrides(public=False))
+    changed = moved(changed, ONE, replace(FACTS, endpoint="http://b/"))
+    assert changed.deployments[ONE].endpoint == "http://b/"
     assert not changed.services["Flow"].public
 
 

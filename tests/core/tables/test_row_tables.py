@@ -90,9 +90,7 @@ class RowsAgainstADictionary(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        changes = []
-        self.table.drain(changes)
-        self.store.write(changes)
+        self.store.write(drained(self.table))
 
     @precondition(lambda self: not self.table.changed)
     @rule()
@@ -145,9 +143,7 @@ class GroupsAgainstADictionary(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        changes = []
-        self.table.drain(changes)
-        self.store.write(changes)
+        self.store.write(drained(self.table))
         assert self.table.count == 0
 
     @rule(group=_GROUPS, start=_KEYS)
@@ -211,7 +207,9 @@ def new_table() -> tuple[Store, RowTable[bytes]]:
 
 def drained(table) -> list:
     changes = []
-    table.drain(changes)
+    for _ in table.gather(changes):
+        pass
+    table.written()
     return changes
 
 
@@ -363,11 +361,22 @@ def one_byte(place: int) -> bytes:
     return bytes([place])
 
 
-def test_all_rows_of_a_growing_group_are_found_wherever_they_are():
+def drop(table: GroupTable[bytes], count: int, *, counted: bool) -> None:
+    if counted:
+        table.drop_counted(b"g", count, one_byte)
+    else:
+        table.drop(b"g")
+
+
+either_way = pytest.mark.parametrize("counted", [False, True])
+
+
+@either_way
+def test_all_rows_of_a_growing_group_are_found_wherever_they_are(counted):
     store = Store()
     table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
     for flushed in range(6):
-        table.drop(b"g")
+        drop(table, 5, counted=counted)
         for place in range(5):
             table.put(b"g", one_byte(place), bytes([flushed, place]))
             if place + 1 == flushed:
@@ -375,26 +384,31 @@ def test_all_rows_of_a_growing_group_are_found_wherever_they_are():
         assert table.counted(b"g", 5, one_byte) == [bytes([flushed, place]) for place in range(5)]
 
 
+@either_way
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_group_that_begins_anew_shows_nothing_of_what_was_dropped(count):
+def test_a_group_that_begins_anew_shows_nothing_of_what_was_dropped(count, counted):
     store = Store()
     table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
     for place in range(3):
         table.put(b"g", bytes([place]), b"old")
     store.write(drained(table))
-    table.drop(b"g")
+    drop(table, 3, counted=counted)
     for place in range(count):
         table.put(b"g", bytes([place]), b"new")
     assert table.counted(b"g", count, one_byte) == [b"new"] * count
+    drop(table, count, counted=counted)
+    store.write(drained(table))
+    assert table.rows(b"g") == []
 
 
-def test_a_group_of_which_only_the_end_was_new_begins_anew_in_order():
+@either_way
+def test_a_group_of_which_only_the_end_was_new_begins_anew_in_order(counted):
     store = Store()
     table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
     table.put(b"g", b"\x00", b"old")
     store.write(drained(table))
     table.put(b"g", b"\x01", b"old")
-    table.drop(b"g")
+    drop(table, 2, counted=counted)
     table.put(b"g", b"\x00", b"first")
     table.put(b"g", b"\x01", b"second")
     assert table.counted(b"g", 2, one_byte) == [b"first", b"second"]

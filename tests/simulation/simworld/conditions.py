@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from perdure.engine import engine as engine_module
-from perdure.engine import invoker, janitor, partition, superseded, timers
-from perdure.sdk import eager, host, running
+from perdure.engine import flushing, invoker, janitor, partition, superseded, timers
+from perdure.sdk import eager, failures, running
 from simworld.loop import Scheduler
 from simworld.plan import Plan
 
@@ -30,8 +30,7 @@ class PlainTraceback:
 def portable(scheduler: Scheduler) -> Iterator[None]:
     """Let the same happen on every machine and version of Python."""
     with changed(
-        (host, "traceback", PlainTraceback),
-        (running, "traceback", PlainTraceback),
+        (failures, "traceback", PlainTraceback),
         (running, "monotonic", lambda: 0.0),
         *_eager_tasks_alike(scheduler),
     ):
@@ -82,9 +81,9 @@ def sized(plan: Plan) -> Iterator[None]:
     """Make the engine's bounds as small as the plan says."""
     sizes = plan.sizes
     bounds: list[Change] = [
-        (partition, "FLUSH_ROWS", sizes.flush_rows),
-        (partition, "FLUSH_BYTES", sizes.flush_bytes),
-        (partition, "LONG_ROW_BYTES", sizes.long_row_bytes),
+        (flushing, "FLUSH_ROWS", sizes.flush_rows),
+        (flushing, "FLUSH_BYTES", sizes.flush_bytes),
+        (flushing, "LONG_ROW_BYTES", sizes.long_row_bytes),
         (superseded, "SUPERSEDED_MAX", 0),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
         (partition, "SLICE_S", sizes.slice_s),

@@ -15,7 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from perdure.core.attempt.checks import (
-    PAYLOADS,
+    CARRIED,
+    NOTHING,
     Directory,
     RefusedError,
     check_command,
@@ -23,9 +24,8 @@ from perdure.core.attempt.checks import (
     resolve_callee,
     stored_bytes,
 )
-from perdure.core.attempt.labels import LABELS
 from perdure.core.attempt.opening import EAGER_STATE_BYTES_MAX
-from perdure.core.model.awaiting import Settled, awaited, is_empty, settle
+from perdure.core.model.awaiting import Settled, awaited, is_empty, needs, settle
 from perdure.core.model.deployments import HandlerSchema
 from perdure.core.model.identities import CHANCE_BYTES
 from perdure.core.model.invocations import Pin, Problem
@@ -47,6 +47,7 @@ from perdure.protocol.messages import (
     Output,
     ProposeRunCompletion,
     ProposeRunCompletionAck,
+    Run,
     Suspension,
 )
 from perdure.protocol.trees import LEVELS_MAX, depth
@@ -106,6 +107,7 @@ class Attempt:
         "_has_output",
         "_known",
         "_limits",
+        "_open_runs",
         "_pin",
         "_replayed",
         "invocation_id",
@@ -119,7 +121,6 @@ class Attempt:
         invocation_id: InvocationId,
         number: int,
         schema: HandlerSchema,
-        *,
         pin: Pin,
         directory: Directory,
         chance: Chance,
@@ -142,6 +143,8 @@ class Attempt:
         self._limits = limits
         self._has_output = False
         self._acked_runs: set[int] = set()
+        #: Completions of runs that only this attempt, or a later one, can bring.
+        self._open_runs: set[int] = set()
         #: What the handler waits for, if that is all it does.
         self._awaiting: Future | None = None
         self.open = True
@@ -154,8 +157,10 @@ class Attempt:
     def opened(self, messages: Sequence[Message]) -> None:
         """Note what the replay holds."""
         self._known = self._replayed = self._entries = len(messages) - 1
-        self._bytes = stored_bytes(messages)
+        self._bytes = stored_bytes(messages[1:])
         self._has_output = self._known > 1 and Output in map(type, messages)
+        if self._known > 1 and Run in map(type, messages):
+            self._open_runs = open_runs(messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
         """Give what to forward for a new journal entry, or None if the replay held it."""
@@ -181,14 +186,13 @@ class Attempt:
         ending: Ending | None = None
         self._awaiting = None
         for message in messages:
-            kind = type(message)
+            take, payload_of, label_of = _TAKEN.get(type(message), _REFUSED)
             try:
-                payload_of, label_of = PAYLOADS.get(kind), LABELS.get(kind)
                 if payload_of is not None:
                     self._bytes += checked_size(message, payload_of(message))
                 if label_of is not None:
                     self._bytes += label_of(message)
-                ending = _TAKE.get(kind, Attempt.refuse)(self, message, batch)
+                ending = take(self, message, batch)
             except RefusedError as refused:
                 ending = self.failure(refused.problem)
             if ending is not None:
@@ -253,6 +257,11 @@ class Attempt:
         check_command(self.schema.kind, command)
         batch.entries.append(command)
 
+    def on_run(self, run: Run, batch: Batch) -> None:
+        """Take a run, whose result the SDK will tell."""
+        self._open_runs.add(run.result_completion_id)
+        batch.entries.append(run)
+
     def on_output(self, output: Output, batch: Batch) -> None:
         """Take the result."""
         self._has_output = True
@@ -262,6 +271,7 @@ class Attempt:
         """Take what a run came to."""
         if proposal.ack and self._pin.protocol_version >= VERSION_FUTURE_TREES:
             self._acked_runs.add(proposal.result_completion_id)
+        self._open_runs.discard(proposal.result_completion_id)
         batch.entries.append(proposal)
 
     def on_call(self, command: Call | OneWayCall, batch: Batch) -> None:
@@ -297,6 +307,13 @@ class Attempt:
         it would never wake the handler, counted as unseen it costs an attempt at the most.
         """
         awaiting = suspension.awaiting_on
+        if self._open_runs and needs(awaiting, self._open_runs):
+            raise RefusedError(
+                571,
+                "RT0012",
+                "the handler suspended to wait for a run of its own, which nobody else can "
+                "complete; the run is tried again",
+            )
         return self._unawaitable(awaiting) or Suspended(awaited(awaiting), seen=self._replayed)
 
     def on_error(self, error: Error, _batch: Batch) -> Ending:
@@ -338,6 +355,14 @@ class Attempt:
         return self.failure(problem)
 
 
+def open_runs(journal: Sequence[Message]) -> set[int]:
+    """Give the completions that the runs of a journal still lack."""
+    begun = {each.result_completion_id for each in journal if type(each) is Run}
+    return begun - {
+        each.completion_id for each in journal if type(each) is Completion and each.kind is _RUN
+    }
+
+
 def shortened(text: str) -> str:
     """Give the beginning of a text that says why an attempt failed."""
     if len(text) <= ERROR_TEXT_MAX:
@@ -351,9 +376,11 @@ def _without(awaiting: Future, notification: Notification) -> Future | None:
     return None if isinstance(left, Settled) else left
 
 
+_Take = Callable[[Attempt, Any, Batch], Ending | None]
 #: What an SDK may send, and who takes it.
-_TAKE: Final[Mapping[type[Message], Callable[[Attempt, Any, Batch], Ending | None]]] = {
+_TAKE: Final[Mapping[type[Message], _Take]] = {
     **dict.fromkeys(get_args(Command), Attempt.on_command),
+    Run: Attempt.on_run,
     Output: Attempt.on_output,
     Call: Attempt.on_call,
     OneWayCall: Attempt.on_call,
@@ -363,3 +390,6 @@ _TAKE: Final[Mapping[type[Message], Callable[[Attempt, Any, Batch], Ending | Non
     Error: Attempt.on_error,
     End: Attempt.on_end,
 }
+#: The same with what a message carries, so that one look finds it all.
+_TAKEN: Final = {kind: (take, *CARRIED.get(kind, NOTHING)) for kind, take in _TAKE.items()}
+_REFUSED: Final = (Attempt.refuse, *NOTHING)

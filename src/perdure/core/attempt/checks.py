@@ -63,8 +63,7 @@ def stored_bytes(messages: Iterable[Message]) -> int:
     """Give the size of what messages carry, in bytes."""
     size = 0
     for message in messages:
-        kind = type(message)
-        payload_of, label_of = PAYLOADS.get(kind), LABELS.get(kind)
+        payload_of, label_of = CARRIED.get(type(message), NOTHING)
         if payload_of is not None:
             size += len(payload_of(message))
         if label_of is not None:
@@ -198,17 +197,26 @@ def _result(message: Any) -> bytes | str:
     return result.content if type(result) is messages.Value else _content(result)
 
 
+_PayloadOf = Callable[[Any], bytes | str]
+_LabelOf = Callable[[Any], int]
+
 #: The part of a message that may be long.
-PAYLOADS: Final[Mapping[type[Message], Callable[[Any], bytes | str]]] = {
+_PAYLOADS: Final[Mapping[type[Message], _PayloadOf]] = {
     messages.Output: _result,
-    messages.SetState: attrgetter("value.content"),
+    messages.SetState: lambda message: message.value.content,
     messages.Call: attrgetter("parameter"),
     messages.OneWayCall: attrgetter("parameter"),
     messages.SendSignal: _result,
     messages.CompletePromise: lambda message: _content(message.completion),
     messages.CompleteAwakeable: _result,
     messages.ProposeRunCompletion: _result,
-    messages.Input: attrgetter("value.content"),
+    messages.Input: lambda message: message.value.content,
     messages.Completion: _result,
     messages.Signal: _result,
 }
+#: What gives that part, and the size of the rest, by the kind of message.
+CARRIED: Final[Mapping[type[Message], tuple[_PayloadOf | None, _LabelOf | None]]] = {
+    kind: (_PAYLOADS.get(kind), LABELS.get(kind)) for kind in {**_PAYLOADS, **LABELS}
+}
+#: What gives it of all other messages.
+NOTHING: Final = (None, None)

@@ -7,7 +7,7 @@ from typing import Final
 
 from perdure.core.model.invocations import Invocation, Running
 from perdure.core.model.journals import JournalEntry
-from perdure.protocol.ids import InvocationId, invocation_text
+from perdure.protocol.ids import InvocationId, invocation_text, random_seed
 from perdure.protocol.messages import Message, Start
 
 #: Eager state stops before the entry that would exceed this; the rest is read lazily.
@@ -35,7 +35,10 @@ def opening(
     assert len(journal) == row.journal.entries, "the journal is as long as its row says"
     status = row.status
     assert isinstance(status, Running)
+    seeded_by = row.origin.seeded_by
     state_map, partial = ((), True) if state is None else eager_state(state, state_bytes_max)
+    silent_ms = now - row.modified_at
+    silent_ms = silent_ms if silent_ms > 0 else 0  # noqa: FURB136 - faster than max()
     start = Start(
         id=invocation_id,
         debug_id=invocation_text(invocation_id),
@@ -44,8 +47,9 @@ def opening(
         partial_state=partial,
         key=row.target.key,
         retry_count_since_last_stored_entry=status.failures_since_progress,
-        duration_since_last_stored_entry=max(0, now - row.modified_at),
+        duration_since_last_stored_entry=silent_ms,
         idempotency_key=None,
+        random_seed=None if seeded_by is None else random_seed(seeded_by),
     )
     return [start, *[entry.message for entry in journal]]
 

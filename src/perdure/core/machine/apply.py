@@ -6,10 +6,15 @@ beyond the tables (time, chance, identities) came in with it. Handlers change ta
 too, delivered within the same step while both live in one partition. Actions are collected, not
 performed: the leader performs them, after the record is durable, which it was before it was applied
 (invariant I1). Every action can be lost: whatever it would have woken stands in a table.
+
+A record that sends very many messages can be applied in pieces, between which the tables are read
+but neither changed nor written to the store: each message is about one invocation, whose rows fit
+together before it and behind it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -42,11 +47,25 @@ class Machine:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        #: The record that was not applied to its end.
+        self._unfinished: Step | None = None
         #: Epoch of the newest leader; what an older one wrote is dropped (invariant I3).
         self.epoch = tables.facts.get(EPOCH) or 0
 
-    def apply(self, record: Record) -> tuple[list[Action], Reply]:
+    @property
+    def unfinished(self) -> bool:
+        """Whether :meth:`go_on` must be called before another record is applied."""
+        return self._unfinished is not None
+
+    def apply(
+        self, record: Record, deliveries_max: int = sys.maxsize
+    ) -> tuple[list[Action], Reply]:
         """Change the tables as a durable record demands.
+
+        Args:
+            record: what to apply.
+            deliveries_max: of the messages that it sends, how many are delivered at once; while
+                there are more, the machine is unfinished.
 
         Returns:
             What the leader must do now, and the answer for whoever asked for the record.
@@ -62,11 +81,34 @@ class Machine:
             return [], None
         step = Step(self.tables, record.now)
         reply = HANDLERS[type(body)](step, body)
-        deliveries = step.deliveries
-        while deliveries:
-            delivered = deliveries.popleft()
-            HANDLERS[type(delivered)](step, delivered)
-        return step.actions, reply
+        if not step.deliveries:
+            return step.actions, reply
+        self._unfinished = step
+        return self.go_on(deliveries_max), reply
+
+    def go_on(self, deliveries_max: int = sys.maxsize) -> list[Action]:
+        """Deliver further messages of the last record; give what the leader must do now."""
+        step = self._unfinished
+        assert step is not None, "a record is applied before more of it is"
+        deliver(step, deliveries_max)
+        if not step.deliveries:
+            self._unfinished = None
+        actions, step.actions = step.actions, []
+        return actions
+
+    def finish(self) -> None:
+        """Deliver all that is left of the last record; :meth:`go_on` gives what follows from it."""
+        if self._unfinished is not None:
+            deliver(self._unfinished, sys.maxsize)
+
+
+def deliver(step: Step, deliveries_max: int) -> None:
+    """Deliver messages in the order of sending, and those that they send behind them."""
+    deliveries = step.deliveries
+    while deliveries and deliveries_max > 0:
+        deliveries_max -= 1
+        delivered = deliveries.popleft()
+        HANDLERS[type(delivered)](step, delivered)
 
 
 def timer_fired(step: Step, body: TimerFired) -> None:

@@ -20,11 +20,19 @@ from perdure.core.model.invocations import (
     Invocation,
     Running,
     Scheduled,
+    kept_journal,
 )
 from perdure.core.model.promises import Pending
 from perdure.core.model.records import Respond
 from perdure.core.model.timers import Timer, TimerKind
-from perdure.core.tables.keys import INSTANT_MAX, caller_key, expiry_key, object_key, timer_key
+from perdure.core.tables.keys import (
+    INSTANT_MAX,
+    caller_key,
+    expiry_key,
+    index_key,
+    object_key,
+    timer_key,
+)
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Failure, Outcome
 
@@ -56,10 +64,12 @@ def answer(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Ou
     for caller in row.callers:
         step.deliver(Respond(caller, outcome))
     if row.further_callers:
-        further = [one for _, one in step.tables.callers.rows(invocation_id)]
-        for one in sorted(further, key=attrgetter("place")):
+        callers = step.tables.callers
+        further = callers.rows(invocation_id)
+        for key, _ in further:
+            callers.delete(invocation_id, key)
+        for one in sorted([one for _, one in further], key=attrgetter("place")):
             step.deliver(Respond(one.caller, outcome))
-        step.tables.callers.drop(invocation_id)
     step.act(Finish(invocation_id, outcome))
 
 
@@ -87,8 +97,7 @@ def retain(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Ou
         return
     journal_gone = retention.journal_ms <= 0
     if journal_gone:
-        tables.journals.drop(invocation_id)
-        forget_events(step, invocation_id, row)
+        forget_journal(step, invocation_id, row)
     elif retention.journal_ms < retention.completion_ms:
         keep_until(step, invocation_id, retention.journal_ms, journal_only=True)
     keep_until(step, invocation_id, retention.completion_ms, journal_only=False)
@@ -116,7 +125,8 @@ def keep_until(
 
 def kept_until(completed_at: int, retention_ms: int) -> int:
     """Say when a retention is over, in milliseconds since 1970; the longest never is."""
-    return min(completed_at + retention_ms, INSTANT_MAX)
+    until = completed_at + retention_ms
+    return until if until < INSTANT_MAX else INSTANT_MAX  # noqa: FURB136 - faster than min()
 
 
 def expires_at(row: Invocation) -> int | None:
@@ -163,10 +173,14 @@ def clear_workflow(step: Step, group: bytes) -> None:
 
 def forget(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
     """Remove row and journal."""
-    if row.journal.entries:
-        step.tables.journals.drop(invocation_id)
-    forget_events(step, invocation_id, row)
+    forget_journal(step, invocation_id, row)
     step.tables.invocations.delete(invocation_id)
+
+
+def forget_journal(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
+    """Drop the entries and events of an invocation, if there still are any."""
+    step.tables.journals.drop_counted(invocation_id, kept_journal(row).entries, index_key)
+    forget_events(step, invocation_id, row)
 
 
 def withdraw(step: Step, invocation_id: InvocationId, row: Invocation, outcome: Failure) -> None:

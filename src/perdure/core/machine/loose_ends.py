@@ -8,14 +8,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import StopAttempt
+from perdure.core.machine.listening import leave
 from perdure.core.machine.starts import next_attempt
 from perdure.core.machine.step import Step
-from perdure.core.model.invocations import Invocation, Running
+from perdure.core.model.invocations import Caller, Invocation, Running
 from perdure.core.model.promises import Pending
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import object_key, timer_key
 from perdure.protocol.ids import InvocationId
-from perdure.protocol.messages import GetPromise, Sleep
+from perdure.protocol.messages import CompletionKind, GetPromise, Sleep
 
 
 def stop(step: Step, invocation_id: InvocationId, row: Invocation) -> Invocation:
@@ -46,17 +47,14 @@ def disarm_sleeps(step: Step, invocation_id: InvocationId) -> None:
 
 
 def stop_listening(step: Step, invocation_id: InvocationId, row: Invocation) -> None:
-    """Take the invocation off the lists of promises that were not completed."""
+    """Let the invocation wait no longer for promises that were not completed."""
     promises, group = step.tables.promises, object_key(row.target)
     for _, entry in step.tables.journals.rows(invocation_id):
-        if not isinstance(entry.message, GetPromise):
+        message = entry.message
+        if not isinstance(message, GetPromise):
             continue
-        name = entry.message.key.encode()
-        promise = promises.get(group, name)
-        if not isinstance(promise, Pending):
-            continue
-        left = tuple(one for one in promise.listeners if one.invocation_id != invocation_id)
-        if left:
-            promises.put(group, name, Pending(left))
-        else:
-            promises.delete(group, name)
+        name = message.key.encode()
+        pending = promises.get(group, name)
+        if isinstance(pending, Pending):
+            number, kind = message.result_completion_id, CompletionKind.GET_PROMISE
+            leave(step, group, name, pending, Caller(invocation_id, number, kind, row.created_at))

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from perdure.core.machine.endings import NOT_FOUND, expires_at, wait_for
+from perdure.core.machine.loose_ends import disarm_retry
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
 from perdure.core.model.awaiting import Settled, settle_stored
@@ -56,7 +57,7 @@ def take(
     """Append a notification to the journal of a row that the caller may have changed."""
     if not can_be_told(row):
         return False
-    journal = Journal(step, invocation_id, row)
+    journal = Journal(step, invocation_id, row.journal.entries, row.journal.commands)
     status = row.status
     if type(status) is Running and status.retry_at is None:
         journal.notify(notification)
@@ -83,12 +84,21 @@ def wake_or_wait(
                 run(step, invocation_id, row)
                 return
             row = replace(row, status=Suspended(left, ordered))
-        case Paused() if isinstance(notification, Signal) and notification.signal == SIGNAL_CANCEL:
+        case Paused() if _is_cancellation(notification):
             run(step, invocation_id, row)
+            return
+        case Running(retry_at=int()) as status if _is_cancellation(notification):
+            # Nobody wants it to run any more: it shall hear of that now, not after the delay.
+            disarm_retry(step, invocation_id, row)
+            run(step, invocation_id, row, replace(status, retry_at=None))
             return
         case _:
             pass
     step.tables.invocations.put(invocation_id, row)
+
+
+def _is_cancellation(notification: Notification) -> bool:
+    return isinstance(notification, Signal) and notification.signal == SIGNAL_CANCEL
 
 
 def signal_received(step: Step, body: SignalReceived) -> Verdict:

@@ -52,9 +52,9 @@ def progress(step: Step, body: Progress) -> None:
 
 def record(step: Step, invocation_id: InvocationId, row: Invocation, body: Progress) -> Invocation:
     """Append the entries to the journal, each followed by its immediate answers."""
-    work = Work(step, invocation_id, row, Journal(step, invocation_id, row), iter(body.callees))
-    journal = work.journal
-    commands_before = journal.commands
+    commands_before = row.journal.commands
+    journal = Journal(step, invocation_id, row.journal.entries, commands_before)
+    work = Work(step, invocation_id, row, journal, iter(body.callees))
     for entry in body.entries:
         EFFECTS[type(entry)](work, entry)
     status = row.status

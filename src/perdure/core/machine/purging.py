@@ -7,9 +7,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from perdure.core.machine.actions import WatchExpiry
-from perdure.core.machine.endings import forget_journal_expiry
+from perdure.core.machine.endings import forget_journal, forget_journal_expiry
 from perdure.core.machine.endings import purge as purge_row
-from perdure.core.machine.events import forget_events
 from perdure.core.machine.step import Step
 from perdure.core.model.invocations import Completed, Invocation
 from perdure.core.model.records import Expire, Purge, PurgeJournal
@@ -49,8 +48,7 @@ def drop_journal(
     """Remove the journal's entries, and note that they are gone."""
     assert not status.journal_purged, "a journal that is gone does not expire"
     forget_journal_expiry(step, invocation_id, row, status)
-    step.tables.journals.drop(invocation_id)
-    forget_events(step, invocation_id, row)
+    forget_journal(step, invocation_id, row)
     gone = replace(status, journal_purged=True)
     emptied = replace(row, status=gone, modified_at=step.now, events=0)
     step.tables.invocations.put(invocation_id, emptied)

@@ -2,7 +2,8 @@
 
 The first entries of the old journal are kept, up to an index of the caller's choice, together with
 the completions of their commands wherever these stand. A prefix with a command whose completion is
-missing is refused: nobody would ever complete it again.
+missing is refused: nobody would ever complete it again. Steps that are kept are replayed, and may
+depend on random numbers: these are kept with them.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def copy(step: Step, row: Invocation, body: RestartAsNew, kept: list[JournalEntr
         journal=JournalSize(len(kept), commands),
         attempt=0,
         pin=new_pin(row, body),
-        origin=Origin(restart_of=body.invocation_id),
+        origin=new_origin(row, body),
         idempotency_key=None,
         execution_time=None,
         events=0,
@@ -76,6 +77,14 @@ def copy(step: Step, row: Invocation, body: RestartAsNew, kept: list[JournalEntr
         running_at=None,
     )
     begin(step, body.new_id, new)
+
+
+def new_origin(row: Invocation, body: RestartAsNew) -> Origin:
+    """Tell what is restarted, and whose random numbers the steps that are kept were made with."""
+    if body.upto_index == 0:
+        return Origin(restart_of=body.invocation_id)
+    seeded_by = row.origin.seeded_by or body.invocation_id
+    return Origin(restart_of=body.invocation_id, seeded_by=seeded_by)
 
 
 def new_pin(row: Invocation, body: RestartAsNew) -> Pin | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from msgspec import Struct, field
+
 from perdure.core.machine.actions import Action, Notify
-from perdure.core.model.invocations import Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.records import RecordBody
 from perdure.core.tables.keys import index_key
@@ -25,17 +26,14 @@ from perdure.protocol.messages import (
 )
 
 
-class Step:
+class Step(Struct, eq=False, gc=False):
     """What a handler of records works with."""
 
-    __slots__ = ("actions", "deliveries", "now", "tables")
-
-    def __init__(self, tables: Tables, now: int) -> None:
-        self.tables = tables
-        #: Milliseconds since 1970, from the record.
-        self.now = now
-        self.actions: list[Action] = []
-        self.deliveries: deque[RecordBody] = deque()
+    tables: Tables
+    #: Milliseconds since 1970, from the record.
+    now: int
+    actions: list[Action] = []
+    deliveries: deque[RecordBody] = field(default_factory=deque)
 
     def act(self, action: Action) -> None:
         """Ask for something to be done once the record is durable, which it is."""
@@ -46,16 +44,13 @@ class Step:
         self.deliveries.append(body)
 
 
-class Journal:
+class Journal(Struct, eq=False, gc=False):
     """The end of an invocation's journal, while entries are appended to it."""
 
-    __slots__ = ("_id", "_step", "commands", "entries")
-
-    def __init__(self, step: Step, invocation_id: InvocationId, row: Invocation) -> None:
-        self._step = step
-        self._id = invocation_id
-        self.entries = row.journal.entries
-        self.commands = row.journal.commands
+    _step: Step
+    _id: InvocationId
+    entries: int
+    commands: int
 
     def command(self, message: Command, callee: InvocationId | None = None) -> None:
         """Append a command."""

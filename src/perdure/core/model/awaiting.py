@@ -11,7 +11,7 @@ tree. Such a tree is stored as the bytes that it has on the wire.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from operator import ge, itemgetter
 from typing import Final, TypeVar
@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from perdure.protocol.messages import (
+    SIGNAL_CANCEL,
     Combinator,
     Completion,
     Failure,
@@ -34,6 +35,9 @@ _PLAIN_LEVELS_MAX: Final = 100
 
 #: Members of an enum are slow to reach before Python 3.12: looked up once for all trees.
 _FIRST_COMPLETED: Final = Combinator.FIRST_COMPLETED
+
+#: Nodes that wait for each of their leaves and children, as long as none fails.
+_ALL: Final = frozenset({Combinator.ALL_COMPLETED, Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED})
 
 #: So many leaves of a node are not looked through for each one that comes.
 _MANY: Final = 100
@@ -135,6 +139,21 @@ def is_empty(future: Future) -> bool:
             return False
         current.extend(node.nested)
     return True
+
+
+def needs(future: Future, completions: Container[int]) -> bool:
+    """Tell whether a tree cannot come out without any of these completions, unless cancelled."""
+    return not _can_settle(future, without=completions) and _can_settle(future, without=())
+
+
+def _can_settle(future: Future, *, without: Container[int]) -> bool:
+    def can(node: Future, children: Sequence[bool]) -> bool:
+        leaves = [leaf not in without for leaf in node.completions]
+        leaves += [True for signal in node.signals if signal != SIGNAL_CANCEL]
+        leaves += [True for _ in node.named_signals]
+        return (all if node.combinator in _ALL else any)([*leaves, *children])
+
+    return fold(future, can)
 
 
 def _settle(

@@ -6,7 +6,7 @@ with their manifests; schemas (options resolved: handler over service over serve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -121,6 +121,8 @@ class ServiceSchema(Struct, frozen=True, kw_only=True):
     deployment_id: DeploymentId
     public: bool
     handlers: dict[str, HandlerSchema]
+    #: What the deployment says of it, with what operators set.
+    manifest: ServiceManifest
     documentation: str | None = None
     metadata: dict[str, str] | None = None
 
@@ -172,12 +174,20 @@ class Registry(Struct, frozen=True, kw_only=True):
 
 def build_registry(deployments: Iterable[Deployment], defaults: Defaults) -> Registry:
     """Derive what can be called from the deployments that were registered."""
+    empty = Registry(deployments={}, services={}, pinned={}, defaults=defaults)
+    return with_deployments(empty, deployments)
+
+
+def with_deployments(registry: Registry, deployments: Iterable[Deployment]) -> Registry:
+    """Put other deployments in the place of all; those that were there are not resolved again."""
     by_id = {deployment.id: deployment for deployment in deployments}
-    pinned = {
-        (deployment.id, service.name): resolve_service(deployment, service, defaults)
-        for deployment in by_id.values()
-        for service in deployment.services()
-    }
+    pinned: dict[tuple[DeploymentId, str], ServiceSchema] = {}
+    for deployment in by_id.values():
+        if registry.deployments.get(deployment.id) is deployment:
+            keys = [(deployment.id, service.name) for service in deployment.manifest.services]
+            pinned.update([(key, registry.pinned[key]) for key in keys])
+        else:
+            pinned.update(_resolved(deployment, registry.defaults))
     services: dict[str, ServiceSchema] = {}
     for (_, name), schema in pinned.items():
         if name not in services or services[name].revision < schema.revision:
@@ -186,8 +196,15 @@ def build_registry(deployments: Iterable[Deployment], defaults: Defaults) -> Reg
         deployments=by_id,
         services=dict(sorted(services.items())),
         pinned=pinned,
-        defaults=defaults,
+        defaults=registry.defaults,
     )
+
+
+def _resolved(
+    deployment: Deployment, defaults: Defaults
+) -> Iterator[tuple[tuple[DeploymentId, str], ServiceSchema]]:
+    for service in deployment.services():
+        yield (deployment.id, service.name), resolve_service(deployment, service, defaults)
 
 
 def with_deployment(
@@ -211,7 +228,7 @@ def with_deployment(
         manifest=manifest,
         revisions=next_revisions(registry, manifest),
     )
-    return build_registry([*registry.deployments.values(), added], registry.defaults)
+    return with_deployments(registry, [*registry.deployments.values(), added])
 
 
 def next_revisions(registry: Registry, manifest: Manifest) -> dict[str, int]:
@@ -256,6 +273,7 @@ def resolve_service(
         deployment_id=deployment.id,
         public=not service.ingress_private,
         handlers=handlers,
+        manifest=service,
         documentation=service.documentation,
         metadata=service.metadata,
     )

@@ -39,7 +39,7 @@ def request_id(
     uuid = ulid(now_ms, chance)
     if kind.keyed:
         return InvocationId(keyed_partition_key(target.key) + uuid)
-    bucket = int.from_bytes(chance[10:CHANCE_BYTES], "big") % SERVICE_BUCKETS
+    bucket = (chance[10] << 8 | chance[11]) % SERVICE_BUCKETS
     return InvocationId(service_partition_key(target.service, bucket) + uuid)
 
 

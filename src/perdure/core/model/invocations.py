@@ -118,7 +118,7 @@ class Caller(Struct, frozen=True, array_like=True, gc=False):
 
 
 class FurtherCaller(Struct, frozen=True, array_like=True, gc=False):
-    """One of many who wait for the same result, and its place among them."""
+    """One of many who wait for the same result or promise, and its place among them."""
 
     place: int
     caller: Caller
@@ -132,6 +132,8 @@ class Origin(Struct, frozen=True, array_like=True, gc=False):
     parent_target: str | None = None
     #: The invocation this one restarts.
     restart_of: InvocationId | None = None
+    #: The invocation whose random numbers this one has, because it goes on from that one's steps.
+    seeded_by: InvocationId | None = None
 
 
 class Invocation(Struct, frozen=True, array_like=True, gc=False):

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from perdure.core.model.deployments import (
     Deployment,
     Registry,
-    build_registry,
     check_types,
     next_revisions,
+    with_deployments,
 )
 from perdure.core.model.manifest_checks import RegistrationError, check_manifest
 from perdure.core.model.overrides import Overrides
@@ -78,30 +78,53 @@ def replaced(registry: Registry, deployment_id: DeploymentId, facts: Facts) -> R
     return _with(registry, replace(_stating(deployment, facts), revisions=revisions))
 
 
+def moved(registry: Registry, deployment_id: DeploymentId, facts: Facts) -> Registry:
+    """Reach a deployment elsewhere, or in another way.
+
+    What it serves stays as it is known, and so does what operators set for it.
+
+    Raises:
+        RegistrationError: what is there speaks other versions of the protocol.
+    """
+    deployment = registry.deployments[deployment_id]
+    known, found = deployment.manifest, facts.manifest
+    _check_versions(known, found)
+    manifest = replace(
+        known, protocol_mode=found.protocol_mode, lambda_compression=found.lambda_compression
+    )
+    there = _stating(deployment, replace(facts, manifest=manifest))
+    return _with(registry, replace(there, overrides=deployment.overrides))
+
+
 def updated(registry: Registry, deployment_id: DeploymentId, facts: Facts) -> Registry:
     """Put other facts in place of a deployment's; services keep the revisions they have.
 
     Raises:
         RegistrationError: the manifest contradicts itself or the protocol, or speaks other
-            versions of it, so that invocations that began there could not go on.
+            versions of it.
     """
     _check(registry, facts, breaking=True)
     deployment = registry.deployments[deployment_id]
-    old, new = deployment.manifest, facts.manifest
-    spoken = (old.min_protocol_version, old.max_protocol_version)
-    if spoken != (new.min_protocol_version, new.max_protocol_version):
-        raise RegistrationError(
-            "META0016",
-            f"the deployment speaks protocol versions {spoken[0]} to {spoken[1]}, what is at the "
-            f"new address {new.min_protocol_version} to {new.max_protocol_version}; register it "
-            "as a deployment of its own",
-        )
+    new = facts.manifest
+    _check_versions(deployment.manifest, new)
     revisions = next_revisions(registry, new) | {
         service.name: deployment.revisions[service.name]
         for service in new.services
         if service.name in deployment.revisions
     }
     return _with(registry, replace(_stating(deployment, facts), revisions=revisions))
+
+
+def _check_versions(known: Manifest, found: Manifest) -> None:
+    """Refuse other versions of the protocol: what began with one could not go on."""
+    spoken = (known.min_protocol_version, known.max_protocol_version)
+    if spoken != (found.min_protocol_version, found.max_protocol_version):
+        raise RegistrationError(
+            "META0016",
+            f"the deployment speaks protocol versions {spoken[0]} to {spoken[1]}, what is at the "
+            f"new address {found.min_protocol_version} to {found.max_protocol_version}; register "
+            "it as a deployment of its own",
+        )
 
 
 def reheaded(
@@ -135,17 +158,18 @@ def reconfigured(registry: Registry, service: str, overrides: Overrides) -> Regi
 def removed(registry: Registry, deployment_id: DeploymentId) -> Registry:
     """Forget a deployment, and with it the services that no other one serves."""
     kept = (each for each in registry.deployments.values() if each.id != deployment_id)
-    return build_registry(kept, registry.defaults)
+    return with_deployments(registry, kept)
 
 
 def at_address(deployments: Iterable[Deployment], endpoint: str) -> list[Deployment]:
-    """Find the deployments at an address; in which scheme it was written does not matter."""
+    """Find the deployments at an address, in whatever scheme and case of letters it was written."""
     address = _address(endpoint)
     return [each for each in deployments if _address(each.endpoint) == address]
 
 
 def _address(endpoint: str) -> str:
-    return endpoint.partition("://")[2] or endpoint
+    host, slash, path = endpoint.partition("://")[2].partition("/")
+    return host.lower() + slash + path or endpoint
 
 
 def _check(registry: Registry, facts: Facts, *, breaking: bool) -> None:
@@ -170,4 +194,4 @@ def _stating(deployment: Deployment, facts: Facts) -> Deployment:
 
 def _with(registry: Registry, deployment: Deployment) -> Registry:
     deployments = {**registry.deployments, deployment.id: deployment}
-    return build_registry(deployments.values(), registry.defaults)
+    return with_deployments(registry, deployments.values())

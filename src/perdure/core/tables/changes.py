@@ -37,6 +37,8 @@ _GOT_MAX: Final = 2
 RECENT_ROWS: Final = 2048
 #: What rows that are remembered may come to in the store, in bytes; a table has at most twice that.
 RECENT_BYTES: Final = 4 * 1024 * 1024
+#: Rows that are encoded in one step of a flush.
+PIECE_ROWS: Final = 256
 #: From this size in the store on, the row that was read last is remembered until the next flush.
 LONG_ROW_BYTES: Final = 1024 * 1024
 
@@ -60,6 +62,7 @@ class RowTable(Generic[R]):
     __slots__ = (
         "_decode",
         "_encode",
+        "_gathered_bytes",
         "_long",
         "_older",
         "_reader",
@@ -85,6 +88,8 @@ class RowTable(Generic[R]):
         self.fresh: set[bytes] = set()
         self.recent: dict[bytes, R | None] = {}
         self._recent_bytes = 0
+        #: What was gathered for the next flush, in bytes.
+        self._gathered_bytes = 0
         self._older: dict[bytes, R | None] = {}
         self._long: dict[bytes, R] = {}
 
@@ -151,14 +156,21 @@ class RowTable(Generic[R]):
             if row is not None:
                 yield self.tag + key, row
 
-    def drain(self, changes: list[Change], ahead: Ahead = _NOTHING) -> None:
-        """Add what changed since the last call to ``changes``, as the store takes it."""
-        encode, tag, changed = _encoder(self._encode, ahead), self.tag, self.changed
-        written = [
-            (tag + key, None if row is None else encode(row)) for key, row in changed.items()
-        ]
-        changes += written
-        self._remember(changed, sum([len(value) for _, value in written if value is not None]))
+    def gather(self, changes: list[Change], ahead: Ahead = _NOTHING) -> Iterator[None]:
+        """Add what changed since the last flush to ``changes``, some rows a step."""
+        encode, tag, rows = _encoder(self._encode, ahead), self.tag, iter(self.changed.items())
+        self._gathered_bytes = 0
+        while piece := [
+            (tag + key, None if row is None else encode(row))
+            for key, row in islice(rows, PIECE_ROWS)
+        ]:
+            changes += piece
+            self._gathered_bytes += sum([len(value) for _, value in piece if value is not None])
+            yield
+
+    def written(self) -> None:
+        """Begin anew: the store has all that was gathered."""
+        self._remember(self.changed, self._gathered_bytes)
         self.changed = {}
         self.fresh = set()
         self._long = {}
@@ -191,7 +203,7 @@ class FrontTable(RowTable[R]):
 
     def insert(self, key: bytes, row: R) -> None:
         """Write a row under a key that has none."""
-        self._front = min(self._front, key)
+        self._front = key if key < self._front else self._front  # noqa: FURB136 - faster than min()
         super().insert(key, row)
 
     def first(self, end: bytes, limit: int) -> list[tuple[bytes, R]]:
@@ -320,7 +332,14 @@ class GroupTable(Generic[R]):
         """Remove all rows of a group."""
         prefix = self.tag + group
         skip = len(prefix)
-        keys = {key[skip:] for key, _ in self._reader.scan(prefix, after_prefix(prefix))}
+        stored = self._reader.scan(prefix, after_prefix(prefix))
+        self._drop(group, {key[skip:] for key, _ in stored})
+
+    def drop_counted(self, group: bytes, count: int, key: Callable[[int], bytes]) -> None:
+        """Remove all rows of a group of :meth:`counted` without looking for them."""
+        self._drop(group, {key(place) for place in range(count)})
+
+    def _drop(self, group: bytes, keys: set[bytes]) -> None:
         keys.update(self.changed.get(group, _UNCHANGED))
         if keys:
             # In order, as the rows of a group that begins anew are.
@@ -334,16 +353,33 @@ class GroupTable(Generic[R]):
                 if row is not None:
                     yield self.tag + group + key, row
 
-    def drain(self, changes: list[Change], ahead: Ahead = _NOTHING) -> None:
-        """Add what changed since the last call to ``changes``, as the store takes it."""
+    def gather(self, changes: list[Change], ahead: Ahead = _NOTHING) -> Iterator[None]:
+        """Add what changed since the last flush to ``changes``, some rows a step."""
         encode, tag = _encoder(self._encode, ahead), self.tag
-        changes += [
-            (tag + group + key, None if row is None else encode(row))
-            for group, rows in self.changed.items()
-            for key, row in rows.items()
-        ]
+        steps_at = len(changes) + PIECE_ROWS
+        for group, rows in self.changed.items():
+            prefix = tag + group
+            for piece in _pieces(rows):
+                changes += [
+                    (prefix + key, None if row is None else encode(row)) for key, row in piece
+                ]
+                if len(changes) >= steps_at:
+                    yield
+                    steps_at = len(changes) + PIECE_ROWS
+        yield
+
+    def written(self) -> None:
+        """Begin anew: the store has all that was gathered."""
         self.changed = {}
         self.count = 0
+
+
+def _pieces(rows: Mapping[bytes, R | None]) -> Iterable[Iterable[tuple[bytes, R | None]]]:
+    """Cut the rows of a group into as many as are encoded in one step; nearly always it is one."""
+    if len(rows) <= PIECE_ROWS:
+        return (rows.items(),)
+    items = list(rows.items())
+    return [items[start : start + PIECE_ROWS] for start in range(0, len(items), PIECE_ROWS)]
 
 
 def _encoder(encode: Callable[[R], bytes], ahead: Ahead) -> Callable[[R], bytes]:

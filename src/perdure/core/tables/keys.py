@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct as Layout
 from typing import Final
@@ -18,6 +19,9 @@ _LENGTHS: Final = Layout(">II")
 _TIMER: Final = Layout(">QB24sI")
 _EXPIRY: Final = Layout(">Q24sB")
 _CALLER: Final = Layout(">24sIQ")
+
+#: Gives the place of an entry in its journal: its index (4).
+index_key: Final[Callable[[int], bytes]] = Layout(">I").pack
 
 
 def object_key(target: Target) -> bytes:
@@ -40,9 +44,9 @@ def object_group(service: str, key: str) -> bytes:
     return keyed_partition_key(key) + _LENGTHS.pack(len(name), len(raw)) + name + raw
 
 
-def index_key(index: int) -> bytes:
-    """Place of an entry in its journal: its index (4)."""
-    return index.to_bytes(4, "big")
+def promise_group(group: bytes, name: bytes) -> bytes:
+    """Name of all who wait for a promise: the object's key, length of the name (4), the name."""
+    return group + len(name).to_bytes(4, "big") + name
 
 
 def place_key(group: bytes, place: int) -> bytes:

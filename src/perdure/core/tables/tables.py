@@ -10,6 +10,7 @@
 | ``l`` | locks | object key | :class:`Lock` |
 | ``q`` | lines | object key, place | id of the invocation that waits there |
 | ``u`` | mutations | object key, place | :class:`~perdure.core.model.mutations.Mutation` |
+| ``n`` | listeners | object key, length and name of a promise, who waits | :data:`FurtherCaller` |
 | ``p`` | promises | object key, name | :data:`~perdure.core.model.promises.Promise` |
 | ``t`` | timers | see :func:`~perdure.core.tables.keys.timer_key` | nothing |
 | ``r`` | running | invocation id | nothing |
@@ -79,6 +80,9 @@ class Tables:
         self.locks: RowTable[Lock] = RowTable(reader, b"l", encode, decoder(Lock))
         self.lines: RowTable[bytes] = RowTable(reader, b"q", bytes, bytes)
         self.mutations: RowTable[Mutation] = RowTable(reader, b"u", encode, decoder(Mutation))
+        self.listeners: GroupTable[FurtherCaller] = GroupTable(
+            reader, b"n", encode, decoder(FurtherCaller)
+        )
         self.promises: GroupTable[Promise] = GroupTable(reader, b"p", encode, decoder(Promise))
         self.timers: RowTable[bytes] = RowTable(reader, b"t", bytes, bytes)
         self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
@@ -96,7 +100,14 @@ class Tables:
             self.expiries,
             self.facts,
         )
-        self._groups = (self.journals, self.callers, self.events, self.states, self.promises)
+        self._groups = (
+            self.journals,
+            self.callers,
+            self.events,
+            self.states,
+            self.listeners,
+            self.promises,
+        )
         self._encode = encode
         self._ahead: dict[int, tuple[object, bytes]] = {}
 
@@ -125,11 +136,23 @@ class Tables:
     def flush(self) -> list[Change]:
         """Give what changed since the last flush, for one atomic write to the store."""
         changes: list[Change] = []
-        ahead, self._ahead = self._ahead, {}
-        for table in self._rows:
-            if table.changed:
-                table.drain(changes, ahead)
-        for group in self._groups:
-            if group.changed:
-                group.drain(changes, ahead)
+        for _ in self.gather(changes):
+            pass
+        self.written()
         return changes
+
+    def gather(self, changes: list[Change]) -> Iterator[None]:
+        """Add what changed since the last flush to ``changes``, some rows a step.
+
+        Rows can be read between two steps, but not written; :meth:`written` comes next.
+        """
+        ahead, self._ahead = self._ahead, {}
+        for table in (*self._rows, *self._groups):
+            if table.changed:
+                yield from table.gather(changes, ahead)
+
+    def written(self) -> None:
+        """Begin anew: the store has all that was gathered."""
+        for table in (*self._rows, *self._groups):
+            if table.changed:
+                table.written()

@@ -21,7 +21,7 @@ from perdure.core.model.invocations import Completed, Suspended
 from perdure.core.model.promises import Settled
 from perdure.core.model.records import Respond, TimerFired
 from perdure.core.tables.keys import object_key
-from perdure.engine.engine import Engine
+from perdure.engine.invoker import Invoker
 from perdure.engine.timers import Timers
 from perdure.engine.waiters import Waiters
 from perdure.protocol.messages import VOID
@@ -107,7 +107,7 @@ def do_not_forward_while_closing() -> list[Change]:
 
         return notify
 
-    return instead(Engine, "_notify", make)
+    return instead(Invoker, "notify", make)
 
 
 def forget_idempotency() -> list[Change]:

@@ -8,7 +8,6 @@ from perdure.core.attempt.attempt import Attempt as ServerAttempt
 from perdure.core.machine import (
     notifications,
 )
-from perdure.engine.engine import Engine
 from perdure.engine.invoker import Invoker
 from perdure.sdk.attempt import Attempt as SdkAttempt
 from perdure.sdk.machine.syscalls import Machine as SdkMachine
@@ -92,4 +91,4 @@ def start_twice() -> list[Change]:
 
         return start_attempt
 
-    return instead(Engine, "_start_attempt", make)
+    return instead(Invoker, "start", make)

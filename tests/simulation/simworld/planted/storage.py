@@ -9,6 +9,7 @@ from perdure.core.tables.changes import RowTable
 from perdure.core.tables.tables import Tables
 from perdure.engine import engine as engine_module
 from perdure.engine.engine import Engine
+from perdure.engine.flushing import Flusher
 from perdure.engine.janitor import Janitor
 from perdure.engine.partition import Partition
 from perdure.engine.timers import Timers
@@ -76,18 +77,23 @@ def trim_what_the_store_may_lose() -> list[Change]:
 
 
 def store_ahead_of_its_rows() -> list[Change]:
-    def flush(self):
-        changes = self.tables.flush()
-        self._store.write(changes[:-1], self._applied_lsn)
+    def make(real):
+        def write(self, changes, lsn):
+            real(self, changes[:-1], lsn)
 
-    return [(Partition, "flush", flush)]
+        return write
+
+    return instead(Flusher, "_write", make)
 
 
 def store_names_a_later_record() -> list[Change]:
-    def flush(self):
-        self._store.write(self.tables.flush(), self._applied_lsn + 1)
+    def make(real):
+        def write(self, changes, lsn):
+            real(self, changes, lsn + 1)
 
-    return [(Partition, "flush", flush)]
+        return write
+
+    return instead(Flusher, "_write", make)
 
 
 def lead_on_after_the_store_failed() -> list[Change]:
@@ -103,14 +109,14 @@ def lead_on_after_the_store_failed() -> list[Change]:
 
 def forget_deletes() -> list[Change]:
     def make(real):
-        def drain(self, *changes):
+        def gather(self, *changes):
             if self.tag == b"t":
                 self.changed = {key: row for key, row in self.changed.items() if row is not None}
-            real(self, *changes)
+            return real(self, *changes)
 
-        return drain
+        return gather
 
-    return instead(RowTable, "drain", make)
+    return instead(RowTable, "gather", make)
 
 
 def flush_a_row_as_it_was() -> list[Change]:
@@ -125,18 +131,19 @@ def flush_a_row_as_it_was() -> list[Change]:
 
         return encode_ahead
 
-    def make_flush(real):
-        def flush(self):
+    def make_gather(real):
+        def gather(self, changes):
             old = was.pop(self, {})
-            return [
-                (key, value if value is None else old.get(key, value)) for key, value in real(self)
+            yield from real(self, changes)
+            changes[:] = [
+                (key, value if value is None else old.get(key, value)) for key, value in changes
             ]
 
-        return flush
+        return gather
 
     return [
         *instead(Tables, "encode_ahead", make_encode),
-        *instead(Tables, "flush", make_flush),
+        *instead(Tables, "gather", make_gather),
     ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from perdure.core.machine.entries.work import Work
-from perdure.core.model.promises import Pending, Settled
+from perdure.core.machine.listening import listen, take_listeners
+from perdure.core.model.promises import UNHEARD, Settled
 from perdure.core.model.records import Respond
 from perdure.core.tables.keys import object_key
 from perdure.protocol.messages import (
@@ -28,10 +29,9 @@ def get_promise(work: Work, command: GetPromise) -> None:
             CompletionKind.GET_PROMISE, command.result_completion_id, promise.outcome
         )
         return
-    waiting = () if promise is None else promise.listeners
-    listener = work.caller(CompletionKind.GET_PROMISE, command.result_completion_id)
+    caller = work.caller(CompletionKind.GET_PROMISE, command.result_completion_id)
     work.listens += 1
-    work.step.tables.promises.put(group, name, Pending((*waiting, listener)))
+    listen(work.step, group, name, promise or UNHEARD, caller)
 
 
 def peek_promise(work: Work, command: PeekPromise) -> None:
@@ -54,5 +54,5 @@ def complete_promise(work: Work, command: CompletePromise) -> None:
         return
     work.step.tables.promises.put(group, name, Settled(command.completion))
     work.journal.complete(CompletionKind.COMPLETE_PROMISE, command.result_completion_id, VOID)
-    for listener in () if promise is None else promise.listeners:
-        work.step.deliver(Respond(listener, command.completion))
+    for caller in take_listeners(work.step, group, name, promise or UNHEARD):
+        work.step.deliver(Respond(caller, command.completion))

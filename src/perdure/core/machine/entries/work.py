@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from perdure.core.machine.step import Journal, Step
 from perdure.core.model.invocations import Caller, Invocation
 from perdure.core.model.records import Callee
@@ -11,28 +13,18 @@ from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import CompletionKind
 
 
-class Work:
+class Work(Struct, eq=False, gc=False):
     """Who acts, the end of its journal, and the callees of its calls in order."""
 
-    __slots__ = ("callees", "invocation_id", "journal", "listens", "row", "sleeps", "step")
-
-    def __init__(
-        self,
-        step: Step,
-        invocation_id: InvocationId,
-        row: Invocation,
-        journal: Journal,
-        callees: Iterator[Callee],
-    ) -> None:
-        self.step = step
-        self.invocation_id = invocation_id
-        self.row = row
-        self.journal = journal
-        self.callees = callees
-        #: Sleep timers armed by this record.
-        self.sleeps = 0
-        #: Promises that this record began to wait for.
-        self.listens = 0
+    step: Step
+    invocation_id: InvocationId
+    row: Invocation
+    journal: Journal
+    callees: Iterator[Callee]
+    #: Sleep timers armed by this record.
+    sleeps: int = 0
+    #: Promises that this record began to wait for.
+    listens: int = 0
 
     def caller(self, kind: CompletionKind, completion_id: int) -> Caller:
         """Say who waits for the answer to a command."""

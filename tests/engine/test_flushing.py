@@ -1,0 +1,116 @@
+"""Flushes take several turns of the loop: nothing is applied meanwhile, and nobody reads half."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from engine_world import A, B, C, invoke, rows_of, settled
+from led_partition import Led
+
+from perdure.core.machine.actions import StartAttempt
+from perdure.core.model.verdicts import Admission
+from perdure.core.tables import changes
+from perdure.engine import flushing, partition
+from perdure.engine.errors import UnavailableError
+from perdure.engine.ports import StorageError
+from perdure.storage.memory_store import MemoryStore
+
+FIRST = [("A", Admission(None)), StartAttempt(A, 1)]
+SECOND = [("B", Admission(None)), StartAttempt(B, 2)]
+
+
+@pytest.fixture(autouse=True)
+def slow(monkeypatch):
+    """Let every row be much, and take as long as may be encoded in one turn."""
+    monkeypatch.setattr(flushing, "FLUSH_ROWS", 1)
+    monkeypatch.setattr(flushing, "ENCODE_S", -1.0)
+    monkeypatch.setattr(changes, "PIECE_ROWS", 1)
+
+
+async def half_flushed(store=None) -> Led:
+    """Give a partition that writes what A changed; B is durable, and waits for that."""
+    here = Led(store=store)
+    await here.lead()
+    here.propose(invoke(A), "A")
+    await settled()
+    here.propose(invoke(B), "B")
+    here.log.commit()
+    here.log.commit()
+    assert here.came == FIRST
+    assert here.partition.flushing
+    return here
+
+
+async def test_the_next_batch_waits_until_all_is_written():
+    here = await half_flushed()
+    seen = []
+    asyncio.get_running_loop().call_soon(lambda: seen.append(here.store.applied_lsn))
+    await here.partition.settle()
+    assert seen == [0]
+    assert here.came == [*FIRST, *SECOND]
+    assert not here.partition.flushing
+    assert here.store.applied_lsn == here.partition.applied_lsn == 3
+
+
+async def test_what_is_being_written_can_be_read():
+    here = await half_flushed()
+    assert here.partition.tables.invocations.get(A).attempt == 1
+    assert [key for key, _ in here.partition.tables.running.scan(b"", b"\xff" * 25, 2)] == [A]
+
+
+async def test_who_cannot_wait_writes_the_rest():
+    here = await half_flushed()
+    here.partition.flush()
+    assert here.store.applied_lsn == here.partition.applied_lsn == 2
+    again = Led(here.records)
+    again.partition.recover()
+    await here.partition.settle()
+    assert rows_of(again.store) == rows_of(here.store)
+    assert here.came == [*FIRST, *SECOND]
+
+
+class FullStore(MemoryStore):
+    """A store that takes nothing."""
+
+    def write(self, _changes, _lsn):
+        raise StorageError("no space left")
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_a_flush_that_fails_stops_the_partition(waiting, caplog):
+    here = await half_flushed(FullStore())
+    if waiting:
+        await here.partition.settle()
+    else:
+        with pytest.raises(StorageError):
+            here.partition.flush()
+    await settled()
+    assert [type(failure) for failure in here.failures] == [StorageError]
+    assert here.came[:2] == FIRST
+    assert [(name, type(reply)) for name, reply in here.came[2:]] == [("B", UnavailableError)]
+    assert here.store.applied_lsn == 0
+
+
+async def test_a_partition_that_stopped_writes_nothing_more():
+    here = await half_flushed()
+    here.partition.fail(StorageError("no space"))
+    await settled()
+    assert here.store.applied_lsn == 0
+    assert not here.partition.flushing
+
+
+async def test_records_that_change_many_rows_are_flushed_within_their_batch(monkeypatch):
+    monkeypatch.setattr(partition, "MANY_ROWS_BYTES", 1)
+    here = Led()
+    await here.lead()
+    for invocation_id in (A, B, C):
+        here.propose(invoke(invocation_id))
+    written = []
+    write = here.store.write
+    monkeypatch.setattr(
+        here.store, "write", lambda changes, lsn: (written.append(lsn), write(changes, lsn))
+    )
+    await here.write()
+    await here.partition.settle()
+    assert written == [2, 3, 4]
