@@ -128,8 +128,9 @@ async def test_requests_that_are_not_signed(path: str):
     assert answer(asked("POST", path), known_server()).status == 401
 
 
-async def test_health_is_for_everybody():
-    found = answer(asked("GET", "/prefix/health"), known_server())
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_health_is_for_everybody(method: str):
+    found = answer(asked(method, "/prefix/health"), known_server())
     assert (found.status, found.body) == (200, b'{"status":"ok"}')
 
 

@@ -79,6 +79,7 @@ PATHS = {
     "client_types": {"HttpError", "RestateClient", "RestateClientSendHandle"},
     "context": {
         "Context",
+        "DefaultSerde",
         "DurablePromise",
         "HandlerType",
         "KeyValueStore",
@@ -92,6 +93,7 @@ PATHS = {
         "RunOptions",
         "ScopedContext",
         "SendHandle",
+        "Serde",
         "WorkflowContext",
         "WorkflowSharedContext",
     },
@@ -118,7 +120,13 @@ PATHS = {
     "object": {"VirtualObject"},
     "retry_policy": {"InvocationRetryPolicy"},
     "serde": {"BytesSerde", "DefaultSerde", "JsonSerde", "PydanticJsonSerde", "Serde"},
-    "server_context": {"current_context"},
+    "server_context": {
+        "clear_extension_data",
+        "current_context",
+        "get_extension_data",
+        "restate_context_is_replaying",
+        "set_extension_data",
+    },
     "server_types": {
         "Receive",
         "RestateAppT",

@@ -19,9 +19,14 @@ from perdure.sdk.context import (
     WorkflowSharedContext,
     current_context,
 )
-from perdure.sdk.errors import RetryableError, TerminalError
+from perdure.sdk.errors import ContextMisuseError, RetryableError, TerminalError
 from perdure.sdk.host import Host
 from perdure.sdk.services import Service, VirtualObject, Workflow
+from perdure.server_context import (
+    clear_extension_data,
+    get_extension_data,
+    set_extension_data,
+)
 
 
 async def test_unknown_handlers_are_refused():
@@ -87,6 +92,53 @@ async def test_the_headers_of_an_attempt_can_be_read():
     server.attempt = host.open("S", "run", 7, said.extend, {"a": "b"})
     server.hand_over(server.journal)
     assert said[0] == Output(Value(b'{"a":"b"}'))
+
+
+class Closed:
+    """Something that a library keeps; its names once it is closed."""
+
+    def __init__(self, names: list[str], name: str) -> None:
+        self._names = names
+        self._name = name
+
+    def __close__(self) -> None:
+        self._names.append(self._name)
+        if self._name == "bad":
+            raise ValueError
+
+
+async def test_what_libraries_keep_is_closed_with_the_attempt(caplog: pytest.LogCaptureFixture):
+    closed: list[str] = []
+
+    async def run(ctx: Context) -> list[object]:
+        for name in ("good", "bad", "cleared"):
+            set_extension_data(ctx, name, Closed(closed, name))
+        set_extension_data(ctx, "plain", 1)
+        clear_extension_data(ctx, "cleared")
+        return [get_extension_data(ctx, name) for name in ("plain", "cleared")]
+
+    server = Server(service(run))
+    server.run()
+    assert closed == ["bad", "good"]
+    assert "bad, kept for the time of an attempt, could not be closed" in caplog.text
+    assert server.outcome == b"[1,null]"
+
+
+async def test_what_is_kept_is_closed_by_a_plain_function():
+    class Asynchronous:
+        async def __close__(self) -> None:
+            pass
+
+    async def run(ctx: Context) -> str:
+        try:
+            set_extension_data(ctx, "mine", Asynchronous())
+        except ContextMisuseError as error:
+            return str(error)
+        return ""
+
+    server = Server(service(run))
+    server.run()
+    assert b"__close__ of mine is a coroutine" in server.outcome
 
 
 async def test_random_numbers_are_the_same_in_every_attempt():

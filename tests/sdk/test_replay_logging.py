@@ -4,6 +4,7 @@ import pytest
 
 from perdure.sdk.logging import RestateLoggingFilter, getLogger
 from perdure.sdk.replay_state import IS_REPLAYING, is_replaying
+from perdure.server_context import restate_context_is_replaying
 
 
 @pytest.fixture
@@ -16,6 +17,12 @@ def replaying():
 
 def test_outside_of_handlers_nothing_replays():
     assert not is_replaying()
+    assert restate_context_is_replaying.get(False) is False
+
+
+def test_libraries_learn_of_the_replay_as_of_a_variable(replaying: list[bool]):
+    replaying[0] = True
+    assert restate_context_is_replaying.get() is True
 
 
 def test_a_logger_is_silent_in_replay(replaying: list[bool], caplog: pytest.LogCaptureFixture):

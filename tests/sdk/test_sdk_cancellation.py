@@ -5,8 +5,19 @@ import asyncio
 import pytest
 from scripted_server import DAY, Server, service, until
 
-from perdure.protocol.messages import VOID, Failure, Run, SendSignal, Sleep
-from perdure.sdk.combinators import gather
+from perdure.protocol.messages import (
+    VOID,
+    Command,
+    Completion,
+    CompletionKind,
+    Failure,
+    InvocationIdentity,
+    Run,
+    SendSignal,
+    Signal,
+    Sleep,
+)
+from perdure.sdk.combinators import gather, wait_completed
 from perdure.sdk.context import Context
 from perdure.sdk.errors import TerminalError
 
@@ -99,6 +110,89 @@ async def test_calls_are_cancelled_too_but_not_sends():
         SendSignal("inv_1child2", 1, VOID),
         SendSignal("inv_1child4", 1, VOID),
     ]
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_was_given_up_is_not_begun_unless_it_is_awaited_again(again: bool):
+    """An earlier attempt has begun the step, and died before it had a result."""
+    executed = []
+
+    async def run(ctx: Context) -> str:
+        step = ctx.run_typed("charge", lambda: executed.append(1))
+        try:
+            await step
+        except TerminalError:
+            await ctx.sleep(DAY)
+        if again:
+            await step
+        return "undone"
+
+    server = Server(service(run), journal=[Run(1, "charge"), Signal(1, VOID)]).run()
+    server.complete(Sleep, 0)
+    await until(lambda: server.ended)
+    assert server.outcome == b'"undone"'
+    assert len(executed) == again
+
+
+async def test_what_lost_a_race_is_not_begun():
+    executed = []
+
+    async def run(ctx: Context) -> int:
+        done, _ = await wait_completed(
+            ctx.run_typed("a", lambda: executed.append(1)), ctx.sleep(DAY)
+        )
+        await ctx.sleep(DAY)
+        return len(done)
+
+    journal = [Run(1, "a"), Sleep(1, 2), Completion(CompletionKind.SLEEP, 2, VOID)]
+    server = Server(service(run), journal=journal).run()
+    server.complete(Sleep, 1)
+    assert server.outcome == b"1"
+    assert not executed
+
+
+class Slow(Server):
+    """A server that takes its time to give calls their ids."""
+
+    def _answer(self, command: Command) -> None:
+        pass
+
+
+async def test_nothing_more_is_executed_until_it_was_passed_on():
+    executed = []
+
+    async def run(ctx: Context) -> None:
+        call, step = (
+            ctx.generic_call("X", "y", b""),
+            ctx.run_typed("step", lambda: executed.append(1)),
+        )
+        await gather(call, step)
+
+    server = Slow(service(run), journal=[Signal(1, VOID)]).run()
+    assert server.announced.completions == (1,)
+    server.notify(Completion(CompletionKind.CALL_INVOCATION_ID, 1, InvocationIdentity("inv_1a")))
+    assert server.said_of(SendSignal) == [SendSignal("inv_1a", 1, VOID)]
+    assert server.outcome == Failure(409, "cancelled")
+    assert not executed
+
+
+async def test_what_came_later_is_not_told_before_it():
+    told = []
+
+    async def run(ctx: Context) -> None:
+        night, _ = ctx.sleep(DAY), ctx.generic_call("X", "y", b"")
+        for _ in range(2):
+            try:
+                told.append(await night)
+            except TerminalError as error:
+                told.append(error.message)
+
+    journal = [Sleep(1, 1), Signal(1, VOID), Completion(CompletionKind.SLEEP, 1, VOID)]
+    server = Slow(service(run), journal=journal).run()
+    assert not told
+    server.notify(Completion(CompletionKind.CALL_INVOCATION_ID, 2, InvocationIdentity("inv_1a")))
+    assert told == ["cancelled", None]
+    assert server.ended
 
 
 async def test_it_can_be_survived_and_come_again():

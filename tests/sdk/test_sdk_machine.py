@@ -85,6 +85,8 @@ class TestBeginning:
         [
             ([Input(Value(b""))], 571),
             ([Start(bytes(24), "inv_1", 0)], 500),
+            ([Start(b"", "inv_1", 1)], 500),
+            ([Start(bytes(23), "inv_1", 1), Input(Value(b""))], 500),
             ([Start(bytes(24), "inv_1", 1), Sleep(1, 1)], 571),
             ([Start(bytes(24), "inv_1", 1), sleep_completion(1)], 571),
             ([Start(bytes(24), "inv_1", 2), Input(Value(b"")), End()], 571),
@@ -241,6 +243,13 @@ class TestRuns:
         assert [policy.delay_ms(failures) for failures in (1, 2, 3, 4)] == [100, 300, 900, 1000]
         assert policy.delay_ms(10_000) == 1000
 
+    @pytest.mark.parametrize("factor", [2, 1.0, 65_536.0, 1e300, 10**300])
+    @pytest.mark.parametrize("initial_ms", [0, 50])
+    def test_no_factor_is_too_large_and_no_retry_too_late(self, factor: float, initial_ms: int):
+        policy = RunRetries(initial_interval_ms=initial_ms, factor=factor)
+        most_ms = initial_ms if factor == 1 else min(10_000, initial_ms * 10_000)
+        assert policy.delay_ms(2**32 - 1) == most_ms
+
 
 class TestNotifications:
     def test_named_signals_are_numbered_as_they_arrive(self):
@@ -322,6 +331,12 @@ class TestReplay:
     def test_another_name(self):
         error = self.mismatch(Run(1, "charge"), lambda made: made.run("refund"))
         assert "the field 'name' was 'charge' and now is 'refund'" in error.message
+
+    def test_another_key_of_state(self):
+        recorded = SetState("schlüssel".encode(), Value(b""))
+        error = self.mismatch(recorded, lambda made: made.set_state(b"b", b""))
+        assert "is SetState key='schlüssel', and" in error.message
+        assert "the field 'key' was 'schlüssel' and now is 'b'" in error.message
 
     def test_another_value_is_not_shown(self):
         recorded = SetState(b"k", Value(b"secret-1"))

@@ -1,6 +1,8 @@
 """What handlers do wrong, and how they are told."""
 
 import asyncio
+import gc
+from collections.abc import Awaitable
 from contextlib import suppress
 
 import pytest
@@ -126,6 +128,54 @@ async def test_a_handler_that_spins_does_not_stop_the_process():
     done.append(1)
     await until(lambda: server.ended)
     assert server.outcome == b'"done"'
+
+
+async def sleep_anew(ctx: Context, _: object) -> None:
+    """Begin something else each time."""
+    await ctx.sleep(DAY)
+
+
+async def sleep_plainly(_: Context, __: object) -> None:
+    """Wait as without a context, and let others have their turn."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(60)
+
+
+async def run_a_step(ctx: Context, _: object) -> None:
+    """Begin an action."""
+    await ctx.run_typed("nothing", lambda: None)
+
+
+async def wait_for_the_same(_: Context, pending: Awaitable[None]) -> None:
+    """Await what was begun before."""
+    await pending
+
+
+async def wait_for_someone(ctx: Context, _: object) -> None:
+    """Wait for the outside."""
+    _, answer = ctx.awakeable()
+    await answer
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "attempt", [sleep_anew, sleep_plainly, run_a_step, wait_for_the_same, wait_for_someone]
+)
+async def test_a_handler_that_catches_everything_does_not_stop_the_process(attempt, caplog):
+    async def run(ctx: Context) -> str:
+        pending = ctx.sleep(DAY)
+        while True:
+            try:
+                await attempt(ctx, pending)
+            except:  # noqa: E722, S112 - as in programs that shall never end
+                continue
+            return "done"
+
+    server = Server(service(run)).run()
+    server.attempt.abort()
+    await until(lambda: "inv_1test goes on after its attempt has ended" in caplog.text)
+    del server
+    gc.collect()  # What is left of the handler is told once more, and may catch that as well.
 
 
 async def test_an_error_of_the_sdk_cannot_be_kept():
@@ -314,6 +364,19 @@ ID = "inv_1dx5elPziCh00kgAY3c6I3Dpefw27rfGHn"
         (
             lambda ctx: ctx.service_call(greet, "a", headers={1: "v"}),
             "The name of a header of the call of Other/greet is a string, not int",
+        ),
+        (
+            lambda ctx: ctx.scope("").service_call(greet, "a"),
+            "Other/greet has an empty scope: name",
+        ),
+        (lambda ctx: ctx.scope(5).service_send(greet, "a"), "The scope of the call of Other/greet"),
+        (
+            lambda ctx: ctx.scope("s").service_call(greet, "a", limit_key=""),
+            "Other/greet has an empty limit key: name it, or leave it out",
+        ),
+        (
+            lambda ctx: ctx.generic_send("A", "b", b"", limit_key="l"),
+            "The call of A/b has a limit key and no scope",
         ),
         (lambda ctx: ctx.generic_call("A", "b", "text"), "The input of the call of A/b is bytes"),
         (lambda ctx: ctx.generic_call("A", 7, b""), "The handler of the call of A/7 is a string"),

@@ -1,7 +1,10 @@
 """What handlers end with, and what the server hears of it."""
 
+import asyncio
 from datetime import timedelta
+from http import HTTPStatus
 
+import pytest
 from scripted_server import Server, service
 
 from perdure.protocol.messages import End, Failure, Output, Value
@@ -58,6 +61,86 @@ async def test_a_retryable_error_says_when():
 
     error = Server(service(run)).run().error
     assert (error.code, error.message, error.next_retry_delay) == (503, "later", 3000)
+
+
+class UnprintableError(ValueError):
+    """As an error about a database row that was let go is."""
+
+    def __repr__(self) -> str:
+        raise LookupError
+
+
+class HeadlessError(RetryableError):
+    """An author's own, which forgets the constructor of its base."""
+
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (UnprintableError("x"), "UnprintableError, which cannot be shown: LookupError"),
+        (ValueError(UnprintableError("x")), "ValueError, which cannot be shown: LookupError"),
+        (HeadlessError(), "'HeadlessError' object has no attribute 'status_code'"),
+        (RetryableError("later", None), "The code of a failure is a number"),
+        (RetryableError("later", -1), "up to 65535, not -1"),
+        (RetryableError("later", 2**70), "up to 65535, not 1180591620717411303424"),
+        (RetryableError(None), "The message of a failure is a string"),
+        (TerminalError("no", -1), "up to 65535, not -1"),
+        (TerminalError("no", 65536), "up to 65535, not 65536"),
+    ],
+)
+@pytest.mark.parametrize("in_action", [True, False])
+async def test_an_attempt_ends_whatever_its_error_is_like(
+    raised: Exception, told: str, in_action: bool
+):
+    async def fail() -> None:
+        raise raised
+
+    async def run(ctx: Context) -> None:
+        await (ctx.run_typed("fail", fail) if in_action else fail())
+
+    error = Server(service(run)).run().error
+    assert error.code == 500
+    assert told in error.message
+    assert "in fail" in error.stacktrace
+
+
+async def test_an_error_may_be_its_own_cause():
+    async def run(_ctx: Context) -> None:
+        error = ValueError("broken")
+        raise error from error
+
+    assert Server(service(run)).run().error.message == "ValueError('broken')"
+
+
+@pytest.mark.parametrize(("failing", "outcome"), [(ValueError, None), (TerminalError, "no")])
+async def test_an_error_may_come_from_a_group_that_holds_it(
+    failing: type[Exception], outcome: str | None
+):
+    async def fail() -> None:
+        raise failing("no")
+
+    async def run(_ctx: Context) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+    server = Server(service(run)).run()
+    if outcome is None:
+        assert server.error.message == "ValueError('no')"
+    else:
+        assert server.outcome == Failure(500, outcome)
+
+
+async def test_the_code_of_a_failure_may_be_pythons_own():
+    async def run(_ctx: Context) -> None:
+        raise TerminalError("no", HTTPStatus.NOT_FOUND)
+
+    assert Server(service(run)).run().outcome == Failure(404, "no")
 
 
 async def test_metadata_of_a_failure_needs_version_6():

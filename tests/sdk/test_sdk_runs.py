@@ -142,6 +142,25 @@ async def test_a_run_may_fail_for_good():
     assert Server(service(run)).run().outcome == b'"402 refused"'
 
 
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ([TerminalError("no", 404), TerminalError("never")], Failure(404, "no")),
+        ([TerminalError("no", 404), ValueError("later")], None),
+    ],
+)
+async def test_a_group_of_errors_is_final_if_all_of_it_is(errors: list[Exception], told):
+    def measure() -> int:
+        raise ExceptionGroup("both", errors)
+
+    async def run(ctx: Context) -> None:
+        await ctx.run_typed("measure", measure)
+
+    server = Server(service(run)).run()
+    await until(lambda: server.error or server.outcome)
+    assert server.outcome == told
+
+
 async def test_a_serde_may_fail_a_run_for_good():
     class Refusing(Serde[int]):
         def serialize(self, obj: int | None) -> bytes:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from math import inf
 
 import pytest
 from scripted_server import DAY, NOW_MS, Server, service, until
@@ -18,6 +20,7 @@ from perdure.protocol.messages import (
 )
 from perdure.sdk.combinators import gather
 from perdure.sdk.context import Context
+from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import is_internal_exception
 
 # -- Sleeps and timeouts
@@ -51,6 +54,18 @@ async def test_asyncio_sleeps_are_durable():
     assert server.said[0] == Sleep(NOW_MS + 90_000, 1)
     server.complete(Sleep, 0)
     assert server.outcome == b"90.0"
+
+
+@pytest.mark.parametrize("seconds", [inf, 1e30])
+async def test_what_takes_for_ever_is_due_as_late_as_can_be(seconds: float):
+    async def run(ctx: Context) -> str:
+        return await asyncio.wait_for(ctx.signal("s", type_hint=str), seconds)
+
+    server = Server(service(run)).run()
+    (sleep,) = server.said_of(Sleep)
+    assert sleep.wake_up_time == NOW_MS + milliseconds(timedelta.max)
+    server.signal("s", Value(b'"x"'))
+    assert server.outcome == b'"x"'
 
 
 async def test_a_timeout_is_durable():

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import (
     Annotated,
@@ -13,6 +14,7 @@ from typing import (
     NewType,
     NotRequired,
     Optional,
+    Required,
     TypedDict,
     TypeVar,
 )
@@ -44,6 +46,46 @@ class Person(pydantic.BaseModel):
 
 class Struct(msgspec.Struct):
     name: str
+
+
+class Sleep(TypedDict, total=False):
+    kind: Required[Literal["sleep"]]
+    seconds: float
+
+
+class Say(TypedDict):
+    kind: Literal["say"]
+    words: list[str]
+
+
+class Plan(TypedDict):
+    """One kind of step after the other."""
+
+    steps: Iterable[Sleep | Say]
+
+
+class Ticket(TypedDict):
+    owner: Person
+    price: NotRequired[Decimal]
+
+
+class Point(NamedTuple):
+    x: int = 0
+    y: int = 0
+
+
+ORIGIN = Point()
+
+
+@dataclass
+class Trip:
+    stops: Iterable[int]
+    start: Point = ORIGIN
+
+
+class Nested(TypedDict):
+    owner: Person
+    inner: NotRequired["Nested | None"]
 
 
 @dataclass
@@ -221,13 +263,33 @@ def test_a_dataclass_with_an_opaque_field_is_refused():
         serde_for(Holder)
 
 
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (Iterable[Sleep | Say], [{"kind": "say", "words": ["a"]}, {"kind": "sleep"}]),
+        (Plan, {"steps": [{"kind": "sleep", "seconds": 1.5}]}),
+        (list[Ticket], [{"owner": Person(name="Ada")}]),
+        (Trip, Trip([1, 2])),
+        (Annotated[Ticket, "of a kind"], {"owner": Person(name="Ada"), "price": Decimal("1.5")}),
+    ],
+    ids=str,
+)
+def test_containers_of_what_only_pydantic_models(hint: Any, value: Any):
+    serde = serde_for(hint)
+    assert serde.deserialize(serde.serialize(value)) == value
+    with pytest.raises(SerdeError):
+        serde.deserialize(b'[{"kind": "other"}]')
+
+
+def test_the_schema_has_a_typed_dict_once():
+    schema: Any = serde_for(tuple[Ticket, list[Ticket]]).json_schema("validation")
+    assert list(schema["$defs"]) == ["Person", "Ticket"]
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Pydantic reads both kinds")
 def test_a_typed_dict_that_pydantic_cannot_read_is_refused():
-    class Ticket(TypedDict):  # not the one of typing_extensions
-        owner: Person
-
-    with pytest.raises(DefinitionError, match=r"Ticket.*typing_extensions: import it from there"):
-        serde_for(list[Ticket])
+    with pytest.raises(DefinitionError, match=r"Nested.*typing_extensions: import it from there"):
+        serde_for(list[Nested])
 
 
 def test_a_dataclass_that_mentions_an_undefined_name_is_refused():
@@ -300,6 +362,53 @@ def test_a_schema_tells_reading_from_writing():
 
     assert serde_for(Square).json_schema("validation")["required"] == ["side"]
     assert serde_for(Square).json_schema("serialization")["required"] == ["side", "area"]
+
+
+class Aliased(pydantic.BaseModel):
+    first_name: str = pydantic.Field(alias="firstName")
+
+
+class AliasedWithin(pydantic.BaseModel):
+    people: list[Aliased]
+
+
+class ByEither(Aliased):
+    model_config = pydantic.ConfigDict(populate_by_name=True)
+
+
+class AsItSays(Aliased):
+    model_config = pydantic.ConfigDict(serialize_by_alias=False)
+
+
+@pydantic.dataclasses.dataclass
+class AliasedFields:
+    first_name: str = pydantic.Field(alias="firstName")
+
+
+ADA = {"firstName": "Ada"}
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "key"),
+    [
+        (Aliased, Aliased(**ADA), "firstName"),
+        (AliasedWithin, AliasedWithin(people=[Aliased(**ADA)]), "firstName"),
+        (list[Aliased], [Aliased(**ADA)], "firstName"),
+        (AliasedFields, AliasedFields(**ADA), "firstName"),
+        (list[Aliased | ByEither], [Aliased(**ADA)], "firstName"),
+        (ByEither, ByEither(**ADA), "first_name"),
+        (ByEither | None, ByEither(**ADA), "first_name"),
+    ],
+)
+def test_fields_are_written_by_a_name_that_is_read(hint: Any, value: Any, key: str):
+    serde = serde_for(hint)
+    text = serde.serialize(value)
+    assert f'"{key}":"Ada"'.encode() in text
+    assert serde.deserialize(text) == value
+
+
+def test_a_model_may_say_by_which_names_it_is_written():
+    assert serde_for(AsItSays).serialize(AsItSays(**ADA)) == b'{"first_name":"Ada"}'
 
 
 def test_a_custom_serde_has_no_schema_of_its_own():

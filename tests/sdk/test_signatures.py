@@ -133,6 +133,10 @@ async def nothing() -> None:
     pass
 
 
+async def method(self: Any, ctx: Context) -> None:
+    pass
+
+
 async def too_much(ctx: Context, first: int, second: int) -> None:
     pass
 
@@ -163,6 +167,7 @@ async def malformed(ctx: Context, order: "list[") -> None:  # noqa: F722
         (synchronous, "asynchronous: write `async def`"),
         (generator, "returns its output once"),
         (nothing, "takes a context first"),
+        (method, r"not a method of a class: write `\(ctx\)`"),
         (too_much, r"at most one input, not \(ctx, first, second\): put the values into"),
         (keyword, "by position, which .*order: 'Order'.* is not"),
         (anything, r"\*args.* is not: write `\(ctx, input\)`.*functools\.wraps"),

@@ -99,6 +99,20 @@ def test_a_test_that_is_a_coroutine():
     play(scenario())
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def test_a_proxy_of_the_environment_is_not_for_this_machine(monkeypatch, proxy: str):
+    async def scenario():
+        witness = Witness()
+        async with perdure.create_test_harness(witness.app) as env:
+            assert await env.client.service_call(witness.waits, "Ada") == "Ada 1"
+
+    for name in ("ALL_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    with perdure.test_harness(Witness().app) as harness:
+        assert harness.ingress_client().post("/Witness/waits", json="Ada").json() == "Ada 1"
+    play(scenario())
+
+
 def test_a_coroutine_may_block():
     async def scenario():
         async with perdure.create_test_harness(Witness().app) as env:

@@ -85,7 +85,7 @@ def idempotent_id(
 def random_seed(invocation_id: bytes) -> int:
     """Seed of the handler's random numbers: SipHash-1-3 of the length-prefixed id."""
     digest = siphash13(_SEED_PREFIX + invocation_id, key=_SEED_KEY).digest()
-    return int.from_bytes(digest, "little")
+    return int.from_bytes(digest, "little")  # its intdigest() would be signed
 
 
 @lru_cache(maxsize=16_384)

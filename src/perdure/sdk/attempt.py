@@ -7,9 +7,10 @@ or within a callback of the real loop when something outside has come to an end.
 Whenever the handler can go no further, in this order:
 
 1. A request to cancel is passed on to the child calls and raised at whatever the handler awaits.
-2. The next notification is handed over, in journal order, and the handler goes on.
+2. The next notification is handed over, in journal order, and the handler goes on. As long as a
+   request to cancel lacks the id of a child call, what came after it is held back.
 3. In replay: commands are left that nothing will ever lead to. The handler does not match.
-4. Actions of runs that have no result start.
+4. Actions of runs that have no result start, unless a request to cancel waits to be passed on.
 5. If actions or foreign futures are under way, the attempt waits for them.
 6. If the server's input is closed, the attempt suspends until what it waits for has happened.
 7. Otherwise it waits for input, and tells the server for what (version 7).
@@ -19,58 +20,33 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import _get_running_loop
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from math import ceil
 from typing import Final
 
-from perdure.protocol.messages import Future, Message
+from perdure.protocol.messages import Future, Message, Result
 from perdure.protocol.session import Sink
+from perdure.sdk.durations import LONGEST_MS
 from perdure.sdk.errors import (
     ContextMisuseError,
     SdkInternalBaseException,
     TerminalError,
 )
+from perdure.sdk.finished import Finished
 from perdure.sdk.futures import Waits
 from perdure.sdk.loop import AttemptLoop, DurableTimer
-from perdure.sdk.machine.handles import CANCEL
+from perdure.sdk.machine.handles import CANCEL, Handle
 from perdure.sdk.machine.states import Ending
 from perdure.sdk.machine.syscalls import Machine
+from perdure.sdk.refusals import Refusals
 from perdure.sdk.running import Runs
 
 _CANCELLED_CODE: Final = 409
 #: The server may know what an open attempt waits for, but need not. Telling it again after each
 #: of very many results would take the square of their number.
 ANNOUNCED_MAX: Final = 100
-
-
-class Finished:
-    """The moment when an attempt ends, to be awaited on any loop of this thread."""
-
-    __slots__ = ("_over", "_waiters")
-
-    def __init__(self) -> None:
-        self._over = False
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def is_set(self) -> bool:
-        """Tell whether the attempt is over."""
-        return self._over
-
-    async def wait(self) -> None:
-        """Wait until the attempt is over."""
-        if self._over:
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
-
-    def set(self) -> None:
-        """Let everybody know that it is over."""
-        self._over = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
 
 class Attempt:
@@ -89,7 +65,9 @@ class Attempt:
         "_cancels_due",
         "_finished",
         "_handle",
+        "_held",
         "_over",
+        "_refusals",
         "_sink",
         "loop",
         "machine",
@@ -116,7 +94,10 @@ class Attempt:
         self._busy = False
         self._called_within = False
         self._cancels_due = 0
+        #: Results that wait until a request to cancel, which came before them, is passed on.
+        self._held: deque[tuple[Handle, Result]] = deque()
         self._over = False
+        self._refusals = Refusals(self.machine)
         #: Made when somebody asks for it.
         self._finished: Finished | None = None
 
@@ -146,17 +127,14 @@ class Attempt:
             ContextMisuseError: it is not the handler that calls.
             SdkInternalBaseException: the attempt is over.
         """
-        if _get_running_loop() is not self.loop:
+        if _get_running_loop() is not self.loop and not self._refusals.in_vain:
             raise ContextMisuseError(
                 "The context is used outside of its handler: inside of an action that ctx.run "
                 "executes, in another thread, or after the end. Use it in the handler, before or "
                 "after ctx.run, and give the action the values it needs as arguments"
             )
-        if self.machine.closed and self.machine.ending is Ending.ENDED:
-            raise ContextMisuseError(
-                "The context is used after its handler has ended: await all tasks that the "
-                "handler starts before it returns, as `async with asyncio.TaskGroup()` does"
-            )
+        if self.machine.closed:
+            return self._refusals.answer()
         return self.machine
 
     @property
@@ -202,11 +180,13 @@ class Attempt:
 
     def _deliver(self) -> bool:
         """Hand over the next result; tell whether there was one."""
-        delivery = self.machine.deliver()
-        if delivery is None and not self.machine.processing and not self._awaits_outside():
-            delivery = self.machine.deliver(ahead=True)
+        held_up = self._cancels_due > 0 and self._holds_up()
+        delivery = self._held.popleft() if self._held and not held_up else self._arrived()
         if delivery is None:
             return False
+        if held_up:  # What came later than the request to cancel must not be told before it.
+            self._held.append(delivery)
+            return True
         handle, result = delivery
         if handle == CANCEL:
             self._cancels_due += 1
@@ -215,6 +195,17 @@ class Attempt:
                 self.runs.settled(handle)
             self.waits.settle(handle, result)
         return True
+
+    def _holds_up(self) -> bool:
+        """Tell whether a request to cancel is to be told to the handler, and cannot be yet."""
+        return bool(self._unsent_cancellation) and self.waits.any_awaited(but_timeouts=True)
+
+    def _arrived(self) -> tuple[Handle, Result] | None:
+        """Take the next result from the machine."""
+        delivery = self.machine.deliver()
+        if delivery is None and not self.machine.processing and not self._awaits_outside():
+            return self.machine.deliver(ahead=True)
+        return delivery
 
     def _awaits_outside(self) -> bool:
         """Tell whether a replay goes on by what is in no journal: a thread, a connection.
@@ -228,7 +219,7 @@ class Attempt:
 
     def _cancel(self) -> bool:
         """Cancel the handler where it waits, if it does; tell whether that has happened."""
-        if self.machine.unknown_children() or not self.waits.interrupt(_cancelled):
+        if self._unsent_cancellation or not self.waits.interrupt(_cancelled):
             return False
         self._cancels_due -= 1
         # If the journal says otherwise, the machine has told so and closed.
@@ -239,8 +230,8 @@ class Attempt:
     def _wait(self) -> bool:
         """Do what is left when the handler can go no further; tell whether to go on."""
         machine = self.machine
-        if self.runs.due and machine.processing:
-            self.runs.start_due(self._progress)
+        if self.runs.due and machine.processing and not self._unsent_cancellation:
+            self.runs.start_due(self._progress, self.waits.is_given_up)
         if not (machine.closed or self.runs.executing or self.loop.bridges):
             self._wait_for_server()
         self._flush()
@@ -260,8 +251,13 @@ class Attempt:
         elif self.waits.watched <= ANNOUNCED_MAX:
             machine.announce(self._awaited())
 
+    @property
+    def _unsent_cancellation(self) -> list[Handle]:
+        """What has to come before a request to cancel can be passed on: ids of child calls."""
+        return self.machine.unknown_children() if self._cancels_due else []
+
     def _awaited(self) -> Future:
-        return self.waits.awaited(self.machine.unknown_children() if self._cancels_due else ())
+        return self.waits.awaited(self._unsent_cancellation)
 
     def _flush(self) -> None:
         output = self.machine.take_output()
@@ -275,7 +271,7 @@ class Attempt:
         machine = self.machine
         self._over = True
         self._flush()
-        self.waits.close(machine.over)
+        self.waits.close(self._refusals)
         if self.runs.due or self.runs.executing:
             self.runs.cancel()
         self.loop.shut_down(None if machine.ending is Ending.ENDED else machine.over)
@@ -284,8 +280,9 @@ class Attempt:
 
     def _arm(self, timer: DurableTimer, seconds: float) -> None:
         """Make a timer durable."""
-        wake_up_time = self.now_ms() + ceil(seconds * 1000)
-        handle = self.machine.sleep(wake_up_time)
+        wake_up_time = self.now_ms() + ceil(min(seconds * 1000, LONGEST_MS))
+        machine = self._refusals.answer() if self.machine.closed else self.machine
+        handle = machine.sleep(wake_up_time)
         self.waits.add(handle, timer)
         self.waits.note(handle, timer)
 

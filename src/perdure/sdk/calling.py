@@ -120,6 +120,8 @@ def request_to(service: str, handler: str, parameter: bytes, options: CallOption
             f"The call of {service}/{handler} has an empty idempotency key: give it a text that "
             "tells the request from others, or leave it out"
         )
+    if options.scope is not None or options.limit_key is not None:
+        _check_scope(service, handler, options)
     return Request(
         service=service,
         handler=handler,
@@ -127,8 +129,8 @@ def request_to(service: str, handler: str, parameter: bytes, options: CallOption
         key=options.key or "",
         headers=tuple(options.headers.items()) if options.headers else (),
         idempotency_key=options.idempotency_key,
-        scope=options.scope or None,
-        limit_key=options.limit_key or None,
+        scope=options.scope,
+        limit_key=options.limit_key,
     )
 
 
@@ -169,6 +171,23 @@ def _check_types(service: str, handler: str, parameter: Any, options: CallOption
         )
     if options.headers:
         _check_headers(service, handler, options.headers)
+
+
+def _check_scope(service: str, handler: str, options: CallOptions) -> None:
+    """Refuse what would go without the scope, or the limits, that it was meant to have."""
+    for what, value in (("scope", options.scope), ("limit key", options.limit_key)):
+        if value is None:
+            continue
+        check_text(f"The {what} of the call of {service}/{handler}", value)
+        if not value:
+            raise ContextMisuseError(
+                f"The call of {service}/{handler} has an empty {what}: name it, or leave it out"
+            )
+    if options.scope is None:
+        raise ContextMisuseError(
+            f"The call of {service}/{handler} has a limit key and no scope: limits belong to a "
+            "scope, so name that too"
+        )
 
 
 def _check_headers(service: str, handler: str, headers: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -15,6 +16,13 @@ from perdure.sdk.exchanges import Exchange, Request, Response
 _TIMEOUT: Final = httpx.Timeout(None, connect=10.0)
 #: Calls that wait must not keep others from being sent.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def reads_environment(url: str) -> bool:
+    """Tell whether a proxy of the environment applies to an address: to this machine, none does."""
+    parts = urlsplit(url)
+    return parts.scheme != "http" or parts.hostname not in _THIS_MACHINE
 
 
 @asynccontextmanager
@@ -26,7 +34,11 @@ async def http_exchange(url: str, headers: Mapping[str, str] | None) -> AsyncIte
         headers: What each request carries besides its own headers.
     """
     async with httpx.AsyncClient(
-        base_url=url, headers=headers, timeout=_TIMEOUT, limits=_LIMITS
+        base_url=url,
+        headers=headers,
+        timeout=_TIMEOUT,
+        limits=_LIMITS,
+        trust_env=reads_environment(url),
     ) as http:
 
         async def exchange(request: Request) -> Response:

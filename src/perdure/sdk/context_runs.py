@@ -133,8 +133,9 @@ class Steps(ContextBase):
         """Execute a side effect until its result is in the journal; later attempts read it there.
 
         Ordinary functions are executed in a thread. The action starts when the handler waits, for
-        this run or anything else; several start together. It may be executed more than once if
-        the process dies, so it should be idempotent. It must not use the context.
+        this run or anything else, but not once it was cancelled where it waited for this; several
+        start together. It may be executed more than once if the process dies, so it should be
+        idempotent. It must not use the context.
 
         Args:
             name: Name of the step, the same in every attempt.

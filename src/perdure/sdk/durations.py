@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+#: To the clocks of a handler more than this is for ever.
+LONGEST_MS: Final = timedelta.max // _MILLISECOND
 
 
 def milliseconds(duration: timedelta) -> int:

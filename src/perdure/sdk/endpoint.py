@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from time import time
 from typing import Final
@@ -27,7 +28,11 @@ from perdure.sdk.endpoint_discovery import (
 from perdure.sdk.host import Host
 
 _CONTENT_TYPE: Final = re.compile(r"application/vnd\.restate\.invocation\.v(\d{1,9})")
+#: Content types that are not read again: there are as many as versions.
+_REMEMBERED_MAX: Final = 16
 _JSON: Final = "application/json"
+#: Whoever balances load may ask for the head alone.
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
 class EndpointRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +103,7 @@ class Endpoint:
             wake: Called when the attempt has something to send.
         """
         segments = request.path.rstrip("/").split("/")
-        if request.method == "GET" and segments[-1] == "health":
+        if request.method in _READING and segments[-1] == "health":
             return Answer(200, _JSON, b'{"status":"ok"}')
         try:
             self._verifier.verify(request.headers, request.path, self._now_s())
@@ -137,10 +142,9 @@ class Endpoint:
         content_type = request.headers.get("content-type")
         if content_type is None:
             return Answer.problem(415, "the request has no content-type")
-        found = _CONTENT_TYPE.fullmatch(content_type)
-        if found is None:
+        number = _version_asked(content_type)
+        if number is None:
             return Answer.problem(400, f"the content-type {content_type!r} is not an invocation's")
-        number = int(found[1])
         if not PROTOCOL_VERSION_MIN <= number <= PROTOCOL_VERSION_MAX:
             return Answer.problem(
                 415,
@@ -156,6 +160,13 @@ class Endpoint:
         except LookupError as error:
             return Answer.problem(404, str(error.args[0]))
         return Invocation(content_type, attempt)
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _version_asked(content_type: str) -> int | None:
+    """Give the version of the protocol that a content type names, if it names one."""
+    found = _CONTENT_TYPE.fullmatch(content_type)
+    return None if found is None else int(found[1])
 
 
 def sdk_version() -> str:

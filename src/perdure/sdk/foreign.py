@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, Protocol
+
+from perdure.sdk.exits import refuse
 
 
 class Bridge(asyncio.Future[Any]):
@@ -50,40 +52,48 @@ class Bridge(asyncio.Future[Any]):
             self.set_exception(error)
 
 
+class Home(Protocol):
+    """The loop of a task whose coroutine is driven."""
+
+    def bridge(self, foreign: asyncio.Future[Any]) -> Bridge:
+        """Make a future of this loop that follows a foreign one."""
+
+    def told(self, error: BaseException) -> BaseException:
+        """Give the error that a coroutine is to see in the place of one."""
+
+
 class Driven(Coroutine[Any, Any, Any]):
     """A coroutine that sees futures of its own loop only.
 
     Args:
         work: The coroutine to drive.
         loop: The loop that its task belongs to.
-        bridge: Makes a future of that loop which follows a foreign one.
-        told: Gives the error that the coroutine is to see in the place of one.
+        number: The hash of its task, if that is numbered.
     """
 
-    __slots__ = ("_bridge", "_loop", "_told", "_work")
+    __slots__ = ("_loop", "_work", "number")
 
-    def __init__(
-        self,
-        work: Coroutine[Any, Any, Any],
-        loop: asyncio.AbstractEventLoop,
-        bridge: Callable[[asyncio.Future[Any]], Bridge],
-        told: Callable[[BaseException], BaseException],
-    ) -> None:
+    def __init__(self, work: Coroutine[Any, Any, Any], loop: Home, number: int = 0) -> None:
         self._work = work
         self._loop = loop
-        self._bridge = bridge
-        self._told = told
+        self.number = number
 
     def send(self, value: Any) -> Any:
         """Go on to the next future that the coroutine stops at."""
-        waited = self._work.send(value)
+        try:
+            waited = self._work.send(value)
+        except SystemExit as error:
+            refuse(error)
         if waited is not None and getattr(waited, "_loop", self._loop) is not self._loop:
             return self._bridged(waited)
         return waited
 
     def throw(self, error: Any, *_legacy: Any) -> Any:
         """Raise an error where the coroutine stands, and go on to the next future."""
-        waited = self._work.throw(self._told(error))
+        try:
+            waited = self._work.throw(self._loop.told(error))
+        except SystemExit as leaving:
+            refuse(leaving)
         if waited is not None and getattr(waited, "_loop", self._loop) is not self._loop:
             return self._bridged(waited)
         return waited
@@ -102,6 +112,6 @@ class Driven(Coroutine[Any, Any, Any]):
     def _bridged(self, foreign: asyncio.Future[Any]) -> Bridge:
         # By this flag a future tells the task that receives it that it was yielded by an await.
         foreign._asyncio_future_blocking = False  # noqa: SLF001 - the protocol of asyncio's tasks
-        own = self._bridge(foreign)
+        own = self._loop.bridge(foreign)
         own._asyncio_future_blocking = True  # noqa: SLF001 - likewise
         return own

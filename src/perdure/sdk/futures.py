@@ -17,6 +17,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import Context
 from typing import Any, Final, Protocol, TypeVar
 
+from msgspec import Struct
+
 from perdure.protocol.messages import (
     Failure,
     Future,
@@ -25,10 +27,11 @@ from perdure.protocol.messages import (
     StateKeys,
     Value,
 )
-from perdure.sdk.errors import ContextMisuseError, SdkInternalBaseException, TerminalError
+from perdure.sdk.errors import ContextMisuseError, TerminalError
 from perdure.sdk.groups import AllOf, Arrivals
 from perdure.sdk.loop import AttemptLoop
 from perdure.sdk.machine.handles import Handle, awaited
+from perdure.sdk.refusals import Refusals
 
 T = TypeVar("T")
 
@@ -90,7 +93,7 @@ class DurableFuture(asyncio.Future[T]):
         self._handle = handle
         # What is bytes already stays as it is.
         self._decode: Callable[[bytes], Any] = bytes if decode is None else decode
-        self._number = next(loop.numbers)
+        self._number = loop.next_number()
         self._alone: list[asyncio.Future[None]] = []
         self._together: list[AllOf | Arrivals] = []
         waits.add(handle, self)
@@ -150,12 +153,13 @@ class DurableFuture(asyncio.Future[T]):
             ContextMisuseError: it is not the handler that waits.
             SdkInternalBaseException: the attempt is over, so this will never be done.
         """
-        if _get_running_loop() is not self._waits.loop:
+        waits = self._waits
+        if _get_running_loop() is not waits.loop and not waits.in_vain:
             raise ContextMisuseError(
                 "A durable future is awaited outside of its handler: await it in the handler, and "
                 "pass the result on"
             )
-        self._waits.note(self._handle, self)
+        waits.note(self._handle, self)
 
     # ------------------------------------------------------------------ for the register
 
@@ -164,6 +168,8 @@ class DurableFuture(asyncio.Future[T]):
     @property
     def awaited_alone(self) -> bool:
         """Whether somebody goes on with this alone."""
+        if self._alone and not self._alone[-1].done():
+            return True  # Mostly it is whoever came last.
         if self._callbacks or any(not waiter.done() for waiter in self._alone):
             return True
         return any(group.is_enough_with_one for group in self._waiting_groups())
@@ -257,24 +263,23 @@ class SleepFuture(DurableFuture[None]):
         super().settle(result)
 
 
-class Waits:
-    """All that an attempt has begun and not got yet.
+class Waits(Struct, eq=False):
+    """All that an attempt has begun and not got yet."""
 
-    Args:
-        loop: The attempt's loop.
-    """
+    #: The attempt's loop.
+    loop: AttemptLoop
+    _pending: dict[Handle, Wait] = {}
+    #: What of it was awaited at some time; a handler may begin much and wait for little.
+    _watched: dict[Handle, Wait] = {}
+    _prune_at: int = PRUNED_MIN
+    #: Results of what the handler has not asked for yet.
+    _early: dict[Handle, Result] = {}
+    _over: Refusals | None = None
 
-    __slots__ = ("_early", "_over", "_pending", "_prune_at", "_watched", "loop")
-
-    def __init__(self, loop: AttemptLoop) -> None:
-        self.loop = loop
-        self._pending: dict[Handle, Wait] = {}
-        #: What of it was awaited at some time; a handler may begin much and wait for little.
-        self._watched: dict[Handle, Wait] = {}
-        self._prune_at = PRUNED_MIN
-        #: Results of what the handler has not asked for yet.
-        self._early: dict[Handle, Result] = {}
-        self._over: Callable[[], SdkInternalBaseException] | None = None
+    @property
+    def in_vain(self) -> bool:
+        """Whether nothing will come, and whoever waits does not listen."""
+        return self._over is not None and self._over.in_vain
 
     def add(self, handle: Handle, wait: Wait) -> None:
         """Register something pending; it may have been answered before it was asked for."""
@@ -295,7 +300,9 @@ class Waits:
                 self._prune()  # Before this one enters: nobody waits for it yet.
             self._watched[handle] = wait
         elif self._over is not None:
-            raise self._over()
+            refusal = self._over.next()
+            if refusal is not None:
+                raise refusal
 
     def settle(self, handle: Handle, result: Result) -> None:
         """Hand a result over to who waits for it, or keep it."""
@@ -311,6 +318,11 @@ class Waits:
         """Tell whether somebody has awaited what is pending, be it that they gave up since."""
         wait = self._pending.get(handle)
         return handle in self._watched or (wait is not None and wait.cancelled())
+
+    def is_given_up(self, handle: Handle) -> bool:
+        """Tell whether somebody has awaited what is pending, and nobody does any more."""
+        wait = self._pending.get(handle)
+        return wait is not None and not wait.awaited and self.was_awaited(handle)
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
         """Fail everything that is awaited right now; tell whether there was anything to fail."""
@@ -342,7 +354,7 @@ class Waits:
                 groups.setdefault(group, []).append(handle)
         return awaited(alone, groups.values())
 
-    def close(self, over: Callable[[], SdkInternalBaseException]) -> None:
+    def close(self, over: Refusals) -> None:
         """Let go of everything: the attempt is over, as whoever still waits will be told."""
         self._over = over
         self._pending.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
@@ -17,20 +16,15 @@ from perdure.sdk.coded_session import CodedSession
 from perdure.sdk.context import CURRENT, Context
 from perdure.sdk.context_kinds import CONTEXTS
 from perdure.sdk.definitions import Handler, ServiceDefinition
-from perdure.sdk.errors import RetryableError, TerminalError
+from perdure.sdk.errors import TerminalError
+from perdure.sdk.exits import refuse
+from perdure.sdk.failures import retryable_of, told
 from perdure.sdk.hints import ResultHints
 from perdure.sdk.journal_codec import CodecSource
 from perdure.sdk.machine.syscalls import Machine
-from perdure.sdk.outcomes import failure_of, retry_after_ms, value_of
+from perdure.sdk.outcomes import failure_of, terminal_of, value_of
 from perdure.sdk.replay_state import IS_REPLAYING
 
-_RETRYABLE_CODE: Final = 500
-_NOT_SHARED: Final = (
-    "Locks, events, queues and semaphores of asyncio belong to one invocation: each has an event "
-    "loop of its own, and who waited for whom would be forgotten with the process. To take turns, "
-    "call a virtual object, which runs one invocation a key; to signal, use a durable promise or "
-    "an awakeable; to limit what ctx.run does, use the lock inside of its action"
-)
 _BAD_REQUEST: Final = 400
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -175,10 +169,12 @@ async def _outcome(handler: Handler, context: Context, content: bytes) -> Outcom
             result = await _begun(handler, context, content)
             return value_of(handler.output_serde.serialize, result)
     except Exception as error:
-        terminal = _terminal(error)
+        terminal = terminal_of(error)
         if terminal is None:
             raise
         return failure_of(terminal)
+    except SystemExit as error:
+        refuse(error)
     raise AssertionError("a context manager has swallowed the handler's error")
 
 
@@ -195,34 +191,7 @@ def _begun(handler: Handler, context: Context, content: bytes) -> Awaitable[Any]
     return handler.fn(context, argument)
 
 
-def _terminal(error: BaseException) -> TerminalError | None:
-    """Find the final failure in an error: itself, what it was raised from, or all of a group."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, TerminalError):
-            return cause
-        if isinstance(cause, RetryableError):
-            return None
-        if isinstance(cause, BaseExceptionGroup):
-            found = [_terminal(each) for each in cause.exceptions]
-            return found[0] if all(found) else None
-        cause = cause.__cause__
-    return None
-
-
 def _fail(machine: Machine, error: BaseException) -> None:
     """Tell the server of a failure that it may retry."""
-    stacktrace = "".join(traceback.format_exception(error))
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, RetryableError):
-        cause = cause.__cause__
-    if cause is None:
-        machine.fail_with(_RETRYABLE_CODE, _explained(error), stacktrace)
-        return
-    machine.fail_with(cause.status_code, cause.message, stacktrace, retry_after_ms(cause))
-
-
-def _explained(error: BaseException) -> str:
-    """Describe an error; what asyncio says about a shared lock would help nobody."""
-    text = repr(error)
-    return f"{text}. {_NOT_SHARED}" if "bound to a different event loop" in text else text
+    said = told(error, retryable_of(error))
+    machine.fail_with(said.code, said.message, said.stacktrace, said.retry_after_ms)

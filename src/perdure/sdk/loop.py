@@ -22,13 +22,12 @@ from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
-from itertools import count
 from typing import Any, Final
 
 from perdure.protocol.messages import Result
 from perdure.sdk.errors import TerminalError
 from perdure.sdk.foreign import Driven
-from perdure.sdk.numbered import AttemptFuture, AttemptTask, numbers_of
+from perdure.sdk.numbered import AttemptFuture, AttemptTask, number_before
 from perdure.sdk.real_io import RealLoopIO, Ts
 from perdure.sdk.siblings import siblings_of
 
@@ -145,6 +144,8 @@ class AttemptLoop(RealLoopIO):
         #: The context variables of who opened the attempt. What calls back later on is called with
         #: these: a handler's own must not be carried away to other invocations.
         self.outside = copy_context()
+        #: What becomes of the generators of who opened the attempt.
+        self._hooks = sys.get_asyncgen_hooks()
         self._wake = wake
         self._arm = arm
         self._ready: deque[asyncio.Handle] = deque()
@@ -159,8 +160,8 @@ class AttemptLoop(RealLoopIO):
         self._why: Callable[[], asyncio.CancelledError] | None = None
         #: Tasks that were made together with a sibling, until they are asked for.
         self._early: dict[Any, asyncio.Task[Any]] | None = None
-        #: Numbers what the handler creates, in the order of creation.
-        self.numbers = count()
+        #: Number of what the handler has created last.
+        self._number = 0
 
     # ------------------------------------------------------------------ running
 
@@ -176,7 +177,7 @@ class AttemptLoop(RealLoopIO):
         ready = self._ready
         if not ready:
             return True
-        outer, hooks = _get_running_loop(), sys.get_asyncgen_hooks()
+        outer, (firstiter, finalizer) = _get_running_loop(), self._hooks
         _set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._finalize_generator)
         self._running = True
@@ -189,7 +190,7 @@ class AttemptLoop(RealLoopIO):
                     handle._run()  # noqa: SLF001 - likewise
         finally:
             self._running = False
-            sys.set_asyncgen_hooks(*hooks)
+            sys.set_asyncgen_hooks(firstiter, finalizer)
             _set_running_loop(outer)
         return not ready
 
@@ -231,7 +232,7 @@ class AttemptLoop(RealLoopIO):
             # otherwise the garbage collector would have to find them.
             self._wake, self._arm = _nobody, _nobody
 
-    def _told(self, error: BaseException) -> BaseException:
+    def told(self, error: BaseException) -> BaseException:
         """Give what a task is told: that its attempt is over, and not only that it is cancelled."""
         if self._why is None or type(error) is not asyncio.CancelledError:
             return error
@@ -297,9 +298,14 @@ class AttemptLoop(RealLoopIO):
         """Give the logical time in seconds."""
         return self._now
 
+    def next_number(self) -> int:
+        """Number what the handler creates, in the order of creation."""
+        self._number += 1
+        return self._number
+
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""
-        return AttemptFuture(next(self.numbers), self)
+        return AttemptFuture(self.next_number(), self)
 
     def create_task(
         self,
@@ -322,8 +328,8 @@ class AttemptLoop(RealLoopIO):
     def _new_task(
         self, coro: Any, name: str | None = None, context: Context | None = None
     ) -> AttemptTask:
-        work = Driven(coro, self, self.bridge, self._told)
-        task = AttemptTask(next(self.numbers), work, self, name, context)
+        work = Driven(coro, self, self.next_number())
+        task = AttemptTask(work, loop=self, name=name, context=context)
         self._keep(task)
         return task
 
@@ -339,17 +345,17 @@ class AttemptLoop(RealLoopIO):
             invocation: The invocation's id, which is the same in each of its attempts.
         """
         assert self._main is None
-        self.numbers = numbers_of(invocation)
-        work = Driven(main, self, self.bridge, self._told)
+        self._number = number_before(invocation)
+        work = Driven(main, self, self.next_number())
         # Without a name of its own a task is given a number, which takes longer than the rest.
-        self._main = AttemptTask(next(self.numbers), work, self, "handler")
+        self._main = AttemptTask(work, loop=self, name="handler")
 
     def _finalize_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         if self._over or self.real.is_closed():
             return
         if _get_running_loop() is self:
             # Garbage is found at any time, so this must not take a number from what comes next.
-            work = Driven(generator.aclose(), self, self.bridge, self._told)
+            work = Driven(generator.aclose(), self)
             self._keep(asyncio.Task(work, loop=self))
         else:
             # Collected as garbage, at any time and in any thread.

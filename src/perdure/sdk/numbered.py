@@ -7,43 +7,38 @@ another one in each attempt. Numbers are given out in the order of creation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from contextvars import Context
-from itertools import count
+from struct import Struct
 from typing import Any, Final
 
 #: So many bits are for the numbers of one attempt.
 _NUMBER_BITS: Final = 24
+#: The part of an invocation's id that stands before them.
+_OWN: Final = Struct(">I")
 
 
-def numbers_of(invocation: bytes) -> count[int]:
-    """Give the numbers for what an invocation creates: the same in each of its attempts.
+def number_before(invocation: bytes) -> int:
+    """Give the number before the first that an invocation creates: the same in each attempt.
 
-    They begin elsewhere for each invocation, because asyncio keeps all tasks of a process in one
-    set, which equal hashes would make slow.
+    The numbers begin elsewhere for each invocation, because asyncio keeps all tasks of a process
+    in one set, which equal hashes would make slow.
 
     Args:
         invocation: The invocation's id.
     """
-    return count(int.from_bytes(invocation[-4:], "big") << _NUMBER_BITS)
+    (own,) = _OWN.unpack_from(invocation, len(invocation) - _OWN.size)
+    number: int = own << _NUMBER_BITS
+    return number
 
 
 class AttemptTask(asyncio.Task[Any]):
-    """A task whose hash is its number."""
+    """A task whose hash is the number of the coroutine it drives, a :class:`.foreign.Driven`.
 
-    def __init__(
-        self,
-        number: int,
-        work: Coroutine[Any, Any, Any],
-        loop: asyncio.AbstractEventLoop,
-        name: str | None = None,
-        context: Context | None = None,
-    ) -> None:
-        self._number = number
-        super().__init__(work, loop=loop, name=name, context=context)
+    asyncio asks for the hash while it makes the task: what a task is made of is there by then.
+    """
 
     def __hash__(self) -> int:
-        return self._number
+        number: int = self.get_coro().number  # type: ignore[union-attr]  # it is Driven
+        return number
 
 
 class AttemptFuture(asyncio.Future[Any]):

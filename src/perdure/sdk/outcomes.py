@@ -5,14 +5,17 @@ In the same process nothing but this stands between what an author gives by mist
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from perdure.protocol.messages import Failure, Value
 from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import ContextMisuseError, RetryableError, SerdeError, TerminalError
 from perdure.sdk.texts import check_text
+
+#: Codes are like those of HTTP, and servers take for 500 what has more than 16 bits.
+_CODE_MAX: Final = 65535
 
 
 def written(serialize: Callable[[Any], bytes], value: Any) -> bytes:
@@ -47,7 +50,7 @@ def failure_of(error: TerminalError) -> Failure:
     """Give a final failure as it is stored.
 
     Raises:
-        ContextMisuseError: its message, code or metadata is of the wrong type.
+        ContextMisuseError: its message, code or metadata is of the wrong type or out of range.
     """
     metadata: Any = error.metadata or {}
     texts = [*metadata, *metadata.values()] if isinstance(metadata, dict) else [None]
@@ -60,14 +63,53 @@ def failure(code: int, message: str, metadata: tuple[tuple[str, str], ...] = ())
     """Give a failure as it is stored.
 
     Raises:
-        ContextMisuseError: something is of the wrong type.
+        ContextMisuseError: something is of the wrong type or out of range.
     """
     check_text("The message of a failure", message)
     if not isinstance(code, int):
         raise ContextMisuseError(
             f"The code of a failure is a number such as 404, not {type(code).__name__}"
         )
+    if not 0 <= code <= _CODE_MAX:
+        raise ContextMisuseError(
+            f"The code of a failure is a number such as 404, up to {_CODE_MAX}, not {code}"
+        )
     return Failure(code, message, metadata)
+
+
+def causes_of(error: BaseException, above: Iterable[int] = ()) -> Iterator[BaseException]:
+    """Give an error and what it was raised from, each once, since it may lead back to itself.
+
+    Args:
+        error: The error.
+        above: Ids of errors that were given before.
+    """
+    seen = set(above)
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__
+
+
+def terminal_of(error: BaseException, above: Sequence[int] = ()) -> TerminalError | None:
+    """Find the final failure in an error: itself, what it was raised from, or all of a group.
+
+    Args:
+        error: The error.
+        above: Ids of the errors that have led here.
+    """
+    led = list(above)
+    for cause in causes_of(error, above):
+        led.append(id(cause))
+        if isinstance(cause, TerminalError):
+            return cause
+        if isinstance(cause, RetryableError):
+            return None
+        if isinstance(cause, BaseExceptionGroup):
+            found = [terminal_of(each, led) for each in cause.exceptions]
+            return found[0] if all(found) else None
+    return None
 
 
 def retry_after_ms(error: RetryableError) -> int | None:

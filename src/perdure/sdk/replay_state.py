@@ -16,3 +16,11 @@ def is_replaying() -> bool:
     """Tell whether this code runs in a handler that repeats its journal."""
     ask = IS_REPLAYING.get()
     return ask is not None and ask()
+
+
+class ReplayingVariable:
+    """Tells whether this code runs in a handler that repeats its journal, as a variable does."""
+
+    def get(self, _default: bool = False, /) -> bool:
+        """Tell it; False outside of handlers."""
+        return is_replaying()

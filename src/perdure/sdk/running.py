@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
@@ -28,12 +27,13 @@ from perdure.sdk.errors import (
     RetryableError,
     TerminalError,
 )
+from perdure.sdk.exits import refuse
+from perdure.sdk.failures import told
 from perdure.sdk.machine.handles import Handle
 from perdure.sdk.machine.retries import RunFailure, RunRetries
 from perdure.sdk.machine.syscalls import Machine
-from perdure.sdk.outcomes import failure_of, retry_after_ms, value_of
+from perdure.sdk.outcomes import failure_of, terminal_of, value_of
 
-_RETRYABLE_CODE: Final = 500
 #: What ends more than an action: its task, or the process.
 _PASSED_ON: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
@@ -108,11 +108,13 @@ class Runs:
                 "executed: write `await ctx.run_typed(...)`"
             )
 
-    def start_due(self, ended: Callable[[], None]) -> None:
-        """Start all actions that wait for it.
+    def start_due(self, ended: Callable[[], None], given_up: Callable[[Handle], bool]) -> None:
+        """Start all actions that wait for it, but those that the handler waits for no more.
 
         Args:
             ended: Called from a callback of the real loop when one has ended later on.
+            given_up: Tells whether a run was awaited, and is not now: nothing is to happen then
+                that a cancelled handler is about to undo. It may be awaited again.
         """
         due, self.due = self.due, {}
         self._starting = True
@@ -120,6 +122,9 @@ class Runs:
             for handle, run in due.items():
                 if self._machine.closed:
                     break  # An action has failed at once, and the attempt with it.
+                if given_up(handle):
+                    self.due[handle] = run
+                    continue
                 self.executing[handle] = None
                 task = begin(self._execute(handle, run.action, ended), self._real, run.context)
                 if handle in self.executing:
@@ -155,17 +160,10 @@ class Runs:
 
     def _fail(self, handle: int, action: Action, began: float, error: BaseException) -> None:
         elapsed_ms = int((monotonic() - began) * 1000)
-        stacktrace = "".join(traceback.format_exception(error))
-        if isinstance(error, RetryableError):
-            failure = RunFailure(
-                code=error.status_code,
-                message=error.message,
-                stacktrace=stacktrace,
-                elapsed_ms=elapsed_ms,
-                retry_after_ms=retry_after_ms(error),
-            )
-        else:
-            failure = RunFailure(_RETRYABLE_CODE, repr(error), stacktrace, elapsed_ms)
+        said = told(error, error if isinstance(error, RetryableError) else None)
+        failure = RunFailure(
+            said.code, said.message, said.stacktrace, elapsed_ms, said.retry_after_ms
+        )
         self._machine.fail_run(handle, failure, action.retries)
 
 
@@ -183,6 +181,13 @@ async def _outcome(action: Action, real: asyncio.AbstractEventLoop) -> Outcome:
         return value_of(action.serialize, value)
     except TerminalError as error:
         return failure_of(error)
+    except BaseExceptionGroup as error:
+        terminal = terminal_of(error)
+        if terminal is None:
+            raise
+        return failure_of(terminal)
+    except SystemExit as error:
+        refuse(error)
 
 
 def _called(function: Callable[[], Any]) -> Any:

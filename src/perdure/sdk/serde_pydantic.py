@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, get_args
 
 from perdure.sdk import json_values
 from perdure.sdk.errors import DefinitionError, SerdeError
 from perdure.sdk.serde_kinds import SchemaMode, Serde
+from perdure.sdk.typed_dicts import with_readable
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Model(Protocol):
     def model_json_schema(cls, *, mode: SchemaMode) -> Any:
         """Give the schema."""
 
-    def model_dump_json(self) -> str:
+    def model_dump_json(self, *, by_alias: bool = ...) -> str:
         """Write JSON."""
 
 
@@ -41,6 +42,7 @@ class PydanticJsonSerde(Serde[T]):
 
     def __init__(self, model: type[Model]) -> None:
         self.model = model
+        self._form = _form(model)
 
     def deserialize(self, buf: bytes) -> T | None:
         """Read JSON into the model.
@@ -65,7 +67,7 @@ class PydanticJsonSerde(Serde[T]):
         if obj is None:
             return b""
         dump = getattr(obj, "model_dump_json", None)
-        return dump().encode() if dump is not None else json_values.encode(obj)
+        return dump(**self._form).encode() if dump is not None else json_values.encode(obj)
 
     def json_schema(self, mode: SchemaMode) -> Any:
         """Give the schema of the model; anything goes where it has none."""
@@ -83,7 +85,9 @@ class PydanticAdapterSerde(Serde[T]):
     """
 
     def __init__(self, hint: Any) -> None:
-        self._adapter: Any = _pydantic().TypeAdapter(hint)
+        self._adapter: Any = _adapter(hint)
+        self._validator = _validator(self._adapter)
+        self._form = _form(hint)
 
     def deserialize(self, buf: bytes) -> T | None:
         """Read JSON into the type.
@@ -94,15 +98,10 @@ class PydanticAdapterSerde(Serde[T]):
         if not buf:
             return None
         try:
-            value: Any = self._adapter.validate_json(buf)
-            if isinstance(value, Iterator):
-                # Pydantic would check each item of an `Iterable` when the handler comes to it, and
-                # give the items only once.
-                value = list(value)
+            value: T = self._validator.validate_json(buf)
         except ValueError as error:
             raise SerdeError(_faults(error)) from error
-        whole: T = value
-        return whole
+        return value
 
     def serialize(self, obj: T | None) -> bytes:
         """Write JSON.
@@ -113,7 +112,7 @@ class PydanticAdapterSerde(Serde[T]):
         if obj is None:
             return b""
         try:
-            text: bytes = self._adapter.dump_json(obj, warnings=False)
+            text: bytes = self._adapter.dump_json(obj, warnings=False, **self._form)
         except ValueError as error:
             raise SerdeError(str(error)) from error
         return text
@@ -140,12 +139,71 @@ def adapter_for(hint: Any) -> PydanticAdapterSerde[Any] | None:
     try:
         return PydanticAdapterSerde(hint)
     except (user_error, TypeError) as error:
-        if getattr(error, "code", None) == "typed-dict-version":
+        if _is_about_typed_dicts(error):
             raise DefinitionError(
-                f"{hint!r} has models of Pydantic in a TypedDict, which before Python 3.12 must be "
-                "the one of typing_extensions: import it from there"
+                f"{hint!r} needs Pydantic to be read, and has a TypedDict that before Python 3.12 "
+                "must be the one of typing_extensions: import it from there"
             ) from error
         return None
+
+
+def _form(hint: Any) -> dict[str, bool]:
+    """Give the options with which values of a type are written.
+
+    Fields are written by their aliases, as they are read, unless their model takes their names too
+    or says itself how it is written.
+    """
+    configured = list(_configurations(hint))
+    by_names = bool(configured) and all(map(_goes_by_names, configured))
+    return {} if by_names else {"by_alias": True}
+
+
+def _configurations(hint: Any) -> Iterator[Mapping[str, Any]]:
+    """Find how the models in a hint are configured, but not those in their fields."""
+    for name in ("model_config", "__pydantic_config__"):
+        configuration = getattr(hint, name, None)
+        if isinstance(configuration, Mapping):
+            yield configuration
+    for part in get_args(hint):
+        yield from _configurations(part)
+
+
+def _goes_by_names(configuration: Mapping[str, Any]) -> bool:
+    read = configuration.get("populate_by_name") or configuration.get("validate_by_name")
+    return bool(read) or "serialize_by_alias" in configuration
+
+
+def _adapter(hint: Any) -> Any:
+    make = _pydantic().TypeAdapter
+    try:
+        return make(hint)
+    except _pydantic().PydanticUserError as error:
+        if not _is_about_typed_dicts(error):
+            raise
+    return make(with_readable(hint))
+
+
+def _validator(adapter: Any) -> Any:
+    # Pydantic would check each item of an `Iterable` when the handler comes to it, and give the
+    # items only once.
+    schema = _with_lists(adapter.core_schema)
+    if schema == adapter.core_schema:
+        return adapter.validator
+    return importlib.import_module("pydantic_core").SchemaValidator(schema)
+
+
+def _with_lists(schema: Any) -> Any:
+    # Defaults are in it, too, which may be of types derived from these.
+    if type(schema) is dict:
+        parts = {name: _with_lists(part) for name, part in schema.items()}
+        return {**parts, "type": "list"} if schema.get("type") == "generator" else parts
+    if type(schema) in {list, tuple}:
+        return type(schema)(map(_with_lists, schema))
+    return schema
+
+
+def _is_about_typed_dicts(error: Exception) -> bool:
+    return getattr(error, "code", None) == "typed-dict-version"
 
 
 def _pydantic() -> Any:

@@ -91,6 +91,11 @@ def _check_parameters(where: str, signature: inspect.Signature) -> list[Paramete
             )
     if not taken:
         raise DefinitionError(f"{where}: a handler takes a context first: write `(ctx)`")
+    if taken[0].name == "self":
+        raise DefinitionError(
+            f"{where}: a handler is a function, not a method of a class: write `(ctx)`, or give "
+            "the method of an object, `service.handler()(thing.method)`"
+        )
     if len(taken) > 2:
         names = ", ".join(each.name for each in taken)
         raise DefinitionError(

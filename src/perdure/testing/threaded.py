@@ -18,6 +18,7 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 
 from perdure.sdk.app import App
+from perdure.sdk.client_http import reads_environment
 from perdure.sdk.host import Host
 from perdure.server.embedded import embedded
 from perdure.server.runtime import Runtime
@@ -124,7 +125,8 @@ class RestateTestHarness:
         self.stop()
 
     def _client(self, url: str) -> httpx.Client:
-        return self._open.enter_context(httpx.Client(base_url=url, timeout=_TIMEOUT))
+        client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=reads_environment(url))
+        return self._open.enter_context(client)
 
     def _started(self) -> Runtime:
         if self._runtime is None:

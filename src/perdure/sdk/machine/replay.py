@@ -87,7 +87,7 @@ def described(command: Command) -> str:
     """Name a command for people: its type, its target if it has one, its name."""
     parts = [type(command).__name__]
     parts.extend(
-        f"{field}={getattr(command, field)!r}"
+        f"{field}={_text(getattr(command, field))}"
         for field in ("service_name", "handler_name", "key")
         if getattr(command, field, None)
     )
@@ -125,4 +125,9 @@ def _shown(field: str, value: Any) -> str:
         return f"a {type(value).__name__}"
     if isinstance(value, Failure):
         return f"a failure with code {value.code}"
-    return repr(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """Write a value as people know it: keys of state are bytes in the journal only."""
+    return repr(value.decode(errors="replace") if isinstance(value, bytes) else value)

@@ -7,10 +7,8 @@ is no jitter: the server's policy has it, and a run's retries are spread by thei
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-
-#: The exponent is bounded so that a policy without limit never overflows.
-_GROWTH_STEPS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,10 @@ class RunRetries:
 
     def delay_ms(self, failures: int) -> int:
         """Give the delay after so many failures."""
-        growth = self.factor ** min(failures - 1, _GROWTH_STEPS_MAX)
+        try:
+            growth = float(self.factor) ** (failures - 1)
+        except OverflowError:
+            growth = sys.float_info.max
         return round(min(self.max_interval_ms, self.initial_interval_ms * growth))
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar, get_args
 
+from perdure.protocol.ids import INVOCATION_ID_SIZE
 from perdure.protocol.messages import (
     Command,
     CommandAck,
@@ -36,7 +37,8 @@ C = TypeVar("C", bound=Command)
 _COMMANDS: Final[frozenset[type]] = frozenset(get_args(Command))
 #: Members of an enum are slow to reach before Python 3.12: looked up once for all runs.
 _RUN: Final = CompletionKind.RUN
-_MALFORMED_START: Final = "the Start message announces no journal, not even the input"
+_NO_JOURNAL: Final = "the Start message announces no journal, not even the input"
+_NO_ID: Final = "the Start message has no invocation's id, which is of 24 bytes"
 
 
 class Transitions:
@@ -95,11 +97,6 @@ class Transitions:
         """How the attempt ended, or None while it lasts."""
         state = self._state
         return state.ending if type(state) is Closed else None
-
-    @property
-    def has_notifications(self) -> bool:
-        """Whether a notification waits to be delivered."""
-        return bool(self._queue)
 
     @property
     def has_proposals(self) -> bool:
@@ -184,7 +181,9 @@ class Transitions:
         if not isinstance(message, Start):
             raise ProtocolViolationError(f"expected Start, got {type(message).__name__}")
         if message.known_entries < 1:
-            raise MachineError(_MALFORMED_START)
+            raise MachineError(_NO_JOURNAL)
+        if len(message.id) != INVOCATION_ID_SIZE:
+            raise MachineError(_NO_ID)
         self._start = message
         return message.known_entries
 
