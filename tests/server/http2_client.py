@@ -46,6 +46,7 @@ class Conversation:
     def __init__(self, settings: bytes = SETTINGS, streams_max: int = STREAMS_MAX) -> None:
         self.date = b"today"
         self.now = 0.0
+        self.clocks = self
         self.begun: list[Exchange] = []
         self.done: list[Exchange] = []
         self.kept = 0

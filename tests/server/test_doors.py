@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import socket
 import time
@@ -97,6 +98,23 @@ def test_a_port_is_free_again_after_the_door_stopped(run):
         bind("127.0.0.1", port, "--port").close()
 
     run(scenario)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_is_forked_off_does_not_keep_the_port(run):
+    async def scenario():
+        listener = bind("127.0.0.1", 0, "--port")
+        door = Door(Application(), listener)
+        await door.start()
+        child = os.fork()
+        if child == 0:
+            os._exit(listener.fileno() != -1)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        answer = await exchange(door, GET)
+        await door.stop(0)
+        return status, answer[0]
+
+    assert run(scenario) == (0, 200)
 
 
 def test_a_door_that_never_opened_can_be_stopped(run):

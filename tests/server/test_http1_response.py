@@ -83,7 +83,13 @@ def test_framing_and_date_are_not_the_applications():
 
 @pytest.mark.parametrize(
     "header",
-    [(b"x", b"a\r\nset-cookie: b"), (b"x", b"a\nb"), (b"x", b"a\rb"), (b"x\r\ny", b"a")],
+    [
+        (b"x", b"a\r\nset-cookie: b"),
+        (b"x", b"a\nb"),
+        (b"x", b"a\rb"),
+        (b"x", b"a\0b"),
+        (b"x\r\ny", b"a"),
+    ],
 )
 def test_a_header_cannot_become_two(header):
     with pytest.raises(ResponseError, match="line break"):

@@ -13,6 +13,7 @@ from open_servers import DEADLINE_S, play
 
 import perdure
 from perdure.core.model.manifest_checks import RegistrationError
+from perdure.engine.ports import StorageError
 from perdure.server.doors import bind
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.runtime import Failure, open_runtime
@@ -142,3 +143,25 @@ async def streams_max(url: str) -> int:
         length, *_ = read_head(await reader.readexactly(9), 0)
         told = dict(read_settings(await reader.readexactly(length)))
     return told[Setting.MAX_CONCURRENT_STREAMS]
+
+
+def test_a_registry_that_was_lost_is_missed_before_another_takes_its_place(tmp_path):
+    settings = replace(IN_MEMORY, data_dir=tmp_path)
+    registry = tmp_path / "registry.json"
+
+    async def start(*, calling: bool = False):
+        async with running(echo_app("one", "First"), Failure(), settings) as runtime:
+            if calling:
+                assert (await say(runtime, "First")).json() == "one"
+
+    play(start())
+    registry.unlink()
+    play(start(calling=True))  # nothing had run: what is registered now is all there ever was
+    kept = registry.read_bytes()
+    registry.unlink()
+    for _ in range(2):
+        with pytest.raises(StorageError, match=r"registry\.json\) is missing"):
+            play(start())
+        assert not registry.exists()
+    registry.write_bytes(kept)
+    play(start(calling=True))

@@ -61,6 +61,7 @@ def test_content_types(given):
     ("given", "code", "said"),
     [
         (answer(500), "META0003", "HTTP status 500"),
+        (answer(301, {"location": "https://h/discover"}), "META0003", "'https://h/discover'"),
         (answer(404), "META0003", "the path where the services are mounted"),
         (serving_many(HANDLERS_MAX), "META0013", "more than 10000"),
         (answer(headers={}), "META0013", "content type"),

@@ -104,9 +104,9 @@ def test_what_was_read_opens_the_windows_again():
 def test_streams_are_bounded_by_what_the_peer_takes():
     peer = Conversation(settings_frame({Setting.MAX_CONCURRENT_STREAMS: 1}))
     exchange, _ = peer.open()
-    assert peer.machine.sender.room == 0
+    assert not peer.machine.sender.has_room
     exchange.cancel()
-    assert peer.machine.sender.room == 1
+    assert peer.machine.sender.has_room
     assert peer.said()[-1][0] is FrameType.RST_STREAM
 
 
@@ -117,7 +117,7 @@ def test_a_peer_that_leaves_finishes_what_it_has_begun():
     peer.hear(FrameType.GOAWAY, 0, 0, struct.pack(">LL", 1, 0))
     assert [exchange for exchange, _ in peer.refused_exchanges] == [second]
     assert heard.heard == []
-    assert peer.machine.sender.room == 0
+    assert not peer.machine.sender.has_room
     peer.head(1, flags=END_STREAM)
     assert first.heard == [200, "end"]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
 import sys
@@ -27,6 +28,7 @@ from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.lobby import Lobby
 from perdure.server.open_files import connections_max
+from perdure.storage.forks import close_when_forked
 
 __all__ = ["HEAD_BYTES_MAX", "Application", "Door", "DoorError", "bind", "bind_file"]
 
@@ -118,6 +120,13 @@ def bind_file(path: Path) -> socket.socket:
     return listener
 
 
+def _close_at_once(listener: socket.socket) -> None:
+    """Close a socket even if an event loop counts on it."""
+    descriptor = listener.detach()
+    if descriptor >= 0:
+        os.close(descriptor)
+
+
 class Door:
     """An application, served on a socket.
 
@@ -154,6 +163,7 @@ class Door:
     async def start(self) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
+        close_when_forked(self._listener, _close_at_once)
         lobby = self._lobby = Lobby(self._application, connections_max(), self._streams_max)
         self._tick(loop, lobby)
         self._sweep(loop, lobby)

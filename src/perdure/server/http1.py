@@ -124,7 +124,7 @@ class Http1Connection(asyncio.Protocol):
         """Begin an exchange, or let it wait for its turn."""
         if not self._listening:
             return  # the connection has ended within what was received at once
-        response = Http1Response(head.method, head.version, keep_alive=head.keep_alive)
+        response = Http1Response(head.method, head.version, head.keep_alive)
         exchange = self._incoming = Exchange(self, head, response)
         if self._current is None and not self._stuck:
             self._begin(exchange)

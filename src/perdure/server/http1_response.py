@@ -43,7 +43,7 @@ class Http1Response:
         "opened",
     )
 
-    def __init__(self, method: str, version: str, *, keep_alive: bool) -> None:
+    def __init__(self, method: str, version: str, keep_alive: bool) -> None:
         self._version = version
         self._bodiless = method == "HEAD"
         self._status: int | None = None

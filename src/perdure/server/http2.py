@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
-from perdure.protocol.direct_http import Header
 from perdure.server.exchanges import Exchange
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.http2_budget import RESET_COST, Budget
 from perdure.server.http2_requests import (
-    HeadDecoder,
+    Field,
+    HeadReader,
     MalformedError,
     check_trailers,
-    read_request,
 )
 from perdure.server.http2_sender import CONNECTION_WINDOW, STREAMS_MAX, Sender
 from perdure.server.http2_stream import Stream, Surroundings
@@ -75,13 +74,14 @@ class Http2:
 
     def __init__(self, owner: Owner, streams_max: int = STREAMS_MAX) -> None:
         self._owner = owner
-        self._decoder = HeadDecoder()
+        self.clocks = owner.clocks
+        self._heads = HeadReader()
         self._streams_max = streams_max
-        self.sender = Sender(self, streams_max)
+        self.sender = Sender(self, owner.wanted, streams_max)
         self._reader = FrameReader(HEAD_BYTES_MAX)
         self._window = ReceiveWindow(CONNECTION_WINDOW)
         self._send_window = WINDOW_DEFAULT
-        self._budget = Budget(owner.now, streams_max)
+        self._budget = Budget(owner.clocks.now, streams_max)
         self._greeted = False
         #: The newest stream that the client opened, and the newest that we looked at.
         self._newest = 0
@@ -139,20 +139,6 @@ class Http2:
             stream.lose()
 
     # -- For streams and the sender
-
-    @property
-    def date(self) -> bytes:
-        """The date, as headers have it."""
-        return self._owner.date
-
-    @property
-    def now(self) -> float:
-        """The time, in seconds."""
-        return self._owner.now
-
-    def wanted(self) -> None:
-        """Send, when there is time to."""
-        self._owner.wanted()
 
     def keep(self, size: int) -> None:
         """Take note that so much more waits for the client."""
@@ -234,27 +220,28 @@ class Http2:
         if not stream_id & 1:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the client uses a stream of the server's")
         # Even what nobody wants any more changes the compression state.
-        fields = self._decoder.decode(block)
+        fields = self._heads.decode(block)
         ended = bool(flags & END_STREAM)
         stream = self._streams.get(stream_id)
         if stream is not None:
             self._on_trailers(stream, fields, ended=ended)
         elif stream_id <= self._newest:
             # Trailers that were on their way when the stream ended. No trailer has these names.
-            if any(name[:1] == b":" for name, _ in fields):
+            if any(name[:1] == b":" for name, _, _ in fields):
                 raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} is used again")
             self._spend(1)
         else:
             self._newest = stream_id
             self._on_request(stream_id, fields, ended=ended)
 
-    def _on_request(self, stream_id: int, fields: list[Header], *, ended: bool) -> None:
-        if self.leaving or max(len(self._streams), len(self._at_work)) >= self._streams_max:
+    def _on_request(self, stream_id: int, fields: list[Field], *, ended: bool) -> None:
+        most = self._streams_max
+        if self.leaving or len(self._streams) >= most or len(self._at_work) >= most:
             self._refuse(stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._taken = stream_id
         try:
-            request = read_request(fields, ended=ended)
+            request = self._heads.read(fields, ended=ended)
         except MalformedError:
             self._refuse(stream_id, ErrorCode.PROTOCOL_ERROR)
             return
@@ -265,7 +252,7 @@ class Http2:
             stream.end_body()
         self._owner.begin(stream.exchange)
 
-    def _on_trailers(self, stream: Stream, fields: list[Header], *, ended: bool) -> None:
+    def _on_trailers(self, stream: Stream, fields: list[Field], *, ended: bool) -> None:
         if stream.exchange.received:
             self._break_off(stream, ErrorCode.STREAM_CLOSED)
             return
@@ -369,7 +356,7 @@ class Http2:
         stream.reset(code)
 
     def _spend(self, cost: int) -> None:
-        if not self._budget.spend(cost, self._owner.now):
+        if not self._budget.spend(cost, self.clocks.now):
             raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
 

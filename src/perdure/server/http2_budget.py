@@ -29,19 +29,22 @@ class Budget:
         streams_max: requests that the client may have under way.
     """
 
-    __slots__ = ("_left", "_most", "_since")
+    __slots__ = ("_earned", "_left", "_most", "_since")
 
     def __init__(self, now: float, streams_max: int) -> None:
         self._most = max(BUDGET_MAX, RESET_COST * streams_max + _SPARE)
         self._left = self._most
+        #: What was earned since it last paid.
+        self._earned = 0
         self._since = now
 
     def earn(self) -> None:
         """Take note of a frame with content, or of a request that was answered."""
-        self._left = min(self._most, self._left + EARNED_BY_CONTENT)
+        self._earned += EARNED_BY_CONTENT
 
     def spend(self, cost: int, now: float) -> bool:
         """Pay, and tell whether there was enough."""
+        self._left, self._earned = min(self._most, self._left + self._earned), 0
         if self._left < cost:
             seconds = int(now - self._since)
             self._since += seconds

@@ -30,6 +30,7 @@ class Http2Connection(asyncio.Protocol):
 
     def __init__(self, lobby: Lobby) -> None:
         self._lobby = lobby
+        self.clocks = lobby
         self._machine = Http2(self, lobby.streams_max)
         self._flush_planned = False
         self._blocked = False
@@ -83,16 +84,6 @@ class Http2Connection(asyncio.Protocol):
         self._flush()
 
     # -- For the machine
-
-    @property
-    def date(self) -> bytes:
-        """The date, as headers have it."""
-        return self._lobby.date
-
-    @property
-    def now(self) -> float:
-        """The loop's time, as of the last second."""
-        return self._lobby.now
 
     def begin(self, exchange: Exchange) -> None:
         """Have a request answered."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from jh2._hazmat import Decoder
+from msgspec import Struct
 
 from perdure.protocol.direct_http import Header
-from perdure.server.heads import RequestHead
+from perdure.server.heads import RequestHead, breaks_line
 from perdure.server.http1_requests import HEAD_BYTES_MAX, HEADERS_MAX
 from perdure.server.http1_text import split_target
 from perdure.transport.http2_frames import ErrorCode, PeerError
@@ -20,17 +22,24 @@ _OF_CONNECTIONS: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
-_NO_VALUE: Final = re.compile(rb"[\x00\r\n]|^[ \t]|[ \t]$")
 #: Headers that are known to be fine: so many of them, and none that is longer.
 _REMEMBERED_MAX: Final = 256
 _REMEMBERED_BYTES_MAX: Final = 128
+#: Headers that are looked at together with others.
+_LINKED: Final = frozenset({b"content-length", b"cookie", b"expect", b"host"})
+#: What requests of one connection have in common: so many such heads, and none that is longer.
+_COMMON_MAX: Final = 64
+_COMMON_BYTES_MAX: Final = 1024
+
+#: Name and value, and whether its sender told everybody to keep it out of compression tables.
+Field = tuple[bytes, bytes, bool]
 
 
 class MalformedError(Exception):
     """A request breaks the rules; its stream ends, the connection goes on."""
 
 
-class IncomingRequest(NamedTuple):
+class IncomingRequest(Struct, frozen=True, gc=False):
     """What comes before a body."""
 
     head: RequestHead
@@ -38,20 +47,27 @@ class IncomingRequest(NamedTuple):
     body_bytes: int | None
 
 
-class HeadDecoder:
-    """The compression state of what one client sends."""
+class HeadReader:
+    """Reads the heads that one client sends.
+
+    What a request has of its own is mostly kept out of compression tables and comes last. What
+    comes before that is the same in many requests, and looked at once.
+    """
 
     def __init__(self) -> None:
         self._decoder = Decoder(HEAD_BYTES_MAX)
+        #: What requests had in common, and what it says.
+        self._common: dict[tuple[Field, ...], IncomingRequest] = {}
 
-    def decode(self, block: bytes) -> list[Header]:
+    def decode(self, block: bytes) -> list[Field]:
         """Decompress a block; each has to be, even if nobody wants it any more.
 
         Raises:
             PeerError: it cannot be, or is too long; nothing after it can be read.
         """
+        fields: list[Field]
         try:
-            fields = [(name, value) for name, value, _ in self._decoder.decode(block, True)]
+            fields = self._decoder.decode(block, True)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic of the codec's is no Exception
@@ -62,17 +78,47 @@ class HeadDecoder:
             raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, f"more than {HEADERS_MAX} headers")
         return fields
 
+    def read(self, fields: list[Field], *, ended: bool) -> IncomingRequest:
+        """Make a request's head of its fields.
 
-def read_request(fields: list[Header], *, ended: bool) -> IncomingRequest:
-    """Make a request's head of its fields.
+        Args:
+            fields: what a block holds, in order.
+            ended: whether no body follows.
 
-    Args:
-        fields: names and values, in order.
-        ended: whether no body follows.
+        Raises:
+            MalformedError: they are none.
+        """
+        request = self._read_apart(fields) or _read(fields)
+        if ended and request.body_bytes:
+            raise MalformedError("a body is declared, and does not come")
+        return request
 
-    Raises:
-        MalformedError: they are none.
-    """
+    def _read_apart(self, fields: list[Field]) -> IncomingRequest | None:
+        """Read what others have too, and what is kept apart behind it; None if nothing can be."""
+        end = len(fields)
+        while end and fields[end - 1][2]:
+            end -= 1
+        own = [(name, value) for name, value, _ in fields[end:]]
+        if not own or any(name in _LINKED or name[:1] == b":" for name, _ in own):
+            return None
+        for name, value in own:
+            _check(name, value)
+        common = tuple(fields[:end])
+        request = self._common.get(common)
+        if request is None:
+            request = _read(common)
+            self._learn(common, request)
+        return IncomingRequest(request.head.with_more(own), request.body_bytes)
+
+    def _learn(self, common: tuple[Field, ...], request: IncomingRequest) -> None:
+        if sum([len(name) + len(value) for name, value, _ in common]) > _COMMON_BYTES_MAX:
+            return
+        if len(self._common) >= _COMMON_MAX:
+            self._common.clear()
+        self._common[common] = request
+
+
+def _read(fields: Sequence[Field]) -> IncomingRequest:
     pseudo, headers = _divide(fields)
     try:
         method, raw_target = pseudo[b":method"], pseudo[b":path"]
@@ -86,8 +132,6 @@ def read_request(fields: list[Header], *, ended: bool) -> IncomingRequest:
         raise MalformedError("the method is no word")
     headers = _as_http1(pseudo.get(b":authority"), headers)
     body_bytes, expects = _framing(headers)
-    if ended and body_bytes:
-        raise MalformedError("a body is declared, and does not come")
     head = RequestHead(
         method.decode(),
         "2",
@@ -100,7 +144,7 @@ def read_request(fields: list[Header], *, ended: bool) -> IncomingRequest:
     return IncomingRequest(head, body_bytes)
 
 
-def check_trailers(fields: list[Header], *, ended: bool) -> None:
+def check_trailers(fields: Sequence[Field], *, ended: bool) -> None:
     """Look at what comes after a body, which is dropped.
 
     Raises:
@@ -111,18 +155,17 @@ def check_trailers(fields: list[Header], *, ended: bool) -> None:
         raise MalformedError("the request has a second head")
 
 
-def _divide(fields: list[Header]) -> tuple[dict[bytes, bytes], list[Header]]:
+def _divide(fields: Sequence[Field]) -> tuple[dict[bytes, bytes], list[Header]]:
     """Tell pseudo-headers, which come first, from headers, and look at both."""
     pseudo: dict[bytes, bytes] = {}
     headers: list[Header] = []
-    for header in fields:
-        name, value = header
+    for name, value, _ in fields:
         if len(name) + len(value) <= _REMEMBERED_BYTES_MAX:
             _check_remembered(name, value)
         else:
             _check(name, value)
         if name[:1] != b":":
-            headers.append(header)
+            headers.append((name, value))
         elif headers or name in pseudo or name not in _PSEUDO or not value:
             raise MalformedError("a pseudo-header is misplaced, unknown or empty")
         else:
@@ -131,7 +174,7 @@ def _divide(fields: list[Header]) -> tuple[dict[bytes, bytes], list[Header]]:
 
 
 def _check(name: bytes, value: bytes) -> None:
-    if _NO_VALUE.search(value):
+    if value.strip(b" \t") != value or breaks_line(value):
         raise MalformedError("a header has a value that cannot be sent on")
     if name.startswith(b":"):
         return

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
 from perdure.protocol.direct_http import Header
-from perdure.server.heads import ResponseError
+from perdure.server.heads import ResponseError, breaks_line
 
 #: Headers that are the connection's to write, or that HTTP/2 does without.
 _DROPPED: Final = frozenset(
     {b"connection", b"date", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
-_LINE_BREAK: Final = re.compile(rb"[\x00\r\n]")
 
 
 class Http2Response:
@@ -81,7 +79,7 @@ class Http2Response:
             raise ResponseError("a response has a body before it began")
         fields = [(b":status", b"%d" % self._status), (b"date", date)]
         for name, value in self._headers:
-            if _LINE_BREAK.search(name) or _LINE_BREAK.search(value):
+            if breaks_line(name) or breaks_line(value):
                 raise ResponseError("a header contains a line break")
             if name == b"content-length":
                 length = int(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from jh2._hazmat import Encoder
@@ -10,6 +11,7 @@ from typing_extensions import override
 
 from perdure.protocol.direct_http import Header
 from perdure.server.http1_requests import HEAD_BYTES_MAX
+from perdure.transport.exchanges import Buffer
 from perdure.transport.http2_blocks import KnownBlocks
 from perdure.transport.http2_frames import (
     DATA,
@@ -56,7 +58,7 @@ class Outgoing:
     __slots__ = ("_pieces", "ended", "id", "unsent", "window")
 
     def __init__(self, stream_id: int, window: int) -> None:
-        self._pieces: deque[memoryview] = deque()
+        self._pieces: deque[Buffer] = deque()
         self.id = stream_id
         #: What the client takes on this stream for now, in bytes.
         self.window = window
@@ -67,15 +69,16 @@ class Outgoing:
 
     def add(self, content: bytes) -> None:
         """Send this after what is there."""
-        self._pieces.append(memoryview(content))
+        self._pieces.append(content)
         self.unsent += len(content)
 
-    def take(self, limit: int) -> memoryview:
+    def take(self, limit: int) -> Buffer:
         """Give the next piece, of so many bytes at the most."""
         piece = self._pieces[0]
         if len(piece) > limit:
-            self._pieces[0] = piece[limit:]
-            piece = piece[:limit]
+            # So that what is left is not copied again and again.
+            view = memoryview(piece)
+            self._pieces[0], piece = view[limit:], view[:limit]
         else:
             self._pieces.popleft()
         self.unsent -= len(piece)
@@ -84,9 +87,6 @@ class Outgoing:
 
 class Feeder(Protocol):
     """Whose bodies are sent."""
-
-    def wanted(self) -> None:
-        """There is something to send."""
 
     def framed(self, stream_id: int, size: int) -> None:
         """So many bytes of a stream's body were framed; after the last ones it has ended."""
@@ -97,11 +97,12 @@ class Sender(Output[Outgoing]):
 
     Args:
         feeder: is told what follows.
+        wanted: told when there is something to send.
         streams_max: requests that the client may have under way.
     """
 
-    def __init__(self, feeder: Feeder, streams_max: int) -> None:
-        super().__init__(greeting(streams_max), feeder.wanted)
+    def __init__(self, feeder: Feeder, wanted: Callable[[], None], streams_max: int) -> None:
+        super().__init__(greeting(streams_max), wanted)
         self._feeder = feeder
         self._encoder = Encoder()
         #: Heads that were sent already: those of attempts are alike for as long as a second.
@@ -146,7 +147,7 @@ class Sender(Output[Outgoing]):
 
     @override
     def _frame_piece(self, stream: Outgoing) -> int | None:
-        piece: bytes | memoryview = b""
+        piece: Buffer = b""
         if stream.unsent:
             limit = min(self._window, stream.window, FRAME_BYTES_DEFAULT)
             if limit <= 0:
@@ -158,7 +159,7 @@ class Sender(Output[Outgoing]):
         self._window -= size
         stream.window -= size
         ended = stream.ended and not stream.unsent
-        self._output.append(frame(DATA, END_STREAM if ended else 0, stream.id, bytes(piece)))
+        self._output.append(frame(DATA, END_STREAM if ended else 0, stream.id, piece))
         if not stream.unsent:
             del self._ready[stream.id]
         self._feeder.framed(stream.id, size)

@@ -26,8 +26,8 @@ _UNSENT_BYTES_MAX: Final = 64 * 1024
 _LITTLE_BYTES: Final = 4096
 
 
-class Surroundings(Protocol):
-    """What a connection and its streams learn from their server, and tell it."""
+class Clocks(Protocol):
+    """The time, which may be a second behind."""
 
     @property
     def date(self) -> bytes:
@@ -35,7 +35,15 @@ class Surroundings(Protocol):
 
     @property
     def now(self) -> float:
-        """The time, in seconds; may be a second behind."""
+        """The time, in seconds."""
+
+
+class Surroundings(Protocol):
+    """What a connection and its streams learn from their server, and tell it."""
+
+    @property
+    def clocks(self) -> Clocks:
+        """What tells the time."""
 
     def keep(self, size: int) -> None:
         """Take note that so much more waits for the client."""
@@ -61,6 +69,7 @@ class Stream:
 
     __slots__ = (
         "_carrier",
+        "_clocks",
         "_finished",
         "_headed",
         "_remaining",
@@ -79,6 +88,7 @@ class Stream:
         self, carrier: Carrier, stream_id: int, request: IncomingRequest, send_window: int
     ) -> None:
         self._carrier = carrier
+        self._clocks = carrier.clocks
         self.id = stream_id
         self._response = Http2Response(request.head.method)
         self.exchange = Exchange(self, request.head, self._response)
@@ -94,7 +104,7 @@ class Stream:
         #: Set while there is room for more of the response; made when there is none.
         self._writable: asyncio.Event | None = None
         #: When the client last did what we wait for.
-        self._since = carrier.now
+        self._since = self._clocks.now
         self.over = False
 
     # -- For the connection
@@ -108,7 +118,7 @@ class Stream:
         """
         self._window.take(size)
         self._unread += size
-        self._since = self._carrier.now
+        self._since = self._clocks.now
         if self._remaining is not None:
             self._remaining -= len(content)
             if self._remaining < 0:
@@ -134,7 +144,7 @@ class Stream:
     def framed(self) -> None:
         """Take note that something of the response was sent; after the last of it, end."""
         outgoing = self.outgoing
-        self._since = self._carrier.now
+        self._since = self._clocks.now
         if self._writable is not None and outgoing.unsent <= _UNSENT_BYTES_MAX:
             self._writable.set()
         if outgoing.ended and not outgoing.unsent:
@@ -173,7 +183,7 @@ class Stream:
     @property
     def date(self) -> bytes:
         """The date, as the header has it."""
-        return self._carrier.date
+        return self._clocks.date
 
     @property
     def writable(self) -> asyncio.Event:
@@ -212,10 +222,12 @@ class Stream:
         size, self._unread = self._unread, 0
         if not size:
             return
-        self._since = self._carrier.now
+        self._since = self._clocks.now
         self._carrier.consumed(size)
+        if self.over or self.exchange.received:
+            return
         room = self._window.give_back(size)
-        if room and not self.over and not self.exchange.received:
+        if room:
             self._carrier.sender.say(number_frame(FrameType.WINDOW_UPDATE, self.id, room))
 
     def answered(self, _exchange: Exchange) -> None:

@@ -237,9 +237,11 @@ async def open_runtime(
         world = World(log, store, clock, keeper, services.transports())
         engine = Engine(world, settings.engine(), failure.report)
         runtime = Runtime(engine, keeper, services, log, settings)
-        for name, host in hosts.items():
-            runtime.serve(name, host)
         try:
+            # Before anything is registered, which would hide that a registry was lost.
+            engine.recover()
+            for name, host in hosts.items():
+                runtime.serve(name, host)
             await engine.start()
             await runtime.open_doors(listeners)
             yield runtime

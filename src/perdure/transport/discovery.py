@@ -189,6 +189,8 @@ def read_answer(endpoint: str, answer: Answer) -> Manifest:
         hint = ""
         if status == 404:
             hint = "; make sure that the address has the path where the services are mounted"
+        if 300 <= status < 400:
+            hint = f"; it points to {answer.headers.get('location')!r}: register where that leads"
         body = answer.body[:1024].decode(errors="replace")
         raise DiscoveryError(
             "META0003",

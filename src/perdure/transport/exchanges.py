@@ -98,15 +98,15 @@ class Exchange:
     __slots__ = (
         "_answered",
         "_carrier",
-        "_ended",
         "_kept",
         "_kept_bytes",
         "_listener",
         "_outgoing",
-        "_over",
         "_tries",
+        "ended",
         "held",
         "memory",
+        "over",
         "request",
     )
 
@@ -122,19 +122,11 @@ class Exchange:
         self._kept: list[Buffer] | None = []
         self._kept_bytes = 0
         self._tries = 0
-        self._ended = False
         self._answered = False
-        self._over = False
-
-    @property
-    def over(self) -> bool:
-        """Whether nobody listens any more."""
-        return self._over
-
-    @property
-    def ended(self) -> bool:
-        """Whether the sender has said all it has to say."""
-        return self._ended
+        #: Whether the sender has said all it has to say.
+        self.ended = False
+        #: Whether nobody listens any more.
+        self.over = False
 
     @property
     def drained(self) -> bool:
@@ -143,7 +135,7 @@ class Exchange:
 
     def send(self, data: bytes) -> None:
         """Say a piece of the body."""
-        if self._ended or self._over or not data:
+        if self.ended or self.over or not data:
             return
         self.held += len(data)
         self.memory.held += len(data)
@@ -158,15 +150,15 @@ class Exchange:
 
     def end(self) -> None:
         """Say that the body is complete."""
-        if self._ended or self._over:
+        if self.ended or self.over:
             return
-        self._ended = True
+        self.ended = True
         if self._carrier is not None:
             self._carrier.wake()
 
     def cancel(self) -> None:
         """Give up: the listener hears nothing more."""
-        if self._over:
+        if self.over:
             return
         carrier = self._carrier
         self._close()
@@ -197,7 +189,7 @@ class Exchange:
             tries: connections it may have been on by now.
         """
         self._carrier = None
-        if self._over or self._answered or self._kept is None or self._tries > tries:
+        if self.over or self._answered or self._kept is None or self._tries > tries:
             return False
         self._outgoing.extendleft(reversed(self._kept))
         self._kept, self._kept_bytes = [], 0
@@ -208,24 +200,24 @@ class Exchange:
         self._answered, self._kept = True, None
         if not self._outgoing:
             self._release()
-        if not self._over:
+        if not self.over:
             self._listener.head(status, headers)
 
     def hear_data(self, data: bytes) -> None:
         """Pass on a piece of the body."""
-        if not self._over:
+        if not self.over:
             self._listener.data(data)
 
     def hear_end(self) -> None:
         """Pass on that the response is complete; the connection may carry another by now."""
-        if self._over:
+        if self.over:
             return
         self._close()
         self._listener.end()
 
     def lose(self, error: LostError) -> None:
         """Pass on that no more will come."""
-        if self._over:
+        if self.over:
             return
         self._close()
         self._listener.lost(error)
@@ -239,7 +231,7 @@ class Exchange:
             self._kept.append(data)
 
     def _close(self) -> None:
-        self._over = True
+        self.over = True
         self._outgoing.clear()
         self._kept = None
         self._carrier = None

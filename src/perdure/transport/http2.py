@@ -80,7 +80,9 @@ class Http2:
         self._reader = FrameReader()
         self._unread = 0
         self._budget = IDLE_FRAMES_MAX
-        self._contents_seen = 0
+        #: Frames with content that the peer sent, and how many of theirs and ours are counted.
+        self._contents = 0
+        self._contents_counted = 0
         #: Whether the peer has said what it takes.
         self.greeted = False
         #: Whether it has said goodbye, and nothing is wrong.
@@ -127,7 +129,7 @@ class Http2:
             self._unread = 0
         content = unpadded(flags, payload) if flags & PADDED else payload
         if content or flags & END_STREAM:
-            self._earn(1)
+            self._contents += 1
         else:
             self._spend()
         stream = self.sender.stream(stream_id)
@@ -180,7 +182,7 @@ class Http2:
                 raise MalformedHeadError("the response ends before it begins")
             return
         else:
-            self._earn(1)
+            self._contents += 1
             stream.headed = True
             stream.exchange.hear_head(head.status, head.headers)
         if ended:
@@ -234,7 +236,7 @@ class Http2:
             case Setting.ENABLE_PUSH if value:
                 raise PeerError(ErrorCode.PROTOCOL_ERROR, "only clients may set ENABLE_PUSH")
             case Setting.MAX_CONCURRENT_STREAMS:
-                self.sender.streams_max = value
+                self.sender.limit_streams(value)
             case Setting.INITIAL_WINDOW_SIZE:
                 self.sender.resize_windows(value)
             case Setting.MAX_FRAME_SIZE if not FRAME_BYTES_DEFAULT <= value <= FRAME_BYTES_MAX:
@@ -285,17 +287,13 @@ class Http2:
         raise PeerError(ErrorCode.PROTOCOL_ERROR, "a push, which we do not take")
 
     def _spend(self) -> None:
-        """Count a frame that brings nothing; what we sent since then makes up for some."""
-        sent = self.sender.contents - self._contents_seen
-        if sent:
-            self._contents_seen = self.sender.contents
-            self._earn(sent)
-        self._budget -= 1
+        """Count a frame that brings nothing; those that brought something make up for some."""
+        contents = self._contents + self.sender.contents
+        earned = (contents - self._contents_counted) * IDLE_FRAMES_EARNED
+        self._contents_counted = contents
+        self._budget = min(IDLE_FRAMES_MAX, self._budget + earned) - 1
         if self._budget < 0:
             raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
-
-    def _earn(self, contents: int) -> None:
-        self._budget = min(IDLE_FRAMES_MAX, self._budget + contents * IDLE_FRAMES_EARNED)
 
 
 _TAKE: Final[Mapping[int, Callable[[Http2, int, int, bytes], None]]] = {

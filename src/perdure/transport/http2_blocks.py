@@ -6,7 +6,7 @@ written once and sent again, or read once and recognised. Most heads are like th
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -27,10 +27,8 @@ class KnownBlocks(Generic[K, M]):
 
     def __init__(self) -> None:
         self._known: dict[K, M] = {}
-
-    def get(self, key: K) -> M | None:
-        """Give what was learned under a key."""
-        return self._known.get(key)
+        #: Gives what was learned under a key.
+        self.get: Callable[[K], M | None] = self._known.get
 
     def learn(self, key: K, block: bytes, meaning: M) -> None:
         """Take note of a block that was written or read, and forget all if it changed the table."""

@@ -58,9 +58,9 @@ class Http2Connection(asyncio.Protocol):
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     @property
-    def room(self) -> int:
-        """How many more exchanges the connection takes now."""
-        return self._machine.sender.room if self._machine.greeted and not self._stalled else 0
+    def has_room(self) -> bool:
+        """Whether the connection takes another exchange now."""
+        return self._machine.greeted and not self._stalled and self._machine.sender.has_room
 
     @property
     def gone(self) -> bool:

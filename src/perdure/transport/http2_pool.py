@@ -73,11 +73,11 @@ class Http2Pool:
             if self._waiting:
                 self._dial()
             return
-        while self._waiting and connection.room:
+        while self._waiting and connection.has_room:
             exchange, _ = self._waiting.popleft()
             if not exchange.over:
                 connection.open(exchange)
-        if connection not in self._roomy and connection.room:
+        if connection not in self._roomy and connection.has_room:
             self._roomy[connection] = None
 
     def again(self, exchange: Exchange, reason: str) -> None:
@@ -98,7 +98,7 @@ class Http2Pool:
         """Give a connection that takes another exchange: the same one until it is full."""
         while self._roomy:
             connection = next(reversed(self._roomy))
-            if connection.room:
+            if connection.has_room:
                 return connection
             del self._roomy[connection]
         return None

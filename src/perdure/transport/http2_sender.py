@@ -99,7 +99,7 @@ class Sender(Output[Stream]):
         self._next_id = 1
         self._initial_window = WINDOW_DEFAULT
         #: Streams that the peer takes at the same time.
-        self.streams_max = limits.streams
+        self._streams_max = limits.streams
         self._streams_ceiling = limits.streams
         self._last_id = min(2 * limits.requests - 1, STREAM_ID_MAX)
         #: Whether no more streams can be opened.
@@ -113,11 +113,13 @@ class Sender(Output[Stream]):
         return len(self._streams)
 
     @property
-    def room(self) -> int:
-        """How many more streams the connection takes now."""
-        if self.leaving:
-            return 0
-        return max(0, min(self.streams_max, self._streams_ceiling) - len(self._streams))
+    def has_room(self) -> bool:
+        """Whether the connection takes another stream now."""
+        return not self.leaving and len(self._streams) < self._streams_max
+
+    def limit_streams(self, number: int) -> None:
+        """Respect how many streams the peer takes at the same time."""
+        self._streams_max = min(number, self._streams_ceiling)
 
     def was_opened(self, stream_id: int) -> bool:
         """Tell whether there ever was such a stream."""

@@ -42,7 +42,14 @@ class Refusal(NamedTuple):
 
 
 _REFUSALS: Final[Mapping[int, Refusal]] = {
-    401: Refusal("RT0012", 500, "it does not recognise this server; give it the public key"),
+    401: Refusal(
+        "RT0012",
+        500,
+        "it does not recognise this server; give it the public key, and compare both clocks",
+    ),
+    404: Refusal(
+        "RT0012", 500, "it has no such handler any more, or its services are at another path"
+    ),
     413: Refusal("RT0019", 413, "the request is too large for it"),
     415: Refusal("RT0015", 415, "it no longer speaks the negotiated version of the protocol"),
     429: Refusal("RT0023", 500, "it is asked too often"),
