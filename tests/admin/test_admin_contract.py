@@ -97,7 +97,7 @@ def test_an_operation_is_answered_by_the_state_of_the_invocation(server, operati
         ("DELETE", f"/invocations/{UNKNOWN}?mode=Kill", None, 202, None),
         ("DELETE", f"/invocations/{UNKNOWN}?mode=x", None, 400, "mode"),
         ("POST", "/services/Greeter/state", {"object_key": "k", "new_state": {}}, 400, "Service"),
-        ("POST", "/services/Nope/state", {"object_key": "k", "new_state": {}}, 404, "Nope"),
+        ("POST", "/services/Nope/state", {"object_key": "k", "new_state": {"a": ""}}, 404, "Nope"),
         ("POST", "/services/Signup/state", {"object_key": "k", "new_state": {}}, 202, None),
         ("POST", "/services/Counter/state", {"new_state": {}}, 422, "object_key"),
         ("PATCH", "/services/Nope", {"public": True}, 404, "service with name 'Nope'"),

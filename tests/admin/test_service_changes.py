@@ -276,6 +276,13 @@ def test_workflows_have_state_and_services_have_none():
     assert response.json["message"] == "The requested service 'Nope' does not exist"
 
 
+def test_what_a_removed_service_left_can_only_be_cleared():
+    ours = server(COUNTER)
+    body = {"object_key": "k", "new_state": {}, "version": "v"}
+    assert ours.ask("POST", "/services/Removed/state", body).status == 202
+    assert ours.engine.asked == [("mutate_state", "Removed", "k", {}, "v")]
+
+
 def test_every_wrong_value_is_told():
     body = {"new_state": {"a": [300], "b": [1], "c": 7, "d": [1, -1]}, "version": 1}
     response = server(COUNTER).ask("POST", "/services/Counter/state", body)

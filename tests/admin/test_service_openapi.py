@@ -49,8 +49,25 @@ def test_the_document_names_service_revision_and_ingress():
     assert "servers" not in describe(ServiceType.SERVICE, ADD, ingress_url=None)
 
 
+def test_metadata_is_told_of_the_service_and_of_each_operation():
+    handler = HandlerManifest(name="h", metadata={"owner": "b"})
+    document = describe(ServiceType.SERVICE, handler, ADD, metadata={"team": "a"})
+    told = {
+        path: operation.get("x-restate-extensions")
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+    }
+    assert document["info"]["x-restate-extensions"] == {"team": "a"}
+    assert all(("/h" in path) == (metadata == {"owner": "b"}) for path, metadata in told.items())
+
+
 def test_private_services_are_described_too():
     assert describe(ServiceType.SERVICE, ADD, ingress_private=True)["paths"]
+
+
+def test_hidden_handlers_of_public_services_are_not():
+    hidden = HandlerManifest(name="hidden", ingress_private=True)
+    assert describe(ServiceType.SERVICE, ADD, hidden) == describe(ServiceType.SERVICE, ADD)
 
 
 def test_a_handler_of_a_service_is_called_sent_to_and_asked():
@@ -82,6 +99,26 @@ def test_schemas_come_from_the_handlers():
     schemas = describe(ServiceType.SERVICE, ADD, SILENT)["components"]["schemas"]
     assert set(schemas) == {"RestateError", "addRequest", "addResponse"}
     assert schemas["addRequest"] == {"type": "integer"}
+
+
+def test_references_within_a_schema_lead_to_where_it_stands():
+    tree = {
+        "$defs": {
+            "Leaf": {"type": "string", "default": {"$ref": "#/as/it/is"}},
+            "Known": {"$id": "https://a/known", "$ref": "#/$defs/Other"},
+        },
+        "anyOf": [{"$ref": "#/$defs/Leaf"}, {"type": "array", "items": {"$ref": "#"}}],
+        "properties": {"$ref": {"$ref": "https://a/known"}},
+    }
+    handler = HandlerManifest(name="h", input=InputPayload(content_type=JSON, json_schema=tree))
+    place = "#/components/schemas/hRequest"
+    schemas = describe(ServiceType.SERVICE, handler)["components"]["schemas"]
+    assert schemas["hRequest"] == tree | {
+        "anyOf": [
+            {"$ref": f"{place}/$defs/Leaf"},
+            {"type": "array", "items": {"$ref": place}},
+        ],
+    }
 
 
 def test_a_handler_may_take_and_give_nothing():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cli_world import Admin, User
 
+from perdure.cli.admin_api import AdminApi
 from perdure.cli.env_file import with_env_file
 from perdure.cli.environments import Target, find_target
 from perdure.cli.errors import EXIT_USAGE, UsageError
@@ -83,6 +84,16 @@ def test_a_file_of_the_folder_stands_below_the_environment(tmp_path):
     assert with_env_file({}, tmp_path)["RESTATE_ADMIN_URL"] == "http://file"
 
 
+def test_files_may_begin_with_the_mark_that_editors_write(home):
+    mark = "\N{ZERO WIDTH NO-BREAK SPACE}"
+    (home / ".env").write_text(mark + "RESTATE_ADMIN_URL=http://file\n")
+    assert with_env_file({}, home) == {"RESTATE_ADMIN_URL": "http://file"}
+    folder = home / ".config" / "perdure"
+    (folder / "config.toml").write_text(mark + CONFIG)
+    (folder / "environment").write_text(mark + "prod\n")
+    assert target(home).admin_url == "https://admin.prod"
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_a_file_that_cannot_be_read_says_nothing(tmp_path, content):
     if content is not None:
@@ -121,6 +132,22 @@ def test_the_token_goes_to_the_server_and_nowhere_else(home):
     view = User(home=home).runs("config", "view", "--json")
     assert list(view.json["prod"].values())[-1] == "***"
     assert "secret" not in ran.out + ran.err + view.out + view.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("ALL_PROXY", "ftp://proxy:21", "Unknown scheme"),
+        ("ALL_PROXY", "socks5://proxy:1080", "socksio"),
+        ("SSL_CERT_FILE", "/nowhere/ca.pem", "No such file"),
+    ],
+)
+def test_a_proxy_or_certificate_that_cannot_be_used_is_told(monkeypatch, name, value, why):
+    monkeypatch.setenv(name, value)
+    far = Target("prod", "https://admin.prod", None, None)
+    with pytest.raises(UsageError, match=f"{why}.*{name}"):
+        AdminApi(far, GlobalOptions(), tell=print)
+    AdminApi(far._replace(admin_url="http://localhost:9070"), GlobalOptions(), tell=print)
 
 
 def test_environments_are_listed_with_the_current_one(home):

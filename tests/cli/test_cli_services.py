@@ -147,9 +147,15 @@ def test_state_is_cleared_by_key_or_for_a_whole_service():
     assert user().runs("-y", "state", "clear", "Counter").code == EXIT_REFUSED
 
 
+def test_state_that_a_removed_service_left_is_cleared():
+    world = User(Admin({"POST /services/Removed/state": (202, None)}, ROWS))
+    assert world.runs("-y", "state", "clear", "Removed/k").code == 0
+    assert sent_state(world) == ({}, state_version(BEFORE))
+
+
 @pytest.mark.parametrize("words", ["get Hidden k", "clear Hidden", "patch Hidden k -p []"])
 def test_plain_services_have_no_state(words):
-    ran = user(ROWS).runs("-y", "state", *words.split())
+    ran = user().runs("-y", "state", *words.split())
     assert (ran.code, "has no state" in ran.err) == (EXIT_USAGE, True)
 
 

@@ -14,14 +14,14 @@ from perdure.core.model.durations import parse_duration_ms
 from perdure.core.tables.changes import LONG_ROW_BYTES, RECENT_BYTES
 from perdure.core.tables.small_groups import GROUPS_REMEMBERED, ROW_BYTES_MAX, ROWS_MAX
 from perdure.engine.engine import EngineOptions
-from perdure.engine.invoker import HEAVY_MAX
-from perdure.engine.memory import LIGHT_BYTES, MEMORY_BYTES
-from perdure.engine.partition import (
+from perdure.engine.flushing import (
     FLUSH_BYTES,
     FLUSH_BYTES_MAX,
     FLUSH_ROWS,
     FLUSH_ROWS_BUSY,
 )
+from perdure.engine.invoker import HEAVY_MAX
+from perdure.engine.memory import LIGHT_BYTES, MEMORY_BYTES
 from perdure.engine.superseded import SUPERSEDED_MAX
 from perdure.engine.timers import WINDOW
 from perdure.ingress.bodies import BODY_BYTES_MAX, HELD_BYTES_MAX

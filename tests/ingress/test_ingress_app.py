@@ -24,6 +24,10 @@ def test_health_names_the_services(engine):
     assert (response.status, response.json) == (200, {"services": names})
 
 
+def test_health_can_be_asked_without_a_body(engine):
+    assert request(engine, "HEAD", "/restate/health").status == 200
+
+
 @pytest.mark.parametrize(
     ("method", "url", "allowed"),
     [
@@ -38,7 +42,7 @@ def test_health_names_the_services(engine):
         ("POST", "/restate/invocation/inv_1/output", "GET"),
         ("POST", "/restate/workflow/Signup/w1/output", "GET"),
         ("GET", "/restate/awakeables/sign_1/resolve", "POST"),
-        ("POST", "/restate/health", "GET"),
+        ("POST", "/restate/health", "GET, HEAD"),
     ],
 )
 def test_other_methods_are_not_allowed(engine, method, url, allowed):

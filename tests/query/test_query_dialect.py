@@ -27,6 +27,12 @@ from perdure.query.dialect import WORDS_MAX, translate
         ("SELECT a -- ->> no\n->> 'k'", "SELECT json_as_text(a, 'k')"),
         ("WHERE (a)  ->> 'k'", "WHERE  json_as_text((a), 'k')"),
         ("WHERE b AND(a) ->> 'k'", "WHERE b AND json_as_text((a), 'k')"),
+        ("SELECT a::text ->> 'k'", "SELECT json_as_text(a::text, 'k')"),
+        ("SELECT (a || b)::text -> 0", "SELECT  json_get_json((a || b)::text, 0)"),
+        (
+            "SELECT a -> lower('K') ->> c[1]",
+            "SELECT json_as_text(json_get_json(a, lower('K')), c[1])",
+        ),
         ("SELECT a /* -> */ -> ('k')", "SELECT json_get_json(a, ('k'))"),
     ],
 )
@@ -36,7 +42,7 @@ def test_operators_become_calls(written, meant):
 
 @pytest.mark.parametrize(
     "sql",
-    ["->> 'k'", "SELECT a ->>", "SELECT ) -> 1", "SELECT a -> (", "->"],
+    ["->> 'k'", "SELECT a ->>", "SELECT ) -> 1", "SELECT a -> (", "->", "SELECT CASE a END -> 0"],
 )
 def test_operators_without_operands_are_refused(sql):
     with pytest.raises(QueryError):

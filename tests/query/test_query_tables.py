@@ -6,10 +6,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from engine_world import GREET
 from query_world import ENDED, FAILS, FLOWS, HOLDS, LATER, PAUSED, REFUSED, RUNS, WAITS, QueryWorld
 
+from perdure.core.model.invocations import Invocation, Problem, Retention, Running
+from perdure.core.model.journals import JournalSize
+from perdure.engine.moment import LiveAttempt
 from perdure.protocol.ids import invocation_text
 from perdure.query.columns import QueryError
+from perdure.query.tables.invocation_facts import last_failure
+from perdure.query.tables.invocation_rows import InvocationRow
 
 
 async def populated():
@@ -88,6 +94,17 @@ async def test_an_invocation_is_found_by_its_id():
     assert row["completion_retention"] == "PT86400S"
     assert row["next_retry_at"] > row["created_at"]
     assert "completion_result" not in row, "what is null is left out"
+
+
+@pytest.mark.parametrize(
+    ("retry_at", "failures_since_progress", "told"),
+    [(5, 1, True), (5, 0, True), (None, 1, True), (None, 0, False)],
+)
+def test_a_failure_is_told_until_an_attempt_comes_further(retry_at, failures_since_progress, told):
+    failed = Running(1, retry_at, Problem(500, "no luck"), failures_since_progress)
+    row = Invocation(1, 1, GREET, failed, Retention(0, 0), JournalSize())
+    shown = last_failure(InvocationRow(RUNS, row, LiveAttempt(1, "dp_1", None)))
+    assert (shown is not None) == told
 
 
 async def test_several_ids_are_looked_up():

@@ -86,9 +86,23 @@ sys.stdin.read()
 """
 
 
-def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
+#: The child of a step outlives it.
+FORKER = """
+import os, sys
+from pathlib import Path
+from perdure.storage.directory import DataDirectory
+directory = DataDirectory.open(Path(sys.argv[1]))
+if os.fork() == 0:
+    print("open", flush=True)
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("program", [HOLDER, FORKER])
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path, program):
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        [sys.executable, "-c", program, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -97,7 +111,8 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
         with pytest.raises(DirectoryInUseError, match=rf"by the process {holder.pid}: stop it"):
             DataDirectory.open(tmp_path)
         holder.kill()
-    DataDirectory.open(tmp_path).close()
+        holder.wait()
+        DataDirectory.open(tmp_path).close()
 
 
 @pytest.mark.parametrize(("version", "step"), [(FORMAT + 1, "upgrade"), (FORMAT - 1, "downgrade")])
@@ -116,6 +131,17 @@ def test_a_damaged_format_file_is_refused(tmp_path):
     (tmp_path / "FORMAT").write_bytes(b"\x00\x00")
     with pytest.raises(UnknownFormatError, match=r"RT0009.*FORMAT is damaged"):
         DataDirectory.open(tmp_path)
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_registry_without_a_log_is_refused(tmp_path, folder):
+    DataDirectory.open(tmp_path).close()
+    (tmp_path / "registry.json").write_bytes(b"whatever")
+    if folder:
+        (tmp_path / "log").mkdir()
+    for _ in range(2):
+        with pytest.raises(DirectoryUnusableError, match=r"registry\.json but no log: restore"):
+            DataDirectory.open(tmp_path)
 
 
 def test_every_refusal_is_a_storage_error():

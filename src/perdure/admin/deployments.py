@@ -113,7 +113,7 @@ class Deployments:
                 endpoint=endpoint,
                 additional_headers=headers,
                 assume_role_arn=check_role(body.assume_role_arn, whose),
-                use_http_11=bool(body.use_http_11),
+                use_http_11=body.use_http_11,
                 overwrite=body.overwrite,
                 dry_run=body.dry_run,
             )

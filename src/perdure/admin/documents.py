@@ -29,7 +29,6 @@ from perdure.protocol.manifest import (
     OnMaxAttempts,
     Options,
     ProtocolMode,
-    ServiceManifest,
     ServiceType,
 )
 
@@ -213,8 +212,7 @@ def list_services(registry: Registry) -> list[ServiceDocument]:
 
 def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
     """Show a service with the options that are in force."""
-    manifest = _manifest_of(registry, schema)
-    defaults = registry.defaults
+    manifest, defaults = schema.manifest, registry.defaults
     inactivity = _in_force(manifest.inactivity_timeout, defaults.inactivity_timeout_ms)
     return ServiceDocument(
         name=schema.name,
@@ -244,8 +242,7 @@ def show_service(registry: Registry, schema: ServiceSchema) -> ServiceDocument:
 
 def list_handlers(registry: Registry, service: ServiceSchema) -> list[HandlerDocument]:
     """Show the handlers of a service."""
-    manifest = _manifest_of(registry, service)
-    options = {handler.name: handler for handler in manifest.handlers}
+    options = {handler.name: handler for handler in service.manifest.handlers}
     documents = []
     for name, schema in sorted(service.handlers.items()):
         document = _handler(schema, options[name])
@@ -314,12 +311,6 @@ def _cuts(defaults: Defaults, options: Options) -> Iterator[InfoDocument]:
                 f"which is the server's {limit}."
             )
             yield InfoDocument("RT0022", message)
-
-
-def _manifest_of(registry: Registry, schema: ServiceSchema) -> ServiceManifest:
-    """Give what the deployment said about a service."""
-    services = registry.deployments[schema.deployment_id].services()
-    return next(service for service in services if service.name == schema.name)
 
 
 def _workflow_retention(schema: ServiceSchema, defaults: Defaults) -> str | UnsetType:

@@ -12,6 +12,10 @@ Document = dict[str, Any]
 
 _SCHEMAS: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
+#: Under this name stands the metadata of services and handlers.
+_METADATA: Final = "x-restate-extensions"
+#: Keywords of JSON schema under which stand values, in which a reference is none.
+_VALUES: Final = frozenset({"const", "default", "enum", "examples"})
 
 
 def _reference(section: str, name: str) -> Document:
@@ -28,6 +32,8 @@ _KEY: Final = _reference("parameters", "key")
 def describe_service(service: ServiceSchema, ingress_url: str | None) -> Document:
     """Describe how a service's handlers are called, and how their results are asked for.
 
+    Handlers that are hidden in a public service are left out.
+
     Args:
         service: the service, public or not.
         ingress_url: where requests go, if that is known.
@@ -35,6 +41,8 @@ def describe_service(service: ServiceSchema, ingress_url: str | None) -> Documen
     schemas: Document = {"RestateError": _ERROR_SCHEMA}
     paths: Document = {}
     for _, handler in sorted(service.handlers.items()):
+        if service.public and not handler.public:
+            continue
         paths.update(_describe_handler(service, handler, schemas))
     document: Document = {
         "openapi": "3.1.0",
@@ -48,6 +56,8 @@ def describe_service(service: ServiceSchema, ingress_url: str | None) -> Documen
     }
     if service.documentation is not None:
         document["info"]["description"] = service.documentation
+    if service.metadata:
+        document["info"][_METADATA] = service.metadata
     if ingress_url is not None:
         document["servers"] = [{"url": ingress_url, "description": "Ingress"}]
     return document
@@ -124,11 +134,12 @@ def _results(
 def _head(handler: HandlerSchema, suffix: str, description: str) -> Document:
     if handler.documentation is not None:
         description = f"{handler.documentation}\n\n{description}"
-    return {
+    head: Document = {
         "operationId": handler.name + suffix,
         "summary": handler.name,
         "description": description,
     }
+    return head | {_METADATA: handler.metadata} if handler.metadata else head
 
 
 def _request_body(handler: HandlerSchema, schemas: Document) -> Document:
@@ -138,8 +149,7 @@ def _request_body(handler: HandlerSchema, schemas: Document) -> Document:
         return {}
     schema: Document = {}
     if rule is not None and rule.json_schema is not None:
-        schemas[f"{handler.name}Request"] = rule.json_schema
-        schema = {"schema": {"$ref": f"{_SCHEMAS}{handler.name}Request"}}
+        schema = {"schema": _place(f"{handler.name}Request", rule.json_schema, schemas)}
     required = bool(rule is not None and rule.required)
     return {"requestBody": {"content": {content_type: schema}, "required": required}}
 
@@ -151,9 +161,28 @@ def _answer(handler: HandlerSchema, schemas: Document) -> Document:
         return {"description": "Empty"}
     schema: Document = {}
     if rule is not None and rule.json_schema is not None:
-        schemas[f"{handler.name}Response"] = rule.json_schema
-        schema = {"schema": {"$ref": f"{_SCHEMAS}{handler.name}Response"}}
+        schema = {"schema": _place(f"{handler.name}Response", rule.json_schema, schemas)}
     return {"description": "", "content": {content_type: schema}}
+
+
+def _place(name: str, schema: Any, schemas: Document) -> Document:
+    """Put a handler's schema among those of the document, and give the reference to it."""
+    place = _SCHEMAS + name
+    schemas[name] = _moved(schema, place)
+    return {"$ref": place}
+
+
+def _moved(schema: Any, place: str) -> Any:
+    """Let a schema's references to itself lead to its place; what has an ``$id`` is found by it."""
+    if isinstance(schema, list):
+        return [_moved(each, place) for each in schema]
+    if not isinstance(schema, dict) or "$id" in schema:
+        return schema
+    moved = {key: each if key in _VALUES else _moved(each, place) for key, each in schema.items()}
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
+        moved["$ref"] = place + reference[1:]
+    return moved
 
 
 def _text_parameter(name: str, where: str, description: str) -> Document:

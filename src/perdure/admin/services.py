@@ -90,13 +90,16 @@ class Services:
         return json_response(show_service(registry, registry.services[name]))
 
     async def change_state(self, request: Request) -> Response:
-        """Replace the state of an object or workflow, in turn behind whoever holds its key."""
+        """Replace the state of an object or workflow, in turn behind whoever holds its key.
+
+        What a service left that was removed can still be cleared.
+        """
         name = request.path_params["service"]
         body = await read_body(request, StateChange, STATE_BYTES_MAX, {"scope": _refuse_scope})
         service = self._requests.registry.services.get(name)
-        if service is None:
+        if service is None and body.new_state:
             raise missing(f"service '{name}'")
-        if service.type is ServiceType.SERVICE:
+        if service is not None and service.type is ServiceType.SERVICE:
             raise AdminError(HTTPStatus.BAD_REQUEST, "Cannot modify state for service type Service")
         state = {
             key.encode(): value.encode() if isinstance(value, str) else bytes(value)

@@ -13,6 +13,7 @@ import httpx
 from perdure.cli.environments import Target
 from perdure.cli.errors import EXIT_UNREACHABLE, CommandError, RefusedError, UsageError
 from perdure.cli.global_options import GlobalOptions
+from perdure.sdk.client_http import reads_environment
 
 #: Version of the API that is asked for.
 API_PREFIX: Final = "/v4"
@@ -96,10 +97,16 @@ class AdminApi:
         Raises:
             ApiError: the server refused.
             CommandError: the server cannot be reached, or is no admin API.
+            UsageError: the body is no text.
         """
-        request = self._client.build_request(
-            method, API_PREFIX + path, json=body, params=parameters or None
-        )
+        try:
+            request = self._client.build_request(
+                method, API_PREFIX + path, json=body, params=parameters or None
+            )
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"what was given is not in the encoding of this terminal: {error}"
+            ) from error
         begun = time.perf_counter()
         try:
             response = self._client.send(request)
@@ -155,9 +162,17 @@ def _connect(
             timeout=timeout,
             transport=transport,
             verify=not options.insecure_skip_tls_verify,
+            trust_env=reads_environment(url),
         )
     except httpx.InvalidURL as error:
         raise UsageError(f"{url!r} is no address of an admin API: {error}") from error
+    except (ImportError, OSError, ValueError) as error:
+        # Nothing else is looked at before there is a connection.
+        reason = str(error).rstrip(".")
+        raise UsageError(
+            f"a proxy or a certificate that the environment names cannot be used: {reason}. "
+            "Correct ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, SSL_CERT_FILE or SSL_CERT_DIR"
+        ) from error
 
 
 def _refusal(response: httpx.Response) -> ApiError:

@@ -19,7 +19,7 @@ def with_env_file(environment: Mapping[str, str], folder: Path) -> dict[str, str
     Only variables that are ours to read are taken: such files hold much else.
     """
     try:
-        text = (folder / ENV_FILE).read_text(encoding="utf-8")
+        text = (folder / ENV_FILE).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return dict(environment)
     lines = (_LINE.fullmatch(line) for line in text.splitlines())

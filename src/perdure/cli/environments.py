@@ -64,7 +64,7 @@ def read_environments(surroundings: Surroundings) -> dict[str, dict[str, Any]]:
     """
     path = config_file(surroundings)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         document = {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -81,7 +81,7 @@ def current_environment(surroundings: Surroundings) -> str:
     if named is not None:
         return named
     try:
-        text = (config_home(surroundings) / "environment").read_text(encoding="utf-8").strip()
+        text = (config_home(surroundings) / "environment").read_text(encoding="utf-8-sig").strip()
     except FileNotFoundError:
         return LOCAL
     return text or LOCAL

@@ -13,14 +13,16 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-import click
-
 from perdure.cli.errors import EXIT_SERVER
+from perdure.cli.streams import say
 from perdure.server.open_files import raise_limit
 
 #: How long a stop may take beyond what its own limit allows, in seconds. It only does when
 #: something that cannot be interrupted, such as a disk, does not answer.
 STUCK_S: Final = 5.0
+#: Steps that are ordinary functions and run at the same time. They mostly wait for something, so
+#: that their number has nothing to do with that of processors, which is what Python goes by.
+THREADS_MAX: Final = 64
 
 
 class Watchdog:
@@ -47,10 +49,9 @@ class Watchdog:
             self._timer.cancel()
 
     def _leave(self) -> None:
-        click.echo(
+        say(
             f"error: the stop has not come to its end within {self._limit_s:g} s: the disk or the "
-            "application does not answer. Leaving all the same; what was acknowledged is durable",
-            err=True,
+            "application does not answer. Leaving all the same; what was acknowledged is durable"
         )
         os._exit(EXIT_SERVER)
 
@@ -69,6 +70,11 @@ class UnwaitedThreads(ThreadPoolExecutor):
 def show_log() -> None:
     """Write what is logged to stderr, unless the application decided otherwise; load it before."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # An application that configures its own loggers disables all others by default, those that were
+    # there before it was loaded: failures of its handlers would be told to nobody.
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("perdure.") and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None = None) -> None:
@@ -88,7 +94,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None
 
 def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def with_threads() -> None:
-        asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
+        asyncio.get_running_loop().set_default_executor(UnwaitedThreads(THREADS_MAX))
         await main()
 
     try:
@@ -118,7 +124,7 @@ def stop_signal(watchdog: Watchdog | None = None) -> asyncio.Future[Any]:
         if stop.done():
             # What is acknowledged is durable: leaving at once costs only time at the next start.
             sys.exit(128 + number)
-        click.echo("stopping; once more to leave at once", err=True)
+        say("stopping; once more to leave at once")
         if watchdog is not None:
             watchdog.watch()
         stop.set_result(None)

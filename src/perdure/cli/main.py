@@ -11,7 +11,7 @@ import click
 from perdure.cli.errors import EXIT_INTERRUPTED, EXIT_USAGE, CommandError
 from perdure.cli.groups import CommandGroup, Entry
 from perdure.cli.leaving import leave_threads_behind
-from perdure.cli.streams import open_missing_streams
+from perdure.cli.streams import open_missing_streams, write_whatever_comes
 from perdure.cli.surroundings import Surroundings
 
 _HERE: Final = "perdure.cli.commands"
@@ -114,6 +114,7 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
 def main() -> None:
     """Run the command line of this process, and leave."""
     open_missing_streams()
+    write_whatever_comes()
     try:
         surroundings = Surroundings()
     except FileNotFoundError:

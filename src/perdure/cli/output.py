@@ -71,7 +71,9 @@ class Output:
     def json(self, document: Any, *, compact: bool = False) -> None:
         """Write a document as JSON; in one line if compact."""
         indent = None if compact else 2
-        sys.stdout.write(json.dumps(document, indent=indent, ensure_ascii=False) + "\n")
+        encoded = sys.stdout.encoding or "utf-8"
+        ascii_only = not encoded.lower().startswith("utf")
+        sys.stdout.write(json.dumps(document, indent=indent, ensure_ascii=ascii_only) + "\n")
         sys.stdout.flush()
 
     def text(self, text: str) -> None:

@@ -63,7 +63,7 @@ def read_properties(
         if path == _STANDARD_INPUT:
             text = surroundings.read_input()
         else:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{where} cannot be read: {error}") from error
     if path.suffix.lower() == ".toml":

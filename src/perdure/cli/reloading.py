@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import click
 from watchfiles import PythonFilter, awatch
 
 from perdure.cli import serving
@@ -26,6 +25,7 @@ from perdure.cli.again import same_command
 from perdure.cli.errors import EXIT_SERVER, CommandError
 from perdure.cli.loading import split_target
 from perdure.cli.loops import STUCK_S, run
+from perdure.cli.streams import say
 from perdure.server.settings import Settings
 
 #: What the child is told: the file descriptors of both ports, and of the parent's lifeline.
@@ -97,7 +97,7 @@ class Supervisor:
             finally:
                 await self._end(child)
             if not self._stopping.is_set():
-                click.echo("source changed; starting again", err=True)
+                say("source changed; starting again")
         if self._child is not None and self._child.returncode in _STUCK:
             raise CommandError("the server did not stop as it should; see above", EXIT_SERVER)
 
@@ -110,8 +110,8 @@ class Supervisor:
             if (code := left.result()) == EXIT_SERVER:
                 raise CommandError("the server ended; see above", EXIT_SERVER)
             if code < 0:
-                click.echo(f"the server was ended by signal {-code}", err=True)
-            click.echo("waiting for a change of the source", err=True)
+                say(f"the server was ended by signal {-code}")
+            say("waiting for a change of the source")
             await asyncio.wait({changed})
         left.cancel()
         try:

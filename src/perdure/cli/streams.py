@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from typing import Final
+
+import click
 
 _LAST: Final = 2
 
@@ -21,3 +25,22 @@ def open_missing_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def write_whatever_comes() -> None:
+    """Let standard output escape what its encoding lacks, as standard error does.
+
+    Keys, results and the messages of failures are in any language; a console, or a file that
+    Windows makes, need not be.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def say(message: str) -> None:
+    """Write a line to standard error, if anybody is left to read it.
+
+    Who reads the output of a server, such as a pager, may end long before the server does.
+    """
+    with contextlib.suppress(OSError):
+        click.echo(message, err=True)

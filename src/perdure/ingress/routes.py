@@ -137,7 +137,7 @@ class AwakeableRoute(Struct, frozen=True, gc=False):
 class HealthRoute(Struct, frozen=True, gc=False):
     """Ask whether the server is up, and what it serves."""
 
-    methods: ClassVar[frozenset[str]] = _GET
+    methods: ClassVar[frozenset[str]] = frozenset({"GET", "HEAD"})
 
 
 Route = (

@@ -7,8 +7,8 @@ list may hold many.
 Operators on JSON text are written as calls of the functions behind them.
 
 ``a -> 'k'`` and ``a ->> 'k'`` are parsed by the SQL engine, and then not known to it. They bind
-tighter than anything but calls, indexes and parentheses, so that what stands left and right of them
-can be told by looking at the words alone.
+tighter than anything but calls, indexes, parentheses and casts of their left side, so that what
+stands left and right of them can be told by looking at the words alone.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _WORD: Final = re.compile(
 #: Words before a parenthesis that do not call anything.
 _KEYWORDS: Final = frozenset(
     {
-        *("all", "and", "any", "as", "between", "by", "case", "distinct", "else", "except"),
-        *("exists", "from", "having", "ilike", "in", "intersect", "is", "join", "like", "limit"),
-        *("not", "on", "or", "select", "then", "union", "values", "when", "where"),
+        *("all", "and", "any", "as", "between", "by", "case", "distinct", "else", "end"),
+        *("except", "exists", "from", "having", "ilike", "in", "intersect", "is", "join"),
+        *("like", "limit", "not", "on", "or", "select", "then", "union", "values", "when", "where"),
     }
 )
 _CLOSED: Final = {")": "(", "]": "["}
@@ -88,7 +88,7 @@ def _operand_before(words: list[str], place: int) -> int:
             at = before if before >= 0 and _is_value(words[before]) else at
         elif not _is_value(words[at]):
             raise _misses_operand(words[place])
-        if at < 2 or words[at - 1] != ".":
+        if at < 2 or words[at - 1] not in (".", "::"):
             return at
         at -= 2
 
@@ -106,7 +106,10 @@ def _operand_after(words: list[str], place: int) -> int:
         raise _misses_operand(words[place])
     while at + 2 < len(words) and words[at + 1] == ".":
         at += 2
-    return at + 1
+    at += 1
+    while at < len(words) and words[at] in _OPEN:
+        at = _other_end(words, at, 1) + 1
+    return at
 
 
 def _other_end(words: list[str], at: int, step: int) -> int:

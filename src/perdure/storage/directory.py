@@ -21,6 +21,8 @@ from msgspec import Struct
 
 from perdure.engine.ports import StorageError
 from perdure.storage.files import UNFINISHED_SUFFIX, OsFiles, create_folder, write_whole
+from perdure.storage.forks import close_when_forked
+from perdure.storage.segments import SUFFIX
 
 #: 2: waiting and paused invocations stand in a table of their own; 3: the row of an invocation
 #: begins with its times.
@@ -122,12 +124,22 @@ class DataDirectory:
         # Before the lock, which would be the first file in a folder that is not ours.
         _refuse_foreign(path)
         directory = cls(path, _lock(path))
+        close_when_forked(directory, cls.close)
         try:
             _check_format(path)
+            directory._check_log()
         except BaseException:
             directory.close()
             raise
         return directory
+
+    def _check_log(self) -> None:
+        """Refuse a registry without the log, which is begun before it: all would seem new."""
+        if self.registry_path.exists() and not any(self.log_path.glob(f"*{SUFFIX}")):
+            raise DirectoryUnusableError(
+                f"{self.path} holds {self.registry_path.name} but no log: restore the whole data "
+                "directory from a backup, or name an empty or new folder with --data-dir"
+            )
 
 
 def _refuse_foreign(path: Path) -> None:

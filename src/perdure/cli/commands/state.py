@@ -139,14 +139,15 @@ def _read(session: Session, service: str, key: str) -> dict[str, bytes]:
 
 
 def _find(session: Session, query: str) -> dict[tuple[str, str], State]:
+    """Find state, even of a service that was removed."""
     service, separator, key = query.partition("/")
-    _check_keyed(session, service)
     owner = [f"service_name = {literal(service)}"]
     if separator:
         owner.append(f"service_key = {literal(key)}")
     columns = ["service_key", "key", "value"]
     rows = session.admin.query(select(columns, "state", owner, order="service_key, key"))
     if not rows:
+        _check_keyed(session, service)
         raise RefusedError(f"{query} has no state; nothing was done")
     found: dict[tuple[str, str], dict[str, bytes]] = {}
     for row in rows:

@@ -174,8 +174,12 @@ def last_deployment(invocation: InvocationRow) -> str | None:
 
 
 def _problem(invocation: InvocationRow) -> Problem | None:
+    """Give what went wrong last, until an attempt comes further than that."""
     current = invocation.row.status
-    return current.problem if isinstance(current, Running) and is_held(invocation) else None
+    if not isinstance(current, Running) or not is_held(invocation):
+        return None
+    overcome = current.retry_at is None and not current.failures_since_progress
+    return None if overcome else current.problem
 
 
 def last_failure(invocation: InvocationRow) -> str | None:
