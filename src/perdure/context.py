@@ -19,10 +19,12 @@ from perdure.sdk.context import (
 )
 from perdure.sdk.context_state import WritableState as KeyValueStore
 from perdure.sdk.definitions import HandlerType
+from perdure.sdk.serde import DefaultSerde, Serde
 
 __all__ = [
     "AttemptFinishedEvent",
     "Context",
+    "DefaultSerde",
     "DurablePromise",
     "HandlerType",
     "KeyValueStore",
@@ -36,6 +38,7 @@ __all__ = [
     "RunOptions",
     "ScopedContext",
     "SendHandle",
+    "Serde",
     "WorkflowContext",
     "WorkflowSharedContext",
 ]
