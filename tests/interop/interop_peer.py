@@ -124,6 +124,14 @@ class Peer(Process):
         """Give what the server knows of an invocation; nothing, if it does not know it."""
         raise NotImplementedError
 
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        reply = self.admin.post(
+            "/query", json={"query": sql}, headers={"accept": "application/json"}
+        )
+        assert reply.status_code == 200, reply.text
+        rows: list[dict[str, Any]] = reply.json()["rows"]
+        return rows
+
     def __enter__(self) -> Self:
         wait_until(self.answers, "the start of the server", self.check)
         return self
@@ -194,14 +202,6 @@ class OfficialPeer(Peer):
     def invocation(self, invocation_id: str) -> dict[str, Any]:
         rows = self.query("SELECT id, status, pinned_service_protocol_version FROM sys_invocation")
         return next((row for row in rows if row["id"] == invocation_id), {})
-
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        reply = self.admin.post(
-            "/query", json={"query": sql}, headers={"accept": "application/json"}
-        )
-        assert reply.status_code == 200, reply.text
-        rows: list[dict[str, Any]] = reply.json()["rows"]
-        return rows
 
 
 class OfficialPeerV7(OfficialPeer):

@@ -56,7 +56,8 @@ def build_python() -> None:
 
 
 def python_serve(port: int, app: str, _http1: bool) -> list[str]:
-    target = "python_services:app" if app == "interop" else f"python_tutorial:{app}"
+    apps = {"interop": "python_services:app", "conformance": "python_conformance:app"}
+    target = apps.get(app, f"python_tutorial:{app}")
     hypercorn = [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}"]
     return [*hypercorn, "--keep-alive", "60", target]
 

@@ -122,6 +122,14 @@ class Process:
         self.stop()
 
 
+def restart(*processes: Process) -> None:
+    """Kill processes, and start them again in the other order."""
+    for process in processes:
+        process.kill()
+    for process in reversed(processes):
+        process.start()
+
+
 class Services(Process):
     """Services in one of the languages; one of the programs written in it."""
 
@@ -207,10 +215,11 @@ class World(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(language: Language, way: str, folder: Path) -> Iterator[World]:
+def running(language: Language, way: str, folder: Path, app: str = "interop") -> Iterator[World]:
     """Run a server and the services that use every feature, registered with it.
 
     Args:
+        app: another program of the language, if not the one that uses every feature.
         way: over which version of HTTP, or over HTTP/2 with a server that asks for suspension at
             once ("impatient") or signs what it sends ("signed").
     """
@@ -231,13 +240,19 @@ def running(language: Language, way: str, folder: Path) -> Iterator[World]:
         settings.append(f"worker.invoker.request-identity-private-key-pem-file={pem}")
         environment["INTEROP_IDENTITY_KEY"] = Signer(IDENTITY_PEM).public_key
     with (
-        Services(language, folder, "interop", http1=http1, **environment) as services,
+        Services(language, folder, app, http1=http1, **environment) as services,
         Server(folder, *settings) as server,
     ):
-        request = {"uri": services.address, "use_http_11": http1}
-        registered = post(f"{server.admin}/deployments", request)
-        assert registered.status == 201, registered
-        yield World(language, server, services, suspends=way in {"impatient", "http1"})
+        world = World(language, server, services, suspends=way in {"impatient", "http1"})
+        yield registered(world, http1=http1)
+
+
+def registered(world: World, *, http1: bool = False) -> World:
+    """Register the services of a world with its server."""
+    request = {"uri": world.services.address, "use_http_11": http1}
+    answer = post(f"{world.admin}/deployments", request)
+    assert answer.status == 201, answer
+    return world
 
 
 @cache

@@ -6,7 +6,7 @@ import uuid
 from typing import NamedTuple
 
 import pytest
-from peer_processes import Process, World, eventually, get, post
+from peer_processes import World, eventually, get, post, restart
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
 
@@ -72,10 +72,3 @@ def test_nothing_is_lost_and_nothing_is_done_twice(fragile):
     load.reaches(3 * JOURNEYS)
     restart(fragile.services, fragile.server)
     load.ends()
-
-
-def restart(*processes: Process) -> None:
-    for process in processes:
-        process.kill()
-    for process in reversed(processes):
-        process.start()

@@ -3,6 +3,8 @@
 import * as restate from "@restatedev/restate-sdk";
 import http from "node:http";
 import http2 from "node:http2";
+import { conformance } from "./conformance.mjs";
+import { programs } from "./programs.mjs";
 import { services } from "./services.mjs";
 import { accounts, greeter, subscriptions } from "./tutorial.mjs";
 import { towers } from "./towers.mjs";
@@ -10,6 +12,8 @@ import { visit } from "./visit.mjs";
 
 const apps = {
   interop: services,
+  conformance,
+  programs,
   durable_execution: [subscriptions],
   virtual_objects: [greeter],
   workflows: [accounts],
