@@ -244,6 +244,14 @@ def test_what_could_not_be_changed_is_told_and_the_rest_is_done():
     assert f"{INVOCATION}: is not yet completed (HTTP 409)" in ran.err
 
 
+def test_what_waits_for_a_key_ends_before_what_holds_it():
+    holder, waiting = TWO[0], {**TWO[1], "status": "pending"}
+    answers = {f"PATCH /invocations/{row['id']}/kill": (200, None) for row in TWO}
+    admin = Admin(answers, {"FROM sys_invocation": [holder, waiting]})
+    assert User(admin).runs("-y", "inv", "kill", "Counter/ada").code == 0
+    assert [sent.path.split("/")[2] for sent in admin.changes] == [waiting["id"], holder["id"]]
+
+
 def test_a_server_that_goes_away_stops_the_run():
     answers = {f"{PATH}/kill": httpx.ConnectError("gone")}
     admin = Admin(answers, {"FROM sys_invocation": TWO[:1]})

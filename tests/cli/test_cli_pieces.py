@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from perdure.cli.errors import UsageError
 from perdure.cli.json_patch import apply_patch
-from perdure.cli.output import plain
+from perdure.cli.output import Output, plain
 from perdure.cli.sql_text import is_in, literal, matching, select
 from perdure.cli.state_values import read_values, show_values, state_version
 from perdure.cli.times import Times, parse_time, span
@@ -101,6 +101,48 @@ def test_no_text_steers_the_terminal(text):
 
 def test_escape_codes_are_shown():
     assert plain("a\x1b[31mb\tc\r\n").plain == "a\\x1b[31mb    c\n"
+
+
+def test_what_turns_the_direction_of_text_is_shown():
+    assert plain("paid\u202e001\u2066").plain == r"paid\u202e001\u2066"
+
+
+def test_headers_cannot_steer_the_terminal_either(capsys):
+    output = Output()
+    output.data(output.table(["A\x1b[2J"], [("x",)]))
+    assert capsys.readouterr().out.split() == [r"A\x1b[2J", "x"]
+
+
+def test_programs_that_read_lines_get_a_row_on_each(capsys):
+    output = Output()
+    output.data(output.table(["TARGET", "DETAIL"], [("Cart/a\nb/put", "failed:\n  why\n")]))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:]] == [[r"Cart/a\nb/put", r"failed:\n", "why"]]
+
+
+@pytest.mark.parametrize("borders", [False, True])
+def test_a_narrow_terminal_cuts_nothing_off(borders, capsys):
+    output = Output(borders=borders)
+    output.out.width = 60
+    rows = [(letter * 38, "", "running", letter.upper() * 26) for letter in "ab"]
+    output.data(output.table(["ID", "KEY", "STATUS", "DEPLOYMENT"], rows))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["ID", "a" * 38],
+        ["STATUS", "running"],
+        ["DEPLOYMENT", "A" * 26],
+        [],
+        ["ID", "b" * 38],
+        ["STATUS", "running"],
+        ["DEPLOYMENT", "B" * 26],
+    ]
+
+
+def test_what_can_fold_folds_where_ids_and_names_fit(capsys):
+    output = Output()
+    output.out.width = 60
+    output.data(output.table(["ID", "AGE", "DETAIL"], [("a" * 38, "1m 19s ago", "it went well")]))
+    assert capsys.readouterr().out.split("\n")[0].split() == ["ID", "AGE", "DETAIL"]
 
 
 # -- JSON Patch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from textwrap import dedent
 
@@ -93,6 +94,22 @@ def test_a_module_that_fails_shows_where(folder):
     assert "module failing cannot be imported" in told
     assert 'failing.py", line 2' in told
     assert "ZeroDivisionError" in told
+
+
+def test_a_module_that_starts_a_loop_is_told_what_to_write(folder):
+    write(
+        folder,
+        "eager.py",
+        "import asyncio, contextlib\n"
+        "async def set_up(): pass\n"
+        "with contextlib.closing(set_up()) as setting_up:\n"
+        "    asyncio.run(setting_up)",
+    )
+
+    async def serve() -> str:
+        return refusal("eager:app")
+
+    assert "perdure.app(..., lifespan=...)" in asyncio.run(serve())
 
 
 def test_a_module_that_does_not_compile_shows_where(folder):

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from perdure.cli.admin_api import Answer, ApiError, Row
 from perdure.cli.errors import RefusedError
-from perdure.cli.output import Output, status_text
+from perdure.cli.output import Output, counted, status_text
 from perdure.cli.session import Session
 from perdure.cli.sql_text import matching_any, select
 
@@ -70,7 +70,7 @@ def carry_out(session: Session, order: Order) -> None:
     _preview(session.output, order, rows)
     if order.dry_run:
         return
-    count = _count(len(rows))
+    count = counted(len(rows), "invocation")
     session.confirm(f"Do you want to {order.action.verb} {count}?")
     outcomes = _act_on_all(session, order, rows)
     _report(session.output, order, outcomes)
@@ -132,15 +132,23 @@ def _act_on_all(session: Session, order: Order, rows: Sequence[Row]) -> list[Out
     with progress, ThreadPoolExecutor(PARALLEL) as pool:
         task = progress.add_task("", total=len(rows))
         try:
-            for outcome in pool.map(act, rows):
-                outcomes.append(outcome)
-                progress.advance(task)
+            for part in _in_turn(rows):
+                for outcome in pool.map(act, part):
+                    outcomes.append(outcome)
+                    progress.advance(task)
         except BaseException:
             # An interrupted or unreachable run leaves the rest alone.
             pool.shutdown(wait=False, cancel_futures=True)
             session.output.warn(f"stopped: {len(outcomes)} of {len(rows)} are known to be done")
             raise
     return outcomes
+
+
+def _in_turn(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Put what waits in the queue of a key before what holds it, whose end would let it begin."""
+    waiting = [row for row in rows if row["status"] == "pending"]
+    others = [row for row in rows if row["status"] != "pending"]
+    return waiting, others
 
 
 def _actor(session: Session, order: Order) -> Callable[[Row], Outcome]:
@@ -172,15 +180,13 @@ def _report(output: Output, order: Order, outcomes: Sequence[Outcome]) -> None:
         output.data(output.table(["OLD ID", "NEW ID"], rows))
     succeeded = len(outcomes) - len(failed)
     if succeeded:
-        output.done(f"{order.action.past} {_count(succeeded)}")
+        output.done(f"{order.action.past} {counted(succeeded, 'invocation')}")
     if failed:
         told = "\n".join(f"  {outcome.id}: {outcome.message}" for outcome in failed[:PREVIEW_ROWS])
-        raise RefusedError(f"could not {order.action.verb} {_count(len(failed))}:\n{told}")
+        raise RefusedError(
+            f"could not {order.action.verb} {counted(len(failed), 'invocation')}:\n{told}"
+        )
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in asdict(outcome).items() if value is not None}
-
-
-def _count(number: int) -> str:
-    return "1 invocation" if number == 1 else f"{number} invocations"

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from perdure.cli.errors import EXIT_USAGE, CommandError
 from perdure.protocol.identity import IdentityKeyError
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from perdure.server.embedded import Application
 
 T = TypeVar("T")
+
+_ADVICE_ON_LOOPS: Final = (
+    "Modules are imported on the event loop that serves them, and asyncio.run starts another: "
+    "write what has to be awaited first as the application's lifespan, "
+    "perdure.app(..., lifespan=...)"
+)
 
 
 def load_application(target: str) -> Application:
@@ -107,4 +113,6 @@ def _offer(module_name: str, module: ModuleType) -> str:
 
 def _failed(module_name: str, error: BaseException) -> CommandError:
     text = "".join(traceback.format_exception(error))
+    if isinstance(error, RuntimeError) and "from a running event loop" in str(error):
+        text += _ADVICE_ON_LOOPS
     return CommandError(f"module {module_name} cannot be imported:\n{text}", EXIT_USAGE)

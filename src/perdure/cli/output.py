@@ -13,17 +13,23 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from rich.box import SQUARE
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+#: Between two columns.
+_GAP: Final = 2
 #: As wide as lines get where nobody looks.
 PIPE_WIDTH: Final = 100_000
 #: As long as an id is.
 WORD_LENGTH: Final = 40
-#: Control characters, which could move the cursor, recolour or retitle the terminal.
+#: So narrow may a column of text that folds become, though it has longer words.
+FOLDED_WIDTH: Final = 8
+#: Control characters, which could move the cursor, recolour or retitle the terminal, and those that
+#: turn the direction of the text around them.
 _HARMLESS: Final = {
     **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x0A},
+    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
     0x09: "    ",
     0x0D: None,
 }
@@ -53,6 +59,32 @@ def plain(value: object, style: str = "") -> Text:
 def status_text(status: object) -> Text:
     """Show a status in its colour."""
     return plain(status, STATUS_STYLES.get(str(status), ""))
+
+
+class _Column:
+    """A column of a table, of which ids and names stay whole while anything else can fold.
+
+    They are copied from terminals.
+    """
+
+    def __init__(self, header: Text, cells: Sequence[Text]) -> None:
+        self.header = header
+        self.cells = cells
+        self.whole = all(_is_word(cell.plain) for cell in cells)
+
+    @property
+    def least(self) -> int:
+        """How many characters wide it has to be."""
+        texts = [self.header, *self.cells]
+        if self.whole:
+            return max(text.cell_len for text in texts)
+        words = (len(word) for text in texts for word in text.plain.split())
+        return min(max(words, default=0), FOLDED_WIDTH)
+
+
+def counted(number: int, noun: str) -> str:
+    """Say how many there are of what has a regular plural."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class Output:
@@ -93,31 +125,47 @@ class Output:
         """Say what needs a look, even to who asked for quiet."""
         self.err.print(plain(message, "yellow"))
 
-    def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-        """Make a table; a column that is empty throughout is left out."""
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
+        """Make a table; a column that is empty throughout is left out.
+
+        Where the terminal is too narrow for it, each row is shown as names and values.
+        """
         cells = [[_cell(value) for value in row] for row in rows]
-        used = [
-            index
-            for index in range(len(headers))
+        if not self.out.is_terminal:
+            _keep_each_on_a_line(cells)
+        columns = [
+            _Column(plain(header), [row[index] for row in cells])
+            for index, header in enumerate(headers)
             if not cells or any(row[index].plain for row in cells)
         ]
+        if cells and self._least(columns) > self.out.width:
+            return self._records(headers, cells)
         table = Table(
             box=SQUARE if self._borders else None,
             header_style="bold",
-            padding=(0, 2, 0, 0) if not self._borders else (0, 1),
+            padding=(0, _GAP, 0, 0) if not self._borders else (0, 1),
             pad_edge=self._borders,
         )
-        for index in used:
-            # Ids and names are copied from terminals: they stay whole while anything else can fold.
-            whole = all(_is_word(row[index].plain) for row in cells)
-            table.add_column(headers[index], overflow="fold", no_wrap=whole)
-        for row in cells:
-            table.add_row(*(row[index] for index in used))
+        for column in columns:
+            table.add_column(column.header, overflow="fold", no_wrap=column.whole)
+        for row in zip(*(column.cells for column in columns), strict=True):
+            table.add_row(*row)
         return table
 
-    def details(self, pairs: Iterable[tuple[str, object]]) -> Table:
+    def _least(self, columns: Sequence[_Column]) -> int:
+        between, outside = (3, 4) if self._borders else (_GAP, 0)
+        return sum(column.least + between for column in columns) - between + outside
+
+    def _records(self, headers: Sequence[str], rows: Iterable[Sequence[Text]]) -> RenderableType:
+        parts: list[RenderableType] = []
+        for row in rows:
+            pairs = zip(headers, row, strict=True)
+            parts += [self.details((plain(name), cell) for name, cell in pairs if cell.plain), ""]
+        return Group(*parts[:-1])
+
+    def details(self, pairs: Iterable[tuple[str | Text, object]]) -> Table:
         """Make a table of names and values, without those that have none."""
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+        table = Table(box=None, show_header=False, padding=(0, _GAP, 0, 0), pad_edge=False)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for name, value in pairs:
@@ -128,6 +176,13 @@ class Output:
 
 def _is_word(text: str) -> bool:
     return len(text) <= WORD_LENGTH and " " not in text
+
+
+def _keep_each_on_a_line(rows: Iterable[Sequence[Text]]) -> None:
+    for row in rows:
+        for cell in row:
+            if "\n" in cell.plain:
+                cell.plain = cell.plain.strip("\n").replace("\n", "\\n")
 
 
 def _cell(value: object) -> Text:

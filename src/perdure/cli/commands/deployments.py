@@ -12,7 +12,7 @@ from perdure.cli.admin_api import AdminApi, Row, path
 from perdure.cli.commands.registering import register
 from perdure.cli.errors import RefusedError
 from perdure.cli.groups import CommandGroup
-from perdure.cli.output import plain
+from perdure.cli.output import counted, plain
 from perdure.cli.session import Session, with_session
 from perdure.cli.sql_text import literal, select
 from perdure.cli.views import View, output_option, viewed
@@ -101,7 +101,7 @@ def remove(session: Session, deployment_id: str, *, force: bool, as_json: bool) 
     session.output.note(_summary(session, row))
     if row["status"] != "Drained" and not force:
         why = (
-            f"it has {row['open_invocations']} open invocations"
+            f"it has {counted(row['open_invocations'], 'open invocation')}"
             if row["status"] == "Draining"
             else f"it runs the latest revision of {', '.join(row['latest_of'])}"
         )

@@ -10,7 +10,7 @@ import click
 from perdure.cli.admin_api import AdminApi, Answer, ApiError, Row, path
 from perdure.cli.errors import UsageError
 from perdure.cli.groups import AdminCommand
-from perdure.cli.output import plain
+from perdure.cli.output import counted, plain
 from perdure.cli.properties import pairs
 from perdure.cli.session import Session, with_session
 from perdure.cli.views import output_option
@@ -84,7 +84,7 @@ def register(
         if as_json:
             session.output.json({"outcome": "planned", "services": changes})
         return
-    session.confirm(f"Do you want to register {len(changes)} services?")
+    session.confirm(f"Do you want to register {counted(len(changes), 'service')}?")
     _report(
         session, session.admin.send("POST", "/deployments", {**body, "dry_run": False}), as_json
     )

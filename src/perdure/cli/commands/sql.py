@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from perdure.cli.admin_api import Row
 from perdure.cli.groups import AdminCommand
+from perdure.cli.output import counted
 from perdure.cli.session import Session, with_session
 from perdure.cli.views import View, viewed
 
@@ -29,7 +30,7 @@ def sql(session: Session, query: str, *, jsonl: bool, view: View) -> None:
         begun = clock()
         rows = session.admin.query(query)
         taken_ms = (clock() - begun) * 1000
-        session.output.note(f"{len(rows)} rows in {taken_ms:.0f} ms")
+        session.output.note(f"{counted(len(rows), 'row')} in {taken_ms:.0f} ms")
         return rows
 
     def render(rows: list[Row]) -> RenderableType:
