@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from perdure.sdk.hints import ResultHints
 
@@ -31,6 +31,35 @@ def price() -> Decimal:
     raise NotImplementedError
 
 
+class Till:
+    """Something to call."""
+
+    def __call__(self) -> Receipt:
+        """Return something."""
+        return Receipt(1)
+
+
+class Opener:
+    """Something to call that does not say what it returns."""
+
+    def __call__(self):
+        """Return something."""
+        return 1
+
+
+#: As of a module that knows nothing of the types in the functions that it decorates.
+DECORATING = """
+import functools
+
+def decorated(function):
+    @functools.wraps(function)
+    def call(*args):
+        return function(*args)
+
+    return call
+"""
+
+
 def test_text_is_looked_up_and_remembered():
     hints = ResultHints()
     assert hints.of(receipt) is Receipt
@@ -46,7 +75,7 @@ def test_what_has_no_hint_has_none():
     hints = ResultHints()
     assert hints.of(lambda: 1) is None
     assert hints.of(len) is None
-    assert hints.of(Receipt) is None
+    assert hints.of(Opener()) is None
 
 
 def test_hints_that_are_types_are_taken():
@@ -55,3 +84,23 @@ def test_hints_that_are_types_are_taken():
 
     typed.__annotations__["return"] = int
     assert ResultHints().of(typed) is int
+
+
+def test_each_decorated_function_has_its_own():
+    names: dict[str, Any] = {}
+    exec(DECORATING, names)  # noqa: S102 - text of this module
+    decorated, hints = names["decorated"], ResultHints()
+
+    def number() -> int:
+        return 1
+
+    assert hints.of(decorated(receipt)) is Receipt
+    assert hints.of(decorated(number)) is int
+    assert hints.of(lru_cache(decorated(receipt))) is Receipt
+
+
+def test_what_can_be_called_tells_as_well():
+    hints = ResultHints()
+    assert hints.of(Till()) is Receipt
+    assert hints.of(partial(Till())) is Receipt
+    assert hints.of(Receipt) is Receipt

@@ -16,8 +16,9 @@ from perdure.protocol.messages import (
     SendSignal,
     Signal,
     Sleep,
+    Value,
 )
-from perdure.sdk.combinators import gather, wait_completed
+from perdure.sdk.combinators import as_completed, gather, wait_completed
 from perdure.sdk.context import Context
 from perdure.sdk.errors import TerminalError
 
@@ -149,6 +150,33 @@ async def test_what_lost_a_race_is_not_begun():
     server.complete(Sleep, 1)
     assert server.outcome == b"1"
     assert not executed
+
+
+@pytest.mark.parametrize("ends", ["never", "in the middle", "by cancellation"])
+async def test_what_is_asked_for_one_by_one_goes_on_until_nobody_asks(ends: str):
+    """The next attempt, too, executes a step while the handler is busy with another's result."""
+    executed = []
+
+    async def run(ctx: Context) -> None:
+        steps = [ctx.run_typed(name, lambda name=name: executed.append(name)) for name in "ab"]
+        try:
+            async for _ in as_completed(*steps):
+                if ends == "in the middle":
+                    break
+                if ends == "never":
+                    await ctx.sleep(DAY)
+        except TerminalError:
+            pass
+        await ctx.sleep(DAY)
+
+    journal = [Run(1, "a"), Run(2, "b"), Completion(CompletionKind.RUN, 1, Value(b"null"))]
+    if ends == "by cancellation":
+        journal.append(Signal(1, VOID))
+    server = Server(service(run), journal=journal).run()
+    assert server.said_of(Sleep)
+    await until(lambda: ends != "never" or executed)
+    assert executed == (["b"] if ends == "never" else [])
+    server.abandon()
 
 
 class Slow(Server):

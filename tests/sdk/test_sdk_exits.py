@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 
 import pytest
 from scripted_server import Server, service, until
@@ -76,8 +77,21 @@ async def test_a_handler_may_catch_an_exit():
     assert Server(service(run)).run().outcome == b'"bad configuration"'
 
 
-def test_who_stops_the_process_may_interrupt_any_code():
-    before = signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7))
+class Stop:
+    """Leaves when it is called, as a method too."""
+
+    def __call__(self, *_: object) -> None:
+        """Leave."""
+        sys.exit(7)
+
+    def now(self, *_: object) -> None:
+        """Leave."""
+        sys.exit(7)
+
+
+@pytest.mark.parametrize("stop", [lambda *_: sys.exit(7), Stop(), Stop().now, partial(Stop(), 1)])
+def test_who_stops_the_process_may_interrupt_any_code(stop):
+    before = signal.signal(signal.SIGUSR1, stop)
     try:
         os.kill(os.getpid(), signal.SIGUSR1)
     except SystemExit as error:

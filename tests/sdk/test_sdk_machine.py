@@ -261,11 +261,11 @@ class TestNotifications:
         made = machine()
         made.call(REQUEST)
         made.send(REQUEST)
-        assert made.unknown_children() == [1]
+        assert list(made.unknown_children()) == [1]
         child = InvocationIdentity("inv_1child")
         made.receive([Completion(CompletionKind.CALL_INVOCATION_ID, 1, child)])
         made.deliver()
-        assert made.unknown_children() == []
+        assert not made.unknown_children()
         made.take_output()
         made.cancel_children()
         made.cancel_children()
@@ -327,6 +327,13 @@ class TestReplay:
         assert "the handler issues Sleep 'night'" in error.message
         assert error.related_command_type == 0x0411
         assert error.related_command_name == "charge"
+
+    def test_a_failure_instead_says_why(self):
+        failure = Failure(400, "The input of S/h cannot be read" + "." * 1000)
+        error = self.mismatch(Run(1, "charge"), lambda made: made.finish(failure))
+        assert "issues Output where the journal has another, because it fails" in error.message
+        assert "The input of S/h cannot be read" in error.message
+        assert len(error.message) < 1500
 
     def test_another_name(self):
         error = self.mismatch(Run(1, "charge"), lambda made: made.run("refund"))

@@ -1,11 +1,12 @@
 """What handlers end with, and what the server hears of it."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
-from scripted_server import Server, service
+from scripted_server import Server, service, until
 
 from perdure.protocol.messages import End, Failure, Output, Value
 from perdure.sdk.context import Context
@@ -82,7 +83,8 @@ class HeadlessError(RetryableError):
     [
         (UnprintableError("x"), "UnprintableError, which cannot be shown: LookupError"),
         (ValueError(UnprintableError("x")), "ValueError, which cannot be shown: LookupError"),
-        (HeadlessError(), "'HeadlessError' object has no attribute 'status_code'"),
+        (ValueError("half a pair: \udc80"), "half a pair: \\udc80"),
+        (HeadlessError(), "HeadlessError()"),
         (RetryableError("later", None), "The code of a failure is a number"),
         (RetryableError("later", -1), "up to 65535, not -1"),
         (RetryableError("later", 2**70), "up to 65535, not 1180591620717411303424"),
@@ -105,6 +107,44 @@ async def test_an_attempt_ends_whatever_its_error_is_like(
     assert error.code == 500
     assert told in error.message
     assert "in fail" in error.stacktrace
+
+
+@dataclass
+class DeclinedError(TerminalError):
+    """An author's own, whose constructor is made for it."""
+
+    reason: str
+    status_code: int = 402
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (DeclinedError("no cover"), Failure(402, "no cover")),
+        (
+            DeclinedError(reason="no cover"),
+            Failure(402, "DeclinedError(reason='no cover', status_code=402)"),
+        ),
+        (TerminalError("no file \udc80"), Failure(500, "no file \\udc80")),
+        (
+            TerminalError("no", 404, {"\udc80": "\ud800"}),
+            Failure(404, "no", (("\\udc80", "\\ud800"),)),
+        ),
+    ],
+)
+@pytest.mark.parametrize("in_action", [True, False])
+async def test_a_terminal_error_is_final_whatever_it_is_like(
+    raised: TerminalError, said: Failure, in_action: bool
+):
+    async def fail() -> None:
+        raise raised
+
+    async def run(ctx: Context) -> None:
+        await (ctx.run_typed("fail", fail) if in_action else fail())
+
+    server = Server(service(run)).run()
+    await until(lambda: server.outcome or server.error)
+    assert server.outcome == said
 
 
 async def test_an_error_may_be_its_own_cause():

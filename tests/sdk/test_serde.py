@@ -17,6 +17,7 @@ from typing import (
     Required,
     TypedDict,
     TypeVar,
+    get_args,
 )
 from uuid import UUID
 
@@ -336,6 +337,17 @@ def test_a_default_stands_for_no_bytes():
     assert serde.serialize("x") == b'"x"'
 
 
+def test_what_is_done_to_a_default_is_not_seen_the_next_time():
+    serde: OrDefault[list[int]] = OrDefault(serde_for(list[int]), [1])
+    serde.deserialize(b"").append(2)
+    assert serde.deserialize(b"") == [1]
+
+
+def test_a_mark_for_what_is_not_given_keeps_its_identity():
+    mark = object()
+    assert OrDefault(serde_for(Any), mark).deserialize(b"") is mark
+
+
 @pytest.mark.parametrize(
     ("hint", "schema"),
     [
@@ -385,7 +397,16 @@ class AliasedFields:
     first_name: str = pydantic.Field(alias="firstName")
 
 
+class ForReaders(pydantic.BaseModel):
+    first_name: str = pydantic.Field(serialization_alias="firstName")
+
+
+class ForReadersWithin(pydantic.BaseModel):
+    people: list[ForReaders]
+
+
 ADA = {"firstName": "Ada"}
+FOR_READERS = ForReaders(first_name="Ada")
 
 
 @pytest.mark.parametrize(
@@ -398,6 +419,9 @@ ADA = {"firstName": "Ada"}
         (list[Aliased | ByEither], [Aliased(**ADA)], "firstName"),
         (ByEither, ByEither(**ADA), "first_name"),
         (ByEither | None, ByEither(**ADA), "first_name"),
+        (ForReaders, FOR_READERS, "first_name"),
+        (ForReadersWithin, ForReadersWithin(people=[FOR_READERS]), "first_name"),
+        (list[ForReaders], [FOR_READERS], "first_name"),
     ],
 )
 def test_fields_are_written_by_a_name_that_is_read(hint: Any, value: Any, key: str):
@@ -409,6 +433,27 @@ def test_fields_are_written_by_a_name_that_is_read(hint: Any, value: Any, key: s
 
 def test_a_model_may_say_by_which_names_it_is_written():
     assert serde_for(AsItSays).serialize(AsItSays(**ADA)) == b'{"first_name":"Ada"}'
+
+
+@pytest.mark.parametrize("hint", [Aliased, ByEither, AsItSays, list[Aliased], list[ByEither]])
+def test_the_schema_of_what_is_written_has_the_names_that_are_written(hint: Any):
+    serde = serde_for(hint)
+    (model,) = get_args(hint) or [hint]
+    value = model(**ADA)
+    (key,) = json.loads(serde_for(model).serialize(value))
+    assert f"'{key}'" in str(serde.json_schema("serialization"))
+    assert "'firstName'" in str(serde.json_schema("validation"))
+
+
+def test_a_model_may_write_itself():
+    class Brief(Aliased):
+        nickname: str | None = None
+
+        def model_dump_json(self) -> str:  # type: ignore[override]
+            return super().model_dump_json(exclude_none=True)
+
+    for hint in (Brief, Aliased):
+        assert serde_for(hint).serialize(Brief(**ADA)) == b'{"first_name":"Ada"}'
 
 
 def test_a_custom_serde_has_no_schema_of_its_own():

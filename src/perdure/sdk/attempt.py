@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.events import _get_running_loop
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from math import ceil
 from typing import Final
@@ -252,9 +252,9 @@ class Attempt:
             machine.announce(self._awaited())
 
     @property
-    def _unsent_cancellation(self) -> list[Handle]:
+    def _unsent_cancellation(self) -> Collection[Handle]:
         """What has to come before a request to cancel can be passed on: ids of child calls."""
-        return self.machine.unknown_children() if self._cancels_due else []
+        return self.machine.unknown_children() if self._cancels_due else ()
 
     def _awaited(self) -> Future:
         return self.waits.awaited(self._unsent_cancellation)

@@ -89,12 +89,15 @@ async def as_completed(*futures: DurableFuture[Any]) -> AsyncIterator[DurableFut
         else:
             future.watch(arrivals)
     left = len(futures)
-    while left:
-        futures[0].note()  # Nothing will arrive any more if the attempt is over.
-        arrived = await arrivals.next()
-        for place in sorted(place for future in arrived for place in places[future]):
-            left -= 1
-            yield futures[place]
+    try:
+        while left:
+            futures[0].note()  # Nothing will arrive any more if the attempt is over.
+            arrived = await arrivals.next()
+            for place in sorted(place for future in arrived for place in places[future]):
+                left -= 1
+                yield futures[place]
+    finally:
+        arrivals.is_subscribed = False
 
 
 def _checked(futures: Sequence[Any]) -> Sequence[DurableFuture[Any]]:

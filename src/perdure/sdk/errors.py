@@ -45,6 +45,10 @@ class TerminalError(PerdureError):
         metadata: Details for the caller, by name.
     """
 
+    # Also for classes of an author's own, dataclasses above all, that leave out this constructor.
+    status_code: int = 500
+    metadata: dict[str, str] | None = None
+
     def __init__(
         self, message: str, status_code: int = 500, metadata: dict[str, str] | None = None
     ) -> None:
@@ -66,6 +70,9 @@ class RetryableError(PerdureError):
         TypeError: ``retry_after`` is no duration.
         ValueError: it is negative.
     """
+
+    status_code: int = 500
+    retry_after: timedelta | None = None
 
     def __init__(
         self, message: str, status_code: int = 500, retry_after: timedelta | None = None

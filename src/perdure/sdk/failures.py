@@ -12,7 +12,8 @@ from typing import Final
 from msgspec import Struct
 
 from perdure.sdk.errors import RetryableError
-from perdure.sdk.outcomes import causes_of, failure, retry_after_ms
+from perdure.sdk.outcomes import causes_of, failure, message_of, retry_after_ms
+from perdure.sdk.texts import valid
 
 _RETRYABLE_CODE: Final = 500
 _NOT_SHARED: Final = (
@@ -47,11 +48,11 @@ def told(error: BaseException, asking: RetryableError | None) -> Told:
         error: The error.
         asking: What of it says when to retry, if anything does.
     """
-    stacktrace = "".join(traceback.format_exception(error))
+    stacktrace = valid("".join(traceback.format_exception(error)))
     if asking is None:
         return Told(_RETRYABLE_CODE, _explained(error), stacktrace)
     try:
-        said = failure(asking.status_code, asking.message)
+        said = failure(asking.status_code, message_of(asking))
         return Told(said.code, said.message, stacktrace, retry_after_ms(asking))
     except Exception as misuse:  # noqa: BLE001 - an author's own class may lack anything
         return Told(_RETRYABLE_CODE, _shown(misuse), stacktrace)
@@ -65,6 +66,6 @@ def _explained(error: BaseException) -> str:
 
 def _shown(error: BaseException) -> str:
     try:
-        return repr(error)
+        return valid(repr(error))
     except Exception as failed:  # noqa: BLE001 - an author's code, of the error or what it holds
         return f"{type(error).__name__}, which cannot be shown: {type(failed).__name__}"

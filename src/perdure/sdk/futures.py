@@ -187,7 +187,7 @@ class DurableFuture(asyncio.Future[T]):
     @property
     def is_subscribed(self) -> bool:
         """Whether somebody waits for it now and again, and says so but once."""
-        return any(group.is_enough_with_one for group in self._together)
+        return any(group.is_subscribed for group in self._together)
 
     def settle(self, result: Result) -> None:
         """Take the result, and wake whoever waits for it."""
@@ -322,7 +322,9 @@ class Waits(Struct, eq=False):
     def is_given_up(self, handle: Handle) -> bool:
         """Tell whether somebody has awaited what is pending, and nobody does any more."""
         wait = self._pending.get(handle)
-        return wait is not None and not wait.awaited and self.was_awaited(handle)
+        if wait is None or wait.awaited or wait.is_subscribed:
+            return False
+        return self.was_awaited(handle)
 
     def interrupt(self, error: Callable[[], TerminalError]) -> bool:
         """Fail everything that is awaited right now; tell whether there was anything to fail."""

@@ -11,6 +11,7 @@ class AllOf:
 
     __slots__ = ("_missing", "waiter")
     is_enough_with_one = False
+    is_subscribed = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop, missing: int) -> None:
         self.waiter: asyncio.Future[None] = asyncio.Future(loop=loop)
@@ -24,9 +25,13 @@ class AllOf:
 
 
 class Arrivals:
-    """Those of many futures that are done, each once; waits whenever there is none."""
+    """Those of many futures that are done, each once; waits whenever there is none.
 
-    __slots__ = ("_arrived", "_loop", "waiter")
+    Attributes:
+        is_subscribed: Whether somebody will ask for the next one, be it not right now.
+    """
+
+    __slots__ = ("_arrived", "_loop", "is_subscribed", "waiter")
     is_enough_with_one = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,6 +39,7 @@ class Arrivals:
         self.waiter: asyncio.Future[None] = asyncio.Future(loop=loop)
         self.waiter.cancel()  # Nobody waits yet.
         self._arrived: list[asyncio.Future[Any]] = []
+        self.is_subscribed = True
 
     def tell(self, done: asyncio.Future[Any]) -> None:
         """Take note that one more future is done."""

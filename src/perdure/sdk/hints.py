@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from functools import partial
 from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
+
+from perdure.sdk.signatures import innermost
 
 
 class ResultHints:
@@ -21,14 +22,22 @@ class ResultHints:
         self._resolved: dict[CodeType, Any] = {}
 
     def of(self, function: Callable[..., Any]) -> Any:
-        """Give the type that a function returns; None without a hint that can be understood."""
+        """Give the type that a function returns; None without a hint that can be understood.
+
+        A class gives what is of it.
+        """
         if type(function) is not FunctionType:
-            while isinstance(function, partial):
-                function = function.func
-            function = getattr(function, "__func__", function)
+            if isinstance(function, type):
+                return function
+            function = innermost(function)
         hint = getattr(function, "__annotations__", {}).get("return")
-        if not isinstance(hint, str) or not isinstance(function, FunctionType):
+        if not isinstance(hint, str):
             return hint
+        if hasattr(function, "__wrapped__"):
+            # A decorator passes on the text of a function, whose module knows the names in it.
+            function = innermost(function)
+        if not isinstance(function, FunctionType):
+            return None
         code = function.__code__
         if code not in self._resolved:
             self._resolved[code] = _resolved(hint, function)

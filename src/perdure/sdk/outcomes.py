@@ -12,7 +12,7 @@ from typing import Any, Final
 from perdure.protocol.messages import Failure, Value
 from perdure.sdk.durations import milliseconds
 from perdure.sdk.errors import ContextMisuseError, RetryableError, SerdeError, TerminalError
-from perdure.sdk.texts import check_text
+from perdure.sdk.texts import check_text, valid
 
 #: Codes are like those of HTTP, and servers take for 500 what has more than 16 bits.
 _CODE_MAX: Final = 65535
@@ -56,11 +56,12 @@ def failure_of(error: TerminalError) -> Failure:
     texts = [*metadata, *metadata.values()] if isinstance(metadata, dict) else [None]
     if not all(isinstance(text, str) for text in texts):
         raise ContextMisuseError("The metadata of a failure is a dict of strings to strings")
-    return failure(error.status_code, error.message, tuple(metadata.items()))
+    pairs = tuple((valid(name), valid(text)) for name, text in metadata.items())
+    return failure(error.status_code, message_of(error), pairs)
 
 
 def failure(code: int, message: str, metadata: tuple[tuple[str, str], ...] = ()) -> Failure:
-    """Give a failure as it is stored.
+    """Give a failure as it is stored; what is no valid Unicode in its message is spelled out.
 
     Raises:
         ContextMisuseError: something is of the wrong type or out of range.
@@ -74,7 +75,15 @@ def failure(code: int, message: str, metadata: tuple[tuple[str, str], ...] = ())
         raise ContextMisuseError(
             f"The code of a failure is a number such as 404, up to {_CODE_MAX}, not {code}"
         )
-    return Failure(code, message, metadata)
+    return Failure(code, valid(message), metadata)
+
+
+def message_of(error: TerminalError | RetryableError) -> str:
+    """Give the message of an error; its text, if an author's own class leaves out the base's."""
+    try:
+        return error.message
+    except AttributeError:
+        return str(error) or repr(error)
 
 
 def causes_of(error: BaseException, above: Iterable[int] = ()) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ is written as it is. ``None`` is written as no bytes at all, and no bytes are re
 from __future__ import annotations
 
 import dataclasses
+from copy import deepcopy
 from functools import lru_cache
 from inspect import Parameter
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
@@ -73,6 +74,10 @@ class DefaultSerde(Serde[T]):
 class OrDefault(Serde[T]):
     """Another serde, with a value of its own where there are no bytes.
 
+    Each reading gives a copy, since handlers change what they are given, and the next attempt is
+    to begin with the same. What cannot be written, such as a mark for "not given", is no data:
+    it stays the one object that it is.
+
     Args:
         inner: The other serde.
         default: The value for no bytes.
@@ -81,10 +86,13 @@ class OrDefault(Serde[T]):
     def __init__(self, inner: Serde[T], default: T) -> None:
         self._inner = inner
         self._default = default
+        self._is_data = _is_writable(inner, default)
 
     def deserialize(self, buf: bytes) -> T | None:
         """Read a value, or give the default."""
-        return self._inner.deserialize(buf) if buf else self._default
+        if buf:
+            return self._inner.deserialize(buf)
+        return deepcopy(self._default) if self._is_data else self._default
 
     def serialize(self, obj: T | None) -> bytes:
         """Write a value."""
@@ -93,6 +101,14 @@ class OrDefault(Serde[T]):
     def json_schema(self, mode: SchemaMode) -> Any:
         """Give the schema of the other serde."""
         return self._inner.json_schema(mode)
+
+
+def _is_writable(serde: Serde[T], value: T) -> bool:
+    try:
+        serde.serialize(value)
+    except Exception:  # noqa: BLE001 - of a serde that may be an author's own
+        return False
+    return True
 
 
 def serde_for(type_hint: Any) -> Serde[Any]:

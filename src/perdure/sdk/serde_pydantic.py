@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from inspect import signature
 from itertools import islice
 from typing import Any, Final, Protocol, TypeVar, get_args
 
@@ -26,7 +28,7 @@ class Model(Protocol):
         """Read JSON."""
 
     @classmethod
-    def model_json_schema(cls, *, mode: SchemaMode) -> Any:
+    def model_json_schema(cls, *, by_alias: bool = ..., mode: SchemaMode) -> Any:
         """Give the schema."""
 
     def model_dump_json(self, *, by_alias: bool = ...) -> str:
@@ -42,7 +44,7 @@ class PydanticJsonSerde(Serde[T]):
 
     def __init__(self, model: type[Model]) -> None:
         self.model = model
-        self._form = _form(model)
+        self._form = _form(model, getattr(model, "__pydantic_core_schema__", None))
 
     def deserialize(self, buf: bytes) -> T | None:
         """Read JSON into the model.
@@ -67,12 +69,18 @@ class PydanticJsonSerde(Serde[T]):
         if obj is None:
             return b""
         dump = getattr(obj, "model_dump_json", None)
-        return dump(**self._form).encode() if dump is not None else json_values.encode(obj)
+        if dump is None:
+            return json_values.encode(obj)
+        kind: Any = type(obj)
+        form = self._form if _takes_form(kind) else {}
+        text: str = dump(**form)
+        return text.encode()
 
     def json_schema(self, mode: SchemaMode) -> Any:
         """Give the schema of the model; anything goes where it has none."""
         try:
-            return self.model.model_json_schema(mode=mode)
+            names = {} if mode == "validation" else _names(self.model, self._form)
+            return self.model.model_json_schema(mode=mode, **names)
         except _pydantic().PydanticUserError:
             return True
 
@@ -85,9 +93,10 @@ class PydanticAdapterSerde(Serde[T]):
     """
 
     def __init__(self, hint: Any) -> None:
+        self._hint = hint
         self._adapter: Any = _adapter(hint)
         self._validator = _validator(self._adapter)
-        self._form = _form(hint)
+        self._form = _form(hint, self._adapter.core_schema)
 
     def deserialize(self, buf: bytes) -> T | None:
         """Read JSON into the type.
@@ -120,7 +129,8 @@ class PydanticAdapterSerde(Serde[T]):
     def json_schema(self, mode: SchemaMode) -> Any:
         """Give the schema of the type; anything goes where it has none."""
         try:
-            return self._adapter.json_schema(mode=mode)
+            names = {} if mode == "validation" else _names(self._hint, self._form)
+            return self._adapter.json_schema(mode=mode, **names)
         except _pydantic().PydanticUserError:
             return True
 
@@ -147,15 +157,46 @@ def adapter_for(hint: Any) -> PydanticAdapterSerde[Any] | None:
         return None
 
 
-def _form(hint: Any) -> dict[str, bool]:
+def _form(hint: Any, schema: Any) -> dict[str, bool]:
     """Give the options with which values of a type are written.
 
-    Fields are written by their aliases, as they are read, unless their model takes their names too
-    or says itself how it is written.
+    Fields are written by their aliases, as they are read, unless they are read by their names, or
+    their model takes these too or says itself how it is written.
+
+    Args:
+        hint: The type.
+        schema: What Pydantic has made of it.
     """
     configured = list(_configurations(hint))
-    by_names = bool(configured) and all(map(_goes_by_names, configured))
+    aliased = list(_aliased(schema))
+    by_names = (bool(configured) and all(map(_goes_by_names, configured))) or (
+        bool(aliased) and not any("validation_alias" in field for field in aliased)
+    )
     return {} if by_names else {"by_alias": True}
+
+
+def _names(hint: Any, form: Mapping[str, bool]) -> dict[str, bool]:
+    """Give the options with which the schema of a type has the names that are written."""
+    said = (each.get("serialize_by_alias") for each in _configurations(hint))
+    return {} if form or any(said) else {"by_alias": False}
+
+
+def _aliased(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """Find the fields that are read or written by another name than their own."""
+    if type(schema) is dict:
+        if "validation_alias" in schema or "serialization_alias" in schema:
+            yield schema
+        schema = list(schema.values())
+    if type(schema) in {list, tuple}:
+        for part in schema:
+            yield from _aliased(part)
+
+
+@lru_cache(maxsize=1024)
+def _takes_form(model: Any) -> bool:
+    """Tell whether values of a model can be told how to be written; an author's own may not."""
+    taken = signature(model.model_dump_json).parameters.values()
+    return any(each.name == "by_alias" or each.kind is each.VAR_KEYWORD for each in taken)
 
 
 def _configurations(hint: Any) -> Iterator[Mapping[str, Any]]:

@@ -72,10 +72,10 @@ def read_signature(where: str, fn: Callable[..., Any]) -> HandlerSignature:
 def _check_async(where: str, fn: Callable[..., Any]) -> None:
     if not callable(fn):
         raise DefinitionError(f"{where}: a handler is a function, not {type(fn).__name__}")
-    innermost = _innermost(fn)
-    if inspect.isasyncgenfunction(innermost):
+    core = innermost(fn)
+    if inspect.isasyncgenfunction(core):
         raise DefinitionError(f"{where}: a handler returns its output once: write `return`")
-    if not any(map(inspect.iscoroutinefunction, (fn, innermost))):
+    if not any(map(inspect.iscoroutinefunction, (fn, core))):
         raise DefinitionError(f"{where}: a handler is asynchronous: write `async def`")
 
 
@@ -130,19 +130,17 @@ def _resolve(where: str, fn: Callable[..., Any], name: str, hint: Any) -> Any:
 
 def _globals(fn: Callable[..., Any]) -> dict[str, Any]:
     """Give the names that the hints of a function can mention: its module's and its closure's."""
-    innermost = _innermost(fn)
-    names: dict[str, Any] = dict(getattr(innermost, "__globals__", {}))
-    if inspect.isfunction(innermost):
-        for name, cell in zip(
-            innermost.__code__.co_freevars, innermost.__closure__ or (), strict=True
-        ):
+    core = innermost(fn)
+    names: dict[str, Any] = dict(getattr(core, "__globals__", {}))
+    if inspect.isfunction(core):
+        for name, cell in zip(core.__code__.co_freevars, core.__closure__ or (), strict=True):
             # A name that the surrounding function binds later has an empty cell until then.
             with suppress(ValueError):
                 names[name] = cell.cell_contents
     return names
 
 
-def _innermost(fn: Callable[..., Any]) -> Any:
+def innermost(fn: Callable[..., Any]) -> Any:
     """Give the function at the core of decorators, partial applications, methods and callables."""
     while True:
         inner = fn.func if isinstance(fn, partial) else inspect.unwrap(fn)

@@ -17,3 +17,8 @@ def check_text(what: str, value: object) -> None:
     """
     if not isinstance(value, str):
         raise ContextMisuseError(f"{what} is a string, not {type(value).__name__}: write str(...)")
+
+
+def valid(text: str) -> str:
+    """Give a text as valid Unicode: halves of pairs, which nothing can store, are spelled out."""
+    return text.encode(errors="backslashreplace").decode()

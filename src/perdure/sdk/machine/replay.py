@@ -18,6 +18,7 @@ from perdure.protocol.messages import (
     GetEagerStateKeys,
     Input,
     OneWayCall,
+    Output,
     Sleep,
     Value,
 )
@@ -33,6 +34,7 @@ _NOT_COMPARED: Final[Mapping[type, frozenset[str]]] = {
 #: Fields whose content is the user's data: errors tell that they differ, never what they hold.
 _PRIVATE: Final = frozenset({"parameter", "headers"})
 
+_REASON_MAX: Final = 500
 _ADVICE: Final = (
     "A handler must do the same in every attempt. Put whatever may differ (time, random numbers, "
     "I/O, global state) into ctx.run, ctx.time() or ctx.random(), and sort a set before you go "
@@ -50,9 +52,8 @@ def check(recorded: Command, issued: Command, index: int) -> None:
     """
     kind = type(recorded)
     if kind is not type(issued):
-        raise _mismatch(
-            recorded, index, f"the handler issues {described(issued)} where the journal has another"
-        )
+        what = f"the handler issues {described(issued)} where the journal has another"
+        raise _mismatch(recorded, index, what + _reason(issued))
     if recorded == issued:
         return
     for field in _compared(kind):
@@ -94,6 +95,13 @@ def described(command: Command) -> str:
     if command.name:
         parts.append(repr(command.name))
     return " ".join(parts)
+
+
+def _reason(issued: Command) -> str:
+    """Say why a handler ends with a failure: it may be that its code reads old data no longer."""
+    if not (isinstance(issued, Output) and isinstance(issued.result, Failure)):
+        return ""
+    return f", because it fails: {issued.result.message[:_REASON_MAX]}"
 
 
 def _mismatch(recorded: Command, index: int, what: str) -> JournalMismatchError:

@@ -10,6 +10,7 @@ ended it: by not matching the journal, or by using what the protocol version doe
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -259,7 +260,7 @@ class Machine(Transitions):
             name=name,
         )
         self._command(command)
-        self._children[id_handle] = None
+        self._children[id_handle] = self._unknown_children[id_handle] = None
         return id_handle, result_handle
 
     def send(self, request: Request, invoke_time: int = 0, name: str = "") -> Handle:
@@ -302,9 +303,9 @@ class Machine(Transitions):
 
     # ------------------------------------------------------------------ cancellation
 
-    def unknown_children(self) -> list[Handle]:
-        """List the handles of child invocation ids that a cancellation has still to wait for."""
-        return [handle for handle, child in self._children.items() if child is None]
+    def unknown_children(self) -> Collection[Handle]:
+        """Give the handles of child invocation ids that a cancellation has still to wait for."""
+        return self._unknown_children.keys()
 
     def cancel_children(self) -> None:
         """Pass a cancellation on to all calls made so far; later ones are not meant."""

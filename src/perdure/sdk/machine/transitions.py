@@ -54,6 +54,7 @@ class Transitions:
         "_queue",
         "_start",
         "_state",
+        "_unknown_children",
         "closed",
         "input_closed",
         "processing",
@@ -82,6 +83,8 @@ class Transitions:
         self._proposed: dict[int, Outcome] = {}
         #: Child calls, by the handle of their invocation id, in the order of the calls.
         self._children: dict[int, str | None] = {}
+        #: Those whose id has not come yet; asked for after each of what may be very many results.
+        self._unknown_children: dict[int, None] = {}
         self._arrivals: dict[str, int] = {}
 
     # ------------------------------------------------------------------ what the shell may ask
@@ -146,6 +149,7 @@ class Transitions:
             handle, result = notification.completion_id, notification.result
             if type(result) is InvocationIdentity and handle in self._children:
                 self._children[handle] = result.invocation_id
+                self._unknown_children.pop(handle, None)
             return handle, result
         assert isinstance(notification, Signal)
         return self._signal_handle(notification.signal), notification.result
