@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import socket
 import time
 
@@ -16,6 +17,7 @@ from open_servers import opened, until
 from perdure.server.doors import Door, DoorError, bind, bind_file
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.open_files import connections_max, raise_limit
+from perdure.transport.http2_frames import PREFACE
 
 GRACE_S = 20
 
@@ -115,6 +117,33 @@ def test_a_process_that_is_forked_off_does_not_keep_the_port(run):
         return status, answer[0]
 
     assert run(scenario) == (0, 200)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("said", [b"", GET, PREFACE])
+def test_a_process_that_is_forked_off_does_not_keep_connections(run, said):
+    """A client would go on waiting for a server that is gone."""
+
+    async def scenario():
+        async with opened(Application()) as door:
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            writer.write(said)
+            if said:
+                await reader.read(1)
+            else:
+                await exchange(door, GET)  # By then the door has taken the connection before it.
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            try:
+                await door.stop(0)
+                await asyncio.wait_for(reader.read(), GRACE_S)
+            finally:
+                os.kill(child, signal.SIGKILL)
+                await asyncio.to_thread(os.waitpid, child, 0)
+                writer.close()
+
+    run(scenario)
 
 
 def test_a_door_that_never_opened_can_be_stopped(run):

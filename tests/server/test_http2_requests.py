@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from jh2._hazmat import Encoder
 
@@ -115,3 +117,22 @@ def test_only_so_much_is_remembered():
     long = (*COMMON, (b"x-long", b"a" * 5000))
     for _ in range(2):
         assert client.ask((b"x-id", b"1"), common=long).head.headers[-2][1] == b"a" * 5000
+
+
+def test_a_client_cannot_make_the_server_remember_more_than_it_sends():
+    """Short headers take many times their bytes, and there may be thousands of connections."""
+    client = Client()
+    short = [(b"%03x" % number, b"") for number in range(300)]
+    heads = [
+        (*COMMON, (b"x-path", b"%d" % number), *short[:many])
+        for many in (300, 20)
+        for number in range(60)
+    ]
+    tracemalloc.start()
+    try:
+        for head in heads:
+            client.ask((b"x-id", b"1"), common=head)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 256 * 1024

@@ -54,6 +54,10 @@ def test_a_fixed_seed_breaks_no_promise(simulator, seed):
 @pytest.mark.parametrize("seed", range(100, 108))
 def test_records_and_flushes_in_the_smallest_pieces_break_no_promise(simulator, seed, monkeypatch):
     monkeypatch.setattr(partition, "DELIVERIES_MAX", 1)
+    monkeypatch.setattr(partition, "ACTIONS_MAX", 0)
+    monkeypatch.setattr(partition, "SLICE_S", -1.0)
+    monkeypatch.setattr(partition, "MANY_ROWS_BYTES", 1)
+    monkeypatch.setattr(flushing, "FLUSH_ROWS", 24)
     monkeypatch.setattr(flushing, "ENCODE_S", -1.0)
     monkeypatch.setattr(changes, "PIECE_ROWS", 1)
     hold(simulator, seed, STEPS)

@@ -11,7 +11,7 @@ from typing import cast
 
 from perdure.server.http1 import Http1Connection
 from perdure.server.http2_connection import Http2Connection
-from perdure.server.lobby import Lobby
+from perdure.server.lobby import Lobby, forsake
 from perdure.server.untaken import Untaken
 from perdure.transport.http2_frames import PREFACE
 
@@ -67,6 +67,10 @@ class Arrival(asyncio.Protocol):
     def abort(self) -> None:
         """End at once."""
         self._transport.abort()
+
+    def forsake(self) -> None:
+        """Close the copy of a process that was forked off."""
+        forsake(self._transport)
 
     def untaken(self) -> tuple[Untaken, ...]:
         """Give what waits for the client: nothing, since it has not asked."""

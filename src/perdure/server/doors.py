@@ -165,6 +165,7 @@ class Door:
         loop = asyncio.get_running_loop()
         close_when_forked(self._listener, _close_at_once)
         lobby = self._lobby = Lobby(self._application, connections_max(), self._streams_max)
+        close_when_forked(lobby, Lobby.forsake)
         self._tick(loop, lobby)
         self._sweep(loop, lobby)
         self._server = await self._listen(loop, lambda: Arrival(lobby))

@@ -24,7 +24,7 @@ from perdure.server.heads import RequestHead
 from perdure.server.http1_requests import BadRequestError, RequestReader
 from perdure.server.http1_response import Http1Response
 from perdure.server.http1_text import CONTINUE, error_response
-from perdure.server.lobby import Lobby, connection_scope
+from perdure.server.lobby import Lobby, connection_scope, forsake
 from perdure.server.untaken import Untaken
 
 #: What an application may leave unread of a body before the client has to wait.
@@ -252,6 +252,10 @@ class Http1Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End at once."""
         self._transport.abort()
+
+    def forsake(self) -> None:
+        """Close the copy of a process that was forked off."""
+        forsake(self._transport)
 
     def untaken(self) -> tuple[Untaken, ...]:
         """Give what waits for the client, unless that is little."""

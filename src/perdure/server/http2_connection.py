@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from perdure.server.exchanges import Exchange
 from perdure.server.http2 import Http2
-from perdure.server.lobby import Lobby, connection_scope
+from perdure.server.lobby import Lobby, connection_scope, forsake
 from perdure.server.untaken import Untaken
 from perdure.transport.http2_frames import ErrorCode, PeerError
 
@@ -141,6 +141,10 @@ class Http2Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End at once."""
         self._transport.abort()
+
+    def forsake(self) -> None:
+        """Close the copy of a process that was forked off."""
+        forsake(self._transport)
 
     def untaken(self) -> Iterator[Untaken]:
         """Give what waits for the client, by streams, unless that is little."""

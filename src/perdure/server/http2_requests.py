@@ -27,9 +27,11 @@ _REMEMBERED_MAX: Final = 256
 _REMEMBERED_BYTES_MAX: Final = 128
 #: Headers that are looked at together with others.
 _LINKED: Final = frozenset({b"content-length", b"cookie", b"expect", b"host"})
-#: What requests of one connection have in common: so many such heads, and none that is longer.
-_COMMON_MAX: Final = 64
-_COMMON_BYTES_MAX: Final = 1024
+#: What requests of one connection have in common: so much of it, and no head that is longer.
+_COMMON_BYTES_MAX: Final = 16 * 1024
+_COMMON_HEAD_BYTES_MAX: Final = 2048
+#: What a header comes to besides its bytes, as compression tables count it (RFC 7541, section 4.1).
+_FIELD_BYTES: Final = 32
 
 #: Name and value, and whether its sender told everybody to keep it out of compression tables.
 Field = tuple[bytes, bytes, bool]
@@ -58,6 +60,7 @@ class HeadReader:
         self._decoder = Decoder(HEAD_BYTES_MAX)
         #: What requests had in common, and what it says.
         self._common: dict[tuple[Field, ...], IncomingRequest] = {}
+        self._common_bytes = 0
 
     def decode(self, block: bytes) -> list[Field]:
         """Decompress a block; each has to be, even if nobody wants it any more.
@@ -111,11 +114,14 @@ class HeadReader:
         return IncomingRequest(request.head.with_more(own), request.body_bytes)
 
     def _learn(self, common: tuple[Field, ...], request: IncomingRequest) -> None:
-        if sum([len(name) + len(value) for name, value, _ in common]) > _COMMON_BYTES_MAX:
+        size = sum([len(name) + len(value) + _FIELD_BYTES for name, value, _ in common])
+        if size > _COMMON_HEAD_BYTES_MAX:
             return
-        if len(self._common) >= _COMMON_MAX:
+        if self._common_bytes + size > _COMMON_BYTES_MAX:
             self._common.clear()
+            self._common_bytes = 0
         self._common[common] = request
+        self._common_bytes += size
 
 
 def _read(fields: Sequence[Field]) -> IncomingRequest:

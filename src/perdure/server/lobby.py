@@ -13,6 +13,7 @@ from perdure.server.exchanges import Application, AsgiApplication, CalledBack, E
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.open_files import CONNECTIONS_MAX
 from perdure.server.untaken import UNTAKEN_BYTES_MAX, Backlog, Untaken
+from perdure.storage.forks import close_copy
 
 
 class Guest(Protocol):
@@ -26,6 +27,9 @@ class Guest(Protocol):
 
     def abort(self) -> None:
         """End at once."""
+
+    def forsake(self) -> None:
+        """Close the copy of a process that was forked off."""
 
     def expire(self, before: float) -> None:
         """End if the client has owed us something since before that, by the loop's time."""
@@ -92,6 +96,11 @@ class Lobby:
         for connection in self.connections:
             yield from connection.untaken()
 
+    def forsake(self) -> None:
+        """Close the copies that a process has which was forked off."""
+        for connection in self.connections:
+            connection.forsake()
+
     def leave(self, connection: Guest) -> None:
         """Take note that a connection was lost."""
         self.connections.discard(connection)
@@ -120,6 +129,12 @@ class Lobby:
         self.under_way.discard(exchange)
         if self.closed and not self.under_way:
             self.settled.set()
+
+
+def forsake(transport: asyncio.Transport) -> None:
+    """Close the copy that a process which was forked off has of a connection."""
+    if not transport.is_closing():
+        close_copy(transport.get_extra_info("socket").fileno())
 
 
 def connection_scope(transport: asyncio.BaseTransport) -> dict[str, Any]:

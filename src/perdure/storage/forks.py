@@ -1,7 +1,7 @@
-"""What processes that are forked off must not hold on to: locks and ports are one process's own.
+"""What processes that are forked off must not hold on to: what is locked or connected is one's own.
 
-Steps may keep pools of processes, and a pool outlives a server that is killed. Whatever it had
-inherited would be taken when the server starts again.
+Steps may keep pools of processes, and a pool outlives a server that is killed. Locks and ports that
+it had inherited would be taken when the server starts again, and who is connected would wait on.
 """
 
 from __future__ import annotations
@@ -31,3 +31,10 @@ def close_when_forked(held: T, close: Callable[[T], object]) -> None:
             close(copy)
 
     os.register_at_fork(after_in_child=forked)
+
+
+def close_copy(descriptor: int) -> None:
+    """Close a descriptor that objects count on: behind its number they find nothing from now on."""
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)
