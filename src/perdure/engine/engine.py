@@ -145,8 +145,8 @@ class Engine:
         if self._world.registry.is_new and self.partition.tables.facts.get(ATTEMPTS):
             raise StorageError(
                 "the registry of deployments (registry.json) is missing, though handlers have run "
-                "here: restore it from the backup of this data directory; without one, copy that of "
-                "a new data directory with the same services, then pause what is in flight and "
+                "here: restore it from the backup of this data directory; without one, copy that "
+                "of a new data directory with the same services, then pause what is in flight and "
                 "resume it on the latest deployment"
             )
         self._recovered = True
