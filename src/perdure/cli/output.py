@@ -140,6 +140,9 @@ class Output:
         ]
         if cells and self._least(columns) > self.out.width:
             return self._records(headers, cells)
+        return self._grid(columns)
+
+    def _grid(self, columns: Sequence[_Column]) -> Table:
         table = Table(
             box=SQUARE if self._borders else None,
             header_style="bold",
