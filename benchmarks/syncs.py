@@ -1,7 +1,8 @@
 """Counting how often a system waits for the disk, the same way for every system.
 
-The kernel counts the calls of fsync and fdatasync, through ``perf``. Where that is missing or not
-allowed there is no figure. The count has a load of its own, because counting costs a little.
+The kernel counts the calls of fsync and fdatasync, and those that ask it for either in the background
+(io_submit), through ``perf``. Where that is missing or not allowed there is no figure. The count has
+a load of its own, because counting costs a little.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from pathlib import Path
 from benchmarks.load import Load, run_load
 from benchmarks.processes import members
 
-EVENTS = ("syscalls:sys_enter_fsync", "syscalls:sys_enter_fdatasync")
+EVENTS = (
+    "syscalls:sys_enter_fsync",
+    "syscalls:sys_enter_fdatasync",
+    "syscalls:sys_enter_io_submit",
+)
 
 
 def syncs_per_request(load: Load) -> float | None:

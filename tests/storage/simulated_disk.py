@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from random import Random
 
 SECTOR = 16
@@ -52,6 +53,8 @@ class SimulatedDisk:
         self.errors: dict[int, int] = {}
         #: Bytes that fit on the disk.
         self.space: int | None = None
+        #: Syncs that were begun in the background; None if this disk has none.
+        self.background: list[tuple[SimulatedFile, Callable[[OSError | None], None]]] | None = None
 
     def step(self) -> None:
         self.steps += 1
@@ -66,6 +69,17 @@ class SimulatedDisk:
         used = sum(len(inode.seen) for inode in self.seen_names.values())
         if used + more > self.space:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def finish_syncs(self) -> None:
+        """End what was begun in the background."""
+        begun, self.background = self.background or [], []
+        for file, done in begun:
+            try:
+                file.sync()
+            except OSError as error:
+                done(error)
+            else:
+                done(None)
 
     def after_power_cut(self, random: Random) -> SimulatedDisk:
         """Give the disk as the next process finds it."""
@@ -165,6 +179,12 @@ class SimulatedFile:
             raise
         for step in waiting:
             change(self._inode.safe, step)
+
+    def begin_sync(self, done: Callable[[OSError | None], None]) -> bool:
+        if self._disk.background is None:
+            return False
+        self._disk.background.append((self, done))
+        return True
 
     def close(self) -> None:
         pass

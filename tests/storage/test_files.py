@@ -1,6 +1,5 @@
 """The real files."""
 
-import errno
 import os
 
 import pytest
@@ -30,32 +29,6 @@ def test_reserved_space_is_zeros_and_a_reserve_cuts_nothing(tmp_path):
     assert file.read(0, 20_000) == b"abc" + bytes(9_997)
     file.truncate(2)
     assert file.read(0, 10) == b"ab"
-    file.close()
-
-
-def test_a_file_system_that_cannot_reserve_gets_a_longer_file(tmp_path, monkeypatch):
-    def refuse(descriptor, offset, size):
-        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
-    file = OsFiles(tmp_path).open("f", create=True)
-    file.reserve(100)
-    file.reserve(50)
-    assert file.size() == 100
-    monkeypatch.delattr(os, "posix_fallocate")
-    file.reserve(200)
-    assert file.size() == 200
-    file.close()
-
-
-def test_a_full_disk_has_no_space_to_reserve(tmp_path, monkeypatch):
-    def refuse(descriptor, offset, size):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
-    file = OsFiles(tmp_path).open("f", create=True)
-    with pytest.raises(OSError, match="No space left"):
-        file.reserve(100)
     file.close()
 
 

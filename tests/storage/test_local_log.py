@@ -13,6 +13,7 @@ import pytest
 
 from perdure.engine.ports import LogFailedError, StorageError
 from perdure.storage.files import OsFiles
+from perdure.storage.kernel_sync import KernelSync
 from perdure.storage.local_log import LocalLog
 from perdure.storage.memory_log import MemoryRecords
 from perdure.storage.segmented import SegmentedRecords
@@ -88,6 +89,102 @@ async def test_what_gathers_during_a_write_shares_the_next_one():
     assert log.counters.records == 100
     assert log.counters.syncs <= 2
     log.close()
+
+
+class BackgroundRecords(MemoryRecords):
+    """Records that are durable when the test says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+
+    def begin(self, records, done):
+        if self._failure:
+            return False
+        assert not self.begun, "one batch at a time"
+        self.begun.append((records, done))
+        return True
+
+    def finish(self, error=None):
+        ((records, done),) = self.begun
+        self.begun = []
+        if error is None:
+            self.append(records)
+        done(error)
+
+
+@on_a_loop
+async def test_what_gathers_during_a_sync_in_the_background_shares_the_next_one():
+    records = BackgroundRecords()
+    log = LocalLog(records, asyncio.get_running_loop().call_soon_threadsafe)
+    pending = asyncio.ensure_future(answers(log, [b"one"], [b"two"], [b"three"]))
+    await asyncio.sleep(0)
+    assert records.begun[0][0] == [b"one"]
+    records.finish()
+    assert records.begun[0][0] == [b"two", b"three"]
+    assert list(log.read(1)) == [(1, b"one")]
+    records.finish()
+    assert await pending == [None] * 3
+    assert log.counters.syncs == 2
+    log.close()
+
+
+@on_a_loop
+async def test_a_sync_in_the_background_that_fails_fails_all_that_follows():
+    records = BackgroundRecords()
+    log = LocalLog(records, asyncio.get_running_loop().call_soon_threadsafe)
+    pending = asyncio.ensure_future(answers(log, [b"one"], [b"two"]))
+    await asyncio.sleep(0)
+    records.fail("the disk broke")
+    records.finish(LogFailedError("the disk broke"))
+    assert [str(error) for error in await pending] == ["the disk broke"] * 2
+    assert [str(error) for error in await answers(log, [b"three"])] == ["the disk broke"]
+    log.close()
+
+
+@on_a_loop
+async def test_what_cannot_be_begun_is_left_to_the_thread_and_told_in_order(caplog):
+    class Unsteady(BackgroundRecords):
+        def begin(self, records, done):
+            if records == [b"two"]:
+                raise MemoryError("for a moment")
+            return records != [b"three"] and super().begin(records, done)
+
+    records = Unsteady()
+    log = LocalLog(records, asyncio.get_running_loop().call_soon_threadsafe)
+    for record in (b"one", b"two", b"three", b"four"):
+        pending = asyncio.ensure_future(answers(log, [record]))
+        await asyncio.sleep(0)
+        if records.begun:
+            records.finish()
+        assert await pending == [None]
+    assert [record for _, record in log.read(1)] == [b"one", b"two", b"three", b"four"]
+    assert "the log's thread tries again" in caplog.text
+    log.close()
+
+
+@on_a_loop
+async def test_the_log_on_disk_leaves_only_new_space_to_its_thread(tmp_path):
+    loop = asyncio.get_running_loop()
+    if KernelSync.open(loop) is None:
+        pytest.skip("this system makes no syncs in the background")
+    log = LocalLog.open(tmp_path, loop)
+    by_thread = []
+    whole_append = log._records.append
+
+    def append(records):
+        by_thread.extend(records)
+        whole_append(records)
+
+    log._records.append = append
+    for number in range(20):
+        assert await answers(log, [b"%d" % number]) == [None]
+    assert by_thread == [b"0"]
+    assert await answers(log, [b"x" * (2 << 20)], [b"small"]) == [None, None]
+    assert await answers(log, [b"last"]) == [None]
+    assert by_thread[1:] == [b"x" * (2 << 20), b"small"]
+    log.close()
+    assert len(list(SegmentedRecords(OsFiles(tmp_path)).read(1))) == 23
 
 
 @on_a_loop

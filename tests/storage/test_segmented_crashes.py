@@ -98,6 +98,7 @@ def test_a_record_that_holds_a_frame_is_not_taken_for_one():
 plans = st.lists(
     st.one_of(
         st.lists(st.binary(max_size=60), max_size=3).map(lambda batch: ("append", batch)),
+        st.lists(st.binary(max_size=20), max_size=3).map(lambda batch: ("begin", batch)),
         st.just(("trim", None)),
         st.just(("reopen", None)),
     ),
@@ -125,6 +126,18 @@ def test_whatever_was_acknowledged_survives_any_crash_at_any_step(plan, crashes,
                 if verb == "append":
                     written.extend(batch)
                     records.append(batch)
+                    acknowledged = len(written)
+                elif verb == "begin":
+                    written.extend(batch)
+                    answers = []
+                    disk.background = []
+                    if records.begin(batch, answers.append):
+                        assert records.tail - 1 == acknowledged
+                        assert answers == []
+                        disk.finish_syncs()
+                        assert answers == [None]
+                    else:
+                        records.append(batch)
                     acknowledged = len(written)
                 elif verb == "trim":
                     trimmed = acknowledged

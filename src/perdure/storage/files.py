@@ -6,7 +6,6 @@ below them. Methods raise OSError; who calls them knows what the failure means.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import sys
@@ -15,12 +14,12 @@ from typing import Final, Protocol
 
 from typing_extensions import override
 
+from perdure.storage.kernel_sync import KernelSync, Synced
+
 #: What a file is called until it holds all that it shall hold.
 UNFINISHED_SUFFIX: Final = ".new"
 
 Data = bytes | bytearray
-
-_CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class File(Protocol):
@@ -36,13 +35,19 @@ class File(Protocol):
         """Write all of ``data``; a crash may lose any part of it until the next sync."""
 
     def reserve(self, size: int) -> None:
-        """Make the file at least ``size`` bytes long, with zeros for which there is space."""
+        """Make the file at least ``size`` bytes long, with zeros that are written there."""
 
     def truncate(self, size: int) -> None:
         """Cut the file."""
 
     def sync(self) -> None:
         """Return once everything written is safe from a crash of the machine."""
+
+    def begin_sync(self, done: Synced) -> bool:
+        """Begin a sync, and call ``done`` on the event loop when it ended.
+
+        False if nothing was begun, since that is not to be had here: then there is ``sync``.
+        """
 
     def close(self) -> None:
         """Release the file."""
@@ -86,10 +91,16 @@ def write_whole(files: Files, name: str, content: bytes) -> None:
 
 
 class OsFiles(Files):
-    """A folder of the operating system; it is created where it does not exist."""
+    """A folder of the operating system; it is created where it does not exist.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: its path.
+        background: makes syncs in the background, for files that ask for it.
+    """
+
+    def __init__(self, folder: Path, background: KernelSync | None = None) -> None:
         self._folder = folder
+        self._background = background
         create_folder(folder)
 
     @override
@@ -101,7 +112,7 @@ class OsFiles(Files):
         flags = os.O_RDWR | os.O_CLOEXEC
         if create:
             flags |= os.O_CREAT | os.O_TRUNC
-        return OsFile(os.open(self._folder / name, flags, 0o600))
+        return OsFile(os.open(self._folder / name, flags, 0o600), self._background)
 
     @override
     def rename(self, old: str, new: str) -> None:
@@ -119,8 +130,9 @@ class OsFiles(Files):
 class OsFile(File):
     """A file of the operating system."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, background: KernelSync | None = None) -> None:
         self._descriptor = descriptor
+        self._background = background
 
     @override
     def size(self) -> int:
@@ -144,14 +156,11 @@ class OsFile(File):
 
     @override
     def reserve(self, size: int) -> None:
-        try:
-            os.posix_fallocate(self._descriptor, 0, size)
-        except (AttributeError, OSError) as error:
-            # Not every system and file system can; without, the zeros have no space yet.
-            if isinstance(error, OSError) and error.errno not in _CANNOT_RESERVE:
-                raise
-            if self.size() < size:
-                os.ftruncate(self._descriptor, size)
+        # Written, not only allotted: a block that was never written becomes so in the file system's
+        # own journal, which each sync then waits for.
+        end = self.size()
+        if end < size:
+            self.write(end, bytes(size - end))
 
     @override
     def truncate(self, size: int) -> None:
@@ -165,6 +174,10 @@ class OsFile(File):
         else:
             # The length and the place of the data count as data; the time of the change does not.
             os.fdatasync(self._descriptor)
+
+    @override
+    def begin_sync(self, done: Synced) -> bool:
+        return self._background is not None and self._background.begin(self._descriptor, done)
 
     @override
     def close(self) -> None:

@@ -1,7 +1,9 @@
-"""A log whose records one thread writes: the event loop neither waits for the disk nor holds it up.
+"""The log on the local disk: the event loop neither waits for the disk nor holds it up.
 
-A batch crosses to the thread through a queue; what has gathered there meanwhile is written with one
-sync; one call into the loop tells all of it.
+A batch is written at once and synced by the kernel, in the background; what comes meanwhile
+gathers, and goes with the next sync. What takes longer, and everything where the kernel cannot do
+that, is left to a thread: a batch crosses to it through a queue; what has gathered there is written
+with one sync; one call into the loop tells all of it.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -16,6 +19,7 @@ from typing import Final
 
 from perdure.engine.ports import LogFailedError, StorageError
 from perdure.storage.files import OsFiles
+from perdure.storage.kernel_sync import KernelSync
 from perdure.storage.records import (
     Append,
     Counters,
@@ -23,6 +27,7 @@ from perdure.storage.records import (
     Records,
     closed_error,
     commit,
+    joined,
     read_issued,
     tell,
 )
@@ -42,17 +47,29 @@ logger = logging.getLogger(__name__)
 class LocalLog:
     """The log on the local disk (the port is :class:`perdure.engine.ports.Log`)."""
 
-    def __init__(self, records: Records, call_soon: Callable[..., object]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        call_soon: Callable[..., object],
+        kernel: KernelSync | None = None,
+    ) -> None:
         """Take over open records, and start the thread that writes.
 
         Args:
             records: where to write; nobody else does.
             call_soon: calls on the event loop's thread, whatever thread it is called from.
+            kernel: makes the syncs that the records begin in the background, if there are any.
         """
         self._records = records
         self._call_soon = call_soon
         self._tail = records.tail
+        self._kernel = kernel
+        #: Whether the kernel makes a sync, and what waits for the next one.
+        self._syncing = False
+        self._behind: list[Append] = []
         self._jobs: SimpleQueue[Job] = SimpleQueue()
+        #: Batches that the thread was given and of which it is not known what became of them.
+        self._in_thread = 0
         self._closed = False
         self._failure: LogFailedError | None = None
         # Whoever leaves without close loses nothing that was acknowledged, so nobody waits for it.
@@ -73,11 +90,13 @@ class LocalLog:
             CorruptLogError: a record before the end is damaged.
             StorageError: the folder cannot be read or written.
         """
+        kernel = KernelSync.open(loop)
         try:
-            files = OsFiles(folder)
+            files = OsFiles(folder, kernel)
         except OSError as error:
             raise StorageError(f"the folder of the log cannot be used: {error}") from error
-        return cls(SegmentedRecords(files, segment_bytes=segment_bytes), loop.call_soon_threadsafe)
+        records = SegmentedRecords(files, segment_bytes=segment_bytes)
+        return cls(records, loop.call_soon_threadsafe, kernel)
 
     @property
     def counters(self) -> Counters:
@@ -99,7 +118,7 @@ class LocalLog:
         return read_issued(self._records, from_lsn, self._tail)
 
     def append(self, batch: Sequence[bytes], done: Done) -> None:
-        """Append records as one write with one sync, in the log's thread.
+        """Append records as one write with one sync.
 
         ``done`` is called on the event loop's thread: with None once the batch is durable, with
         the error when it is not. After an error, and after the close, every batch fails.
@@ -108,7 +127,10 @@ class LocalLog:
             self._call_soon(done, closed_error())
             return
         self._tail += len(batch)
-        self._jobs.put((batch, done))
+        if self._syncing:
+            self._behind.append((batch, done))
+        else:
+            self._commit_soon([(batch, done)])
 
     def trim(self, upto_lsn: int) -> None:
         """Allow the records up to and including ``upto_lsn`` to be forgotten, in the background."""
@@ -117,10 +139,52 @@ class LocalLog:
 
     def close(self) -> None:
         """Write what is under way, which blocks that long, and release the files."""
-        if not self._closed:
-            self._closed = True
-            self._jobs.put(None)
-            self._thread.join()
+        if self._closed:
+            return
+        self._closed = True
+        while self._syncing and self._kernel is not None:
+            self._kernel.wait()
+        self._jobs.put(None)
+        self._thread.join()
+        if self._kernel is not None:
+            self._kernel.close()
+
+    def _commit_soon(self, appends: list[Append]) -> None:
+        """Begin to make batches durable, behind whatever the thread has to do."""
+        if not self._in_thread:
+            self._syncing = self._begin(appends)
+        if not self._syncing:
+            self._in_thread += len(appends)
+            for append in appends:
+                self._jobs.put(append)
+
+    def _begin(self, appends: list[Append]) -> bool:
+        try:
+            return self._records.begin(joined(appends), partial(self._synced, appends))
+        except Exception:
+            logger.exception("a batch could not be written at once; the log's thread tries again")
+            return False
+
+    def _synced(self, appends: list[Append], error: LogFailedError | None) -> None:
+        self._syncing = False
+        behind, self._behind = self._behind, []
+        if behind:
+            self._commit_soon(behind)
+        if self._closed:
+            # Whoever closes the log does not expect to be called back in the midst of it.
+            self._tell_soon(tell, appends, error)
+        else:
+            tell(appends, error)
+
+    def _tell(self, appends: list[Append], error: LogFailedError | None) -> None:
+        self._in_thread -= len(appends)
+        tell(appends, error)
+
+    def _tell_soon(self, how: Callable[..., object], *what: object) -> None:
+        try:
+            self._call_soon(how, *what)
+        except RuntimeError:
+            logger.debug("the event loop was closed before the log: nobody is left to tell")
 
     def _run(self) -> None:
         job: Job = NO_TRIM
@@ -143,7 +207,7 @@ class LocalLog:
             job = self._jobs.get()
         return appends, job
 
-    def _commit(self, appends: Sequence[Append]) -> None:
+    def _commit(self, appends: list[Append]) -> None:
         if self._failure is None:
             try:
                 self._failure = commit(self._records, appends)
@@ -151,10 +215,7 @@ class LocalLog:
                 # The top of the thread: without an answer the engine would wait for ever.
                 logger.exception("the log failed in a way that nobody foresaw")
                 self._failure = LogFailedError(f"the log failed: {error!r}")
-        try:
-            self._call_soon(tell, appends, self._failure)
-        except RuntimeError:
-            logger.debug("the event loop was closed before the log: nobody is left to tell")
+        self._tell_soon(self._tell, appends, self._failure)
 
     def _trim(self, upto_lsn: int) -> None:
         try:

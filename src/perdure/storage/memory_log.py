@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from perdure.engine.ports import CorruptLogError, LogFailedError
 from perdure.storage.direct_log import DirectLog
-from perdure.storage.records import Counters
+from perdure.storage.records import Counters, Done
 
 
 class MemoryLog(DirectLog):
@@ -58,6 +58,10 @@ class MemoryRecords:
         self._counters.syncs += 1
         self._counters.records += len(records)
         self._counters.bytes_written += sum(map(len, records))
+
+    def begin(self, _records: Sequence[bytes], _done: Done) -> bool:
+        """Begin nothing: there is no disk that could do it in the background."""
+        return False
 
     def read(self, from_lsn: int) -> Iterator[tuple[int, bytes]]:
         """Give the records from ``from_lsn`` up to the tail as it is now.

@@ -28,7 +28,7 @@ class Counters:
 
 
 class Records(Protocol):
-    """Durable records. One thread at a time appends, trims and closes; any may read."""
+    """Durable records. One thread at a time appends and closes, one trims; any may read."""
 
     @property
     def counters(self) -> Counters:
@@ -43,6 +43,13 @@ class Records(Protocol):
 
         Raises:
             LogFailedError: they are not durable, and nothing further will be.
+        """
+
+    def begin(self, records: Sequence[bytes], done: Done) -> bool:
+        """Begin to make records durable, in the event loop's thread, where that takes no time.
+
+        Until ``done`` is called nothing may be appended and nothing closed. False if nothing was
+        begun; ``append`` then does what is to be done, or says what is wrong.
         """
 
     def read(self, from_lsn: int) -> Iterator[tuple[int, bytes]]:
@@ -64,11 +71,17 @@ class Records(Protocol):
         """Release what is held."""
 
 
+def joined(appends: Sequence[Append]) -> Sequence[bytes]:
+    """Give the records of all batches."""
+    if len(appends) == 1:
+        return appends[0][0]
+    return list(chain.from_iterable(batch for batch, _ in appends))
+
+
 def commit(records: Records, appends: Sequence[Append]) -> LogFailedError | None:
     """Make all batches that gathered durable at once; give the error if they are not."""
-    batches = [batch for batch, _ in appends]
     try:
-        records.append(batches[0] if len(batches) == 1 else list(chain.from_iterable(batches)))
+        records.append(joined(appends))
     except LogFailedError as error:
         return error
     return None

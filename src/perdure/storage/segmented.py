@@ -14,6 +14,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -21,10 +22,12 @@ from perdure.engine.ports import CorruptLogError, LogFailedError, StorageError
 from perdure.storage import frames
 from perdure.storage.files import UNFINISHED_SUFFIX, Files
 from perdure.storage.frames import Frame
-from perdure.storage.records import Counters
+from perdure.storage.records import Counters, Done
 from perdure.storage.segments import FIRST_FRAME, SUFFIX, Segment, name_of
 
 SEGMENT_BYTES: Final = 64 << 20
+#: Records of up to so many bytes together take next to no time to write: a copy in memory.
+QUICK_BYTES: Final = 128 << 10
 
 _NAME: Final = re.compile(rf"(\d{{20}}){re.escape(SUFFIX)}")
 
@@ -37,7 +40,10 @@ def random_mark() -> bytes:
 
 
 class SegmentedRecords:
-    """Records in segment files. One thread at a time appends, trims and closes; any may read."""
+    """Records in segment files; who may do what at the same time is said by ``Records``.
+
+    What trims and what begins segments is one thread: both change which segments there are.
+    """
 
     def __init__(
         self,
@@ -90,13 +96,38 @@ class SegmentedRecords:
             for group in _groups(records):
                 self._append_frame(group)
         except OSError as error:
-            # What of a failed write or sync reached the disk is unknown, and a sync that is tried
-            # again may succeed without having written anything. Only reading it back tells.
-            self._failure = (
-                f"the log cannot be written: {error}. Nothing that was acknowledged is lost; "
-                "put the disk in order (is it full?) and start again"
-            )
-            raise LogFailedError(self._failure) from error
+            raise self._failed(error) from error
+
+    def begin(self, records: Sequence[bytes], done: Done) -> bool:
+        """Write records into space that is there already, and have them synced in the background.
+
+        False if that cannot be; ``append`` then does what is to be done, or says what is wrong.
+        """
+        if self._failure or sum(map(len, records)) > QUICK_BYTES:
+            return False
+        frame = frames.encode(self._active.mark, self._tail, records)
+        synced = partial(self._synced, len(frame), len(records), done)
+        try:
+            return self._active.begin_write(self._end, frame, synced)
+        except OSError as error:
+            self._failed(error)
+            return False
+
+    def _synced(self, frame_bytes: int, count: int, done: Done, error: OSError | None) -> None:
+        if error is None:
+            self._advance(frame_bytes, count)
+            done(None)
+        else:
+            done(self._failed(error))
+
+    def _failed(self, error: OSError) -> LogFailedError:
+        # What of a failed write or sync reached the disk is unknown, and a sync that is tried again
+        # may succeed without having written anything. Only reading it back tells.
+        self._failure = (
+            f"the log cannot be written: {error}. Nothing that was acknowledged is lost; "
+            "put the disk in order (is it full?) and start again"
+        )
+        return LogFailedError(self._failure)
 
     def read(self, from_lsn: int) -> Iterator[tuple[int, bytes]]:
         """Give the records from ``from_lsn`` up to the tail as it is now.
@@ -186,12 +217,15 @@ class SegmentedRecords:
             self._roll()
             frame = frames.encode(self._active.mark, self._tail, records)
         self._active.write(self._end, frame, self._segment_bytes)
-        self._end += len(frame)
-        self._tail += len(records)
-        self._sealed = not records
+        self._advance(len(frame), len(records))
+
+    def _advance(self, frame_bytes: int, count: int) -> None:
+        self._end += frame_bytes
+        self._tail += count
+        self._sealed = not count
         self._counters.syncs += 1
-        self._counters.records += len(records)
-        self._counters.bytes_written += len(frame)
+        self._counters.records += count
+        self._counters.bytes_written += frame_bytes
 
     def _roll(self) -> None:
         """Begin a new segment; that it exists is the proof that the one before was safe."""

@@ -7,9 +7,9 @@
     checksum  u32       CRC32C of the above
 
 The file appears under its name only once its header is safe, so a damaged header is never what a
-crash left. Behind the last frame there are zeros: space is reserved ahead, because a sync that need
-not change the file's length is faster (measured on ext4, 600 bytes a write, median: 122 µs, against
-178 µs where each write makes the file longer).
+crash left. Behind the last frame there are zeros, written ahead, because a sync that only replaces
+what is there is faster (measured on ext4, 6,000 bytes a write, median: 146 µs, against 222 µs where
+each write makes the file longer, or comes to space that was allotted and never written).
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from perdure.engine.ports import CorruptLogError
 from perdure.storage import frames
 from perdure.storage.files import File, Files, write_whole
 from perdure.storage.frames import Frame
+from perdure.storage.kernel_sync import Synced
 
 FORMAT: Final = 1
 HEADER: Final = struct.Struct("<8sI4sQI")
 #: Offset of a segment's first frame.
 FIRST_FRAME: Final = HEADER.size
 SUFFIX: Final = ".log"
-#: Space is reserved in steps of this size, so that a small log stays small on disk.
-RESERVE_BYTES: Final = 4 << 20
+#: Space is reserved in steps of this size: a small log stays small on disk, and no step takes long.
+RESERVE_BYTES: Final = 1 << 20
 
 _MAGIC: Final = b"perdure\n"
 _CHECKED: Final = struct.Struct("<8sI4sQ")
@@ -95,6 +96,13 @@ class Segment:
             self._file.reserve(self._reserved)
         self._file.write(offset, frame)
         self._file.sync()
+
+    def begin_write(self, offset: int, frame: bytearray, done: Synced) -> bool:
+        """Write a frame into reserved space and begin its sync; False if only ``write`` will do."""
+        if offset + len(frame) > self._reserved:
+            return False
+        self._file.write(offset, frame)
+        return self._file.begin_sync(done)
 
     def cut(self, end: int) -> None:
         """Forget what is behind ``end``, reserved space included; the next sync makes that safe."""
