@@ -1,8 +1,8 @@
 """Counting how often a system waits for the disk, the same way for every system.
 
-The kernel counts the calls of fsync and fdatasync, and those that ask it for either in the background
-(io_submit), through ``perf``. Where that is missing or not allowed there is no figure. The count has
-a load of its own, because counting costs a little.
+The kernel counts the calls of fsync and fdatasync, and those that ask it for either in the
+background (io_submit), through ``perf``. Where that is missing or not allowed there is no figure.
+The count has a load of its own, because counting costs a little.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ ACTIONS_MAX: Final = 8
 #: Records from this length on may change so many rows that a flush does not wait for their batch.
 MANY_ROWS_BYTES: Final = 4096
 #: How long a batch is applied in one turn of the loop, in seconds; then others have their turn.
-SLICE_S: Final = 0.02
+SLICE_S: Final = 0.002
 
 OnReply = Callable[[Reply | UnavailableError], None]
 Performers = Mapping[type[Action], Callable[[Any], None]]
