@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import signal
 import subprocess
 import sys
@@ -266,6 +267,29 @@ async def test_a_folder_that_cannot_be_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="folder of the log"):
         LocalLog.open(tmp_path / "file", asyncio.get_running_loop())
+
+
+@on_a_loop
+async def test_a_log_that_cannot_be_opened_leaves_nothing_behind(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / name_of(1)).write_bytes(b"not a segment")
+    loop = asyncio.get_running_loop()
+    before = open_descriptors()
+    for _ in range(3):
+        for folder in ("file", "log"):
+            with pytest.raises(StorageError):
+                LocalLog.open(tmp_path / folder, loop)
+    gc.collect()
+    assert open_descriptors() == before
+
+
+def open_descriptors():
+    """How many there are; the loop's own are made before the first log is opened."""
+    try:
+        return len(list(Path("/proc/self/fd").iterdir()))
+    except FileNotFoundError:
+        pytest.skip("this system does not tell")
 
 
 WRITER = """

@@ -9,6 +9,7 @@ with one sync; one call into the loop tells all of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -91,11 +92,15 @@ class LocalLog:
             StorageError: the folder cannot be read or written.
         """
         kernel = KernelSync.open(loop)
-        try:
-            files = OsFiles(folder, kernel)
-        except OSError as error:
-            raise StorageError(f"the folder of the log cannot be used: {error}") from error
-        records = SegmentedRecords(files, segment_bytes=segment_bytes)
+        with contextlib.ExitStack() as unless_opened:
+            if kernel is not None:
+                unless_opened.callback(kernel.close)
+            try:
+                files = OsFiles(folder, kernel)
+            except OSError as error:
+                raise StorageError(f"the folder of the log cannot be used: {error}") from error
+            records = SegmentedRecords(files, segment_bytes=segment_bytes)
+            unless_opened.pop_all()
         return cls(records, loop.call_soon_threadsafe, kernel)
 
     @property
