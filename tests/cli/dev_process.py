@@ -129,12 +129,13 @@ def environment() -> dict[str, str]:
 
 
 def gone(pid: int) -> bool:
-    """Tell whether a process has ended."""
+    """Tell whether a process has ended, with all its threads: the last one closes its files."""
+    process = Path(f"/proc/{pid}")
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z" and len(list((process / "task").iterdir())) <= 1
     except FileNotFoundError:
         return True
-    return state == "Z"
 
 
 def serving(folder: Path) -> Iterator[Dev]:

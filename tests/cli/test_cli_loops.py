@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-from perdure.cli.loops import run, show_log
+from perdure.cli.loops import TimedLines, run, show_log
 
 
 def test_steps_that_wait_run_side_by_side_however_few_processors_there_are():
@@ -28,8 +28,16 @@ def test_steps_that_wait_run_side_by_side_however_few_processors_there_are():
 def test_an_application_that_configures_its_log_does_not_silence_ours():
     logger = logging.getLogger("perdure.engine")
     logger.disabled = True  # As dictConfig does to all that it is not told of.
-    show_log()
+    show_log(times=True)
     assert not logger.disabled
+
+
+def test_a_line_of_the_log_has_its_time_in_utc():
+    record = logging.LogRecord("perdure.engine", logging.WARNING, "", 0, "%s", ("the disk",), None)
+    record.created, record.msecs = 1_795_375_206.007, 7.0
+    assert TimedLines().format(record) == (
+        "2026-11-22T19:20:06.007Z WARNING perdure.engine: the disk"
+    )
 
 
 def test_processes_of_steps_end_with_the_process():

@@ -104,7 +104,7 @@ async def serve_on(
     inherited: Inheritance | None = None,
 ) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM."""
-    show_log()
+    show_log(times=True)
     stop = stop_signal()
     if inherited is not None:
         inherited.leave_with_parent()

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -23,6 +24,7 @@ STUCK_S: Final = 5.0
 #: Steps that are ordinary functions and run at the same time. They mostly wait for something, so
 #: that their number has nothing to do with that of processors, which is what Python goes by.
 THREADS_MAX: Final = 64
+LOG_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 
 
 class Watchdog:
@@ -67,9 +69,26 @@ class UnwaitedThreads(ThreadPoolExecutor):
         super().shutdown(wait=False, cancel_futures=cancel_futures)
 
 
-def show_log() -> None:
-    """Write what is logged to stderr, unless the application decided otherwise; load it before."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+class TimedLines(logging.Formatter):
+    """Puts the time before each line, in UTC, as RFC 3339 has it."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s " + LOG_FORMAT)
+
+
+def show_log(*, times: bool) -> None:
+    """Write what is logged to stderr, unless the application decided otherwise; load it before.
+
+    Args:
+        times: whether with the time: for who reads it later.
+    """
+    printer = logging.StreamHandler()
+    printer.setFormatter(TimedLines() if times else logging.Formatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[printer])
     # An application that configures its own loggers disables all others by default, those that were
     # there before it was loaded: failures of its handlers would be told to nobody.
     for name, logger in logging.root.manager.loggerDict.items():

@@ -146,7 +146,7 @@ async def serve_on(
             longer.
     """
     host = make_ready(target, load_application(target).host)
-    show_log()
+    show_log(times=False)
     failure = Failure()
     stop = stop_signal(watchdog)
     await host.startup()

@@ -97,7 +97,7 @@ def try_out(settings: Settings, *, retain: bool, unix_sockets: bool) -> None:
 async def _serve(
     settings: Settings, listeners: Mapping[str, socket.socket], watchdog: Watchdog
 ) -> None:
-    show_log()
+    show_log(times=True)
     failure = Failure()
     stop = stop_signal(watchdog)
     try:
