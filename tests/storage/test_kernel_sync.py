@@ -124,6 +124,21 @@ def test_an_error_comes_with_its_number(loop):
     odd.close()
 
 
+def test_a_result_that_cannot_be_fetched_is_a_failure(loop):
+    class Mute(OddKernel):
+        def process_events(self, max_requests=512, min_requests=0, timeout=0):
+            raise SystemError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+    odd = Mute()
+    kernel = KernelSync(loop, odd, Request)
+    ended = []
+    assert kernel.begin(5, ended.append)
+    kernel.wait()
+    assert [error.errno for error in ended] == [errno.EFAULT]
+    kernel.close()
+    odd.close()
+
+
 def test_a_signal_does_not_end_the_wait(loop):
     class Interrupted(OddKernel):
         signals = 2

@@ -167,8 +167,10 @@ async def test_what_cannot_be_begun_is_left_to_the_thread_and_told_in_order(capl
 @on_a_loop
 async def test_the_log_on_disk_leaves_only_new_space_to_its_thread(tmp_path):
     loop = asyncio.get_running_loop()
-    if KernelSync.open(loop) is None:
+    kernel = KernelSync.open(loop)
+    if kernel is None:
         pytest.skip("this system makes no syncs in the background")
+    kernel.close()
     log = LocalLog.open(tmp_path, loop)
     by_thread = []
     whole_append = log._records.append

@@ -1,5 +1,6 @@
 """Crashes of a log in segments: what was not finished is cut, nothing else is lost."""
 
+import errno
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from segmented_world import FIRST, MARK, contents, killed, opened
 from simulated_disk import Inode, PowerCut, SimulatedDisk
 
+from perdure.engine.ports import LogFailedError
 from perdure.storage.frames import encode
 from perdure.storage.segments import FIRST_FRAME, name_of
 
@@ -92,6 +94,23 @@ def test_a_record_that_holds_a_frame_is_not_taken_for_one():
     assert contents(opened(disk)) == [b"one"]
 
 
+def test_a_sync_that_fails_in_the_background_ends_the_log():
+    disk = killed([b"one"])
+    records = opened(disk)
+    records.append([b"two"])
+    disk.background, answers = [], []
+    assert records.begin([b"three"], answers.append)
+    assert contents(records) == [b"one", b"two"]
+    disk.errors[disk.steps + 1] = errno.EIO
+    disk.finish_syncs()
+    (answer,) = answers
+    assert isinstance(answer, LogFailedError)
+    assert not records.begin([b"four"], answers.append)
+    with pytest.raises(LogFailedError, match="start again"):
+        records.append([b"four"])
+    assert contents(records) == [b"one", b"two"]
+
+
 # -- The law
 
 
@@ -130,7 +149,8 @@ def test_whatever_was_acknowledged_survives_any_crash_at_any_step(plan, crashes,
                 elif verb == "begin":
                     written.extend(batch)
                     answers = []
-                    disk.background = []
+                    # A kernel that refuses has the frame written already, and it is written again.
+                    disk.background = [] if random.random() < 0.7 else None
                     if records.begin(batch, answers.append):
                         assert records.tail - 1 == acknowledged
                         assert answers == []

@@ -77,11 +77,7 @@ class KernelSync:
     def wait(self) -> None:
         """Block until the sync that is under way is done, and tell so."""
         while self._done is not None:
-            try:
-                self._context.process_events(1, 1, _LOOK_S)
-            except SystemError as error:
-                if error.args[0] != errno.EINTR:
-                    raise
+            self._collect(1, _LOOK_S)
             self._tell()
 
     def close(self) -> None:
@@ -92,8 +88,18 @@ class KernelSync:
     def _look(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._context.poll()
-        self._context.process_events(1)
+        self._collect(0, 0)
         self._tell()
+
+    def _collect(self, least: int, wait_s: int) -> None:
+        """Fetch the result: at once, or when there is one, but within a time."""
+        try:
+            self._context.process_events(1, least, wait_s)
+        except SystemError as error:
+            # Nothing there yet, and a signal has come, which this call tells even if it need not
+            # wait. Anything else leaves open what became of the sync: then it failed.
+            if error.args[0] != errno.EINTR:
+                self._results.append(_UNSIGNED - error.args[0])
 
     def _tell(self) -> None:
         if self._results and self._done is not None:
