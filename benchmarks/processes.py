@@ -1,6 +1,7 @@
 """Programs under measurement: starting and stopping them, and what they use, from ``/proc``.
 
-Each program leads a session of its own, so that its children are found however deep they are.
+Each program leads a session of its own, so that its children are found however deep they are, and
+whatever has become of those between.
 """
 
 from __future__ import annotations
@@ -91,8 +92,21 @@ def wait_for(
         time.sleep(POLL_S)
 
 
-def members(sessions: Collection[int]) -> Iterator[tuple[int, list[str]]]:
-    """Give process id and the fields of ``stat`` behind the name, of each process alive."""
+def members(sessions: Collection[int]) -> list[tuple[int, list[str]]]:
+    """Give process id and the fields of ``stat`` behind the name, of each process alive.
+
+    Those of the sessions, and what they have started, in whatever session that is.
+    """
+    alive = dict(_processes())
+    belong: set[int] = set()
+    found = {pid for pid, fields in alive.items() if int(fields[3]) in sessions}
+    while found:
+        belong |= found
+        found = {pid for pid, fields in alive.items() if int(fields[1]) in found} - belong
+    return [(pid, alive[pid]) for pid in belong]
+
+
+def _processes() -> Iterator[tuple[int, list[str]]]:
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
@@ -101,7 +115,7 @@ def members(sessions: Collection[int]) -> Iterator[tuple[int, list[str]]]:
         except (FileNotFoundError, ProcessLookupError):
             continue  # It ended while we looked.
         fields = text[text.rindex(")") + 2 :].split()
-        if int(fields[3]) in sessions and fields[0] != "Z":
+        if fields[0] != "Z":
             yield int(entry.name), fields
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Final
 
@@ -28,8 +29,23 @@ class Perdure(System):
             *(sys.executable, "-m", "perdure", "dev", "benchmarks.apps.durable:app"),
             *("--no-reload", "--data-dir", self.folder / "data"),
             *("--ingress-port", str(self.port), "--admin-port", str(self.admin_port)),
+            *("--partitions", str(self.partitions())),
             env={"BENCHMARK_SDK": "perdure", **OURS},
         )
+
+    def partitions(self) -> int:
+        """Say how many partitions, each a process, the server has."""
+        return 1
+
+
+class PerdurePartitions(Perdure):
+    """The same with a partition, which is a process, for each core that there is for it."""
+
+    name = "perdure-partitions"
+
+    @override
+    def partitions(self) -> int:
+        return len(os.sched_getaffinity(0))
 
 
 class Dbos(System):
@@ -54,6 +70,6 @@ class Dbos(System):
 
 #: What is compared unless something else is asked for.
 EVERYTHING: Final[dict[str, type[System]]] = {
-    system.name: system for system in (Perdure, Restate, Dbos)
+    system.name: system for system in (Perdure, PerdurePartitions, Restate, Dbos)
 }
 SYSTEMS: Final = EVERYTHING | {system.name: system for system in REMOTE}

@@ -88,7 +88,7 @@ class ScriptedEngine:
         self._journals = journals or {}
         self._error = error
 
-    def lookup(self, invocation_id):
+    async def find(self, invocation_id):
         return self._rows.get(invocation_id)
 
     def _answer(self, *asked):
@@ -97,7 +97,9 @@ class ScriptedEngine:
             raise self._error
         return self._verdict
 
-    def journal(self, invocation_id, start, limit):
+    async def read_journal(self, invocation_id, start, limit):
+        if invocation_id not in self._rows:
+            return None
         return self._journals.get(invocation_id, [])[start : start + limit]
 
     async def mutate_state(self, service, key, state, version):
@@ -183,10 +185,10 @@ def ask(engine, method, url, body=None, *, raises=(), content_type=JSON, **optio
     content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     headers = [] if content is None else [(b"content-type", content_type.encode())]
     app = create_admin(engine, **options)
-    return asyncio.run(_ask(app, method, url, raises, content or b"", headers))
+    return asyncio.run(exchange(app, method, url, raises, content or b"", headers))
 
 
-async def _ask(app, method, url, raises, content, headers):
+async def exchange(app, method, url, raises, content, headers):
     path, _, query = url.partition("?")
     scope = {
         "type": "http",

@@ -24,6 +24,7 @@ from pathlib import Path
 from bad_disk import BadDisk
 from crash_server import Server
 from test_sigkill import CLIENTS, Clients, check
+from test_sigkill_partitions import kill_first, kill_some
 
 ROUND_S = 30.0
 #: Size of the small disk, in MiB: room for the log's first segment and the store, and not for much.
@@ -33,13 +34,13 @@ SMALL_DISK_MIB = 256
 class Laboratory:
     """One server, its clients, and what is done to them."""
 
-    def __init__(self, folder: Path, *, small_disk: bool, seed: int) -> None:
+    def __init__(self, folder: Path, *, small_disk: bool, seed: int, partitions: int) -> None:
         self.chance = random.Random(seed)
         self.disk = folder
         self.bad_disk = BadDisk(folder.parent) if BadDisk.possible() else None
         environment = self.bad_disk.environment if self.bad_disk else {}
         log = folder.parent / "server.log"
-        self.server = Server("crash_shop:app", folder / "data", log, environment)
+        self.server = Server("crash_shop:app", folder / "data", log, environment, partitions)
         self.clients = Clients(self.server, self.chance)
         self.done: Counter[str] = Counter()
         self._troubles: dict[str, Callable[[], Awaitable[None]]] = {
@@ -77,8 +78,8 @@ class Laboratory:
     def answered(self) -> int:
         """Count what was acknowledged to clients."""
         books = self.clients.books
-        counted = books.added.total() + books.naps.total()
-        return counted + sum(map(len, (books.steps, books.letters, books.fans, books.signups)))
+        kinds = (books.steps, books.letters, books.fans, books.exchanges, books.signups)
+        return books.added.total() + books.naps.total() + sum(map(len, kinds))
 
     async def start(self) -> None:
         self.server.start()
@@ -86,15 +87,18 @@ class Laboratory:
 
     async def kill(self) -> None:
         """SIGKILL, at any instant."""
-        self.server.kill()
+        if self.server.partitions == 1:
+            self.server.kill()
+        else:
+            await kill_some(self.server, self.chance)
         await self.start()
 
     async def freeze(self) -> None:
-        """SIGSTOP: the process does nothing for a while, and goes on as if nothing had been."""
-        process = self.process()
-        process.send_signal(signal.SIGSTOP)
+        """SIGSTOP: a process does nothing for a while, and goes on as if nothing had been."""
+        pid = self.chance.choice([self.process().pid, *self.server.companions()])
+        os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(self.chance.uniform(0.05, 2.0))
-        process.send_signal(signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
 
     async def stop(self) -> None:
         """SIGTERM: all that is under way ends or suspends."""
@@ -164,9 +168,9 @@ def laboratory_disk() -> Iterator[tuple[Path, bool]]:
                 subprocess.run(["umount", str(folder)], check=True)
 
 
-async def work(minutes: float, seed: int) -> None:
+async def work(minutes: float, seed: int, partitions: int) -> None:
     with laboratory_disk() as (folder, small_disk):
-        laboratory = Laboratory(folder, small_disk=small_disk, seed=seed)
+        laboratory = Laboratory(folder, small_disk=small_disk, seed=seed, partitions=partitions)
         filled = "can" if small_disk else "cannot"
         failing = "can" if laboratory.bad_disk else "cannot"
         say(f"seed {seed}; the disk {filled} be filled, its syncs {failing} fail")
@@ -175,7 +179,7 @@ async def work(minutes: float, seed: int) -> None:
         finally:
             process = laboratory.server.process
             if process is not None and process.poll() is None:
-                laboratory.server.kill()
+                await kill_first(laboratory.server, laboratory.chance)
 
 
 def say(line: str) -> None:
@@ -187,8 +191,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    parser.add_argument("--partitions", type=int, default=1)
     options = parser.parse_args()
-    asyncio.run(work(options.minutes, options.seed))
+    asyncio.run(work(options.minutes, options.seed, options.partitions))
 
 
 if __name__ == "__main__":

@@ -23,13 +23,35 @@ def free_port() -> int:
         return port
 
 
+def children_of(parent: int) -> list[int]:
+    """Give the ids of a process's children, in the order in which they were started; Linux only."""
+    children = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # The name of a program, which stands in parentheses, may hold any character.
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        if int(fields[1]) == parent and fields[0] != "Z":
+            children.append(int(entry.name))
+    return sorted(children)
+
+
 class Server:
-    """``perdure dev`` in a process of its own; ``environment`` is what it has beside ours."""
+    """``perdure dev`` in processes of its own; ``environment`` is what it has beside ours."""
 
     def __init__(
-        self, target: str, data_dir: Path, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        target: str,
+        data_dir: Path,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        partitions: int = 1,
     ) -> None:
         self.target = target
+        self.partitions = partitions
         self.environment = environment or {}
         self.data_dir = data_dir
         self.log = log
@@ -61,6 +83,8 @@ class Server:
                     str(self.admin_port),
                     "--data-dir",
                     str(self.data_dir),
+                    "--partitions",
+                    str(self.partitions),
                 ],
                 cwd=HERE,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
@@ -80,6 +104,11 @@ class Server:
                     continue
                 if reply.status_code == 200:
                     return
+
+    def companions(self) -> list[int]:
+        """Give the ids of the processes that lead other partitions."""
+        assert self.process is not None
+        return children_of(self.process.pid)
 
     def kill(self) -> None:
         assert self.process is not None

@@ -25,6 +25,14 @@ async def total(ctx: perdure.ObjectSharedContext) -> int:
     return await ctx.get("total", type_hint=int) or 0
 
 
+@counter.handler()
+async def receipt(ctx: perdure.ObjectContext, awakeable: str) -> None:
+    """Count one more, and tell whoever waits for it so far away."""
+    total = (await ctx.get("total", type_hint=int) or 0) + 1
+    ctx.set("total", total)
+    ctx.resolve_awakeable(awakeable, total)
+
+
 @ledger.handler()
 async def append(ctx: perdure.ObjectContext, line: str) -> None:
     lines = await ctx.get("lines", type_hint=list[str]) or []
@@ -70,6 +78,16 @@ async def fan_out(ctx: perdure.Context, name: str) -> int:
     """Calls side by side, each to another counter."""
     calls = [ctx.object_call(add, key=f"{name}-{n}", arg=n) for n in range(4)]
     return sum([await call for call in await perdure.gather(*calls)])
+
+
+@work.handler()
+async def exchange(ctx: perdure.Context, name: str) -> list[int]:
+    """Ask one object for a receipt, another to count, and attach to that."""
+    awakeable, received = ctx.awakeable(type_hint=int)
+    ctx.object_send(receipt, key=name, arg=awakeable)
+    adding = ctx.object_send(add, key=f"{name}-too", arg=3)
+    added = ctx.attach_invocation(await adding.invocation_id(), type_hint=int)
+    return [await received, await added]
 
 
 @signup.main()

@@ -12,6 +12,7 @@ from virtual_time import VirtualClock
 from perdure.core.model.deployments import Defaults
 from perdure.core.model.invocations import Invocation, Retention
 from perdure.core.model.records import Invoke, Record, RecordBody
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.engine.engine import Engine, EngineOptions, World
 from perdure.engine.ports import StorageError
@@ -82,7 +83,8 @@ async def settled() -> None:
 class EngineWorld:
     """One server's memory, and the engine that runs on it now."""
 
-    def __init__(self, host: ScriptedHost | None = None, **options) -> None:
+    def __init__(self, host: ScriptedHost | None = None, share: Share = ALONE, **options) -> None:
+        self.share = share
         self.records = MemoryRecords()
         self.store = MemoryStore()
         self.document = MemoryDocument()
@@ -99,9 +101,8 @@ class EngineWorld:
         self.transport = InProcessTransport()
         self.keeper = RegistryKeeper(self.document, self.clock, self.defaults)
         self.serve(self.host)
-        world = World(
-            self.log, self.store, self.clock, self.keeper, Transports({SCHEME: self.transport})
-        )
+        transports = Transports({SCHEME: self.transport})
+        world = World(self.log, self.store, self.clock, self.keeper, transports, self.share)
         self.engine = Engine(world, self.options, self.failures.append)
         await self.engine.start()
         return self.engine
@@ -164,5 +165,7 @@ def abandon(engine: Engine) -> None:
     engine._invoker.abort_all()
     engine._timers.stop()
     engine._janitor.stop()
+    engine.outbox.stop()
+    engine.intake.stop()
     if engine._checkpoint is not None:
         engine._checkpoint.cancel()

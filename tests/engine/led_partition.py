@@ -9,6 +9,7 @@ from virtual_time import VirtualClock
 
 from perdure.core.machine.actions import Action
 from perdure.core.model.records import Ended, Progress
+from perdure.core.model.shares import ALONE
 from perdure.engine.partition import Partition
 from perdure.protocol.messages import Output, Value
 from perdure.storage.memory_log import MemoryLog, MemoryRecords
@@ -18,11 +19,11 @@ from perdure.storage.memory_store import MemoryStore
 class Led:
     """A partition whose disk writes when the test says so."""
 
-    def __init__(self, records=None, store=None) -> None:
+    def __init__(self, records=None, store=None, share=ALONE) -> None:
         self.records = MemoryRecords() if records is None else records
         self.store = MemoryStore() if store is None else store
         self.log = MemoryLog(records=self.records)
-        self.partition = Partition(self.log, self.store, VirtualClock())
+        self.partition = Partition(self.log, self.store, VirtualClock(), share)
         #: What came out, in order: replies by name, and actions.
         self.came: list[object] = []
         self.performers = dict.fromkeys(get_args(Action), self.came.append)

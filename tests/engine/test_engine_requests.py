@@ -125,7 +125,7 @@ async def test_who_runs_a_handler_anew_is_not_answered_with_what_ran_before():
     await settled()
     world.host.last.say(*ended(b"second"))
     assert (await again).outcome == Value(b"second")
-    assert world.engine.requests._waiters.count == 0
+    assert world.engine.requests.waiters.count == 0
     await world.stop()
 
 
@@ -135,10 +135,10 @@ async def test_a_client_that_goes_leaves_the_invocation_running():
     await settled()
     asked[0].cancel()
     await settled()
-    assert world.engine.requests._waiters.count == 1
+    assert world.engine.requests.waiters.count == 1
     world.host.last.say(*ended())
     assert (await asked[1]).outcome == Value(b"out")
-    assert world.engine.requests._waiters.count == 0
+    assert world.engine.requests.waiters.count == 0
     await world.stop()
 
 
@@ -161,7 +161,7 @@ async def test_a_client_that_goes_as_the_last_one_leaves_nothing_behind():
     await settled()
     asked.cancel()
     await settled()
-    assert world.engine.requests._waiters.count == 0
+    assert world.engine.requests.waiters.count == 0
     world.host.last.say(*ended())
     await settled()
     assert world.status() == "Completed"

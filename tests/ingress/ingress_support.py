@@ -5,10 +5,8 @@ import json
 
 from perdure.core.model.deployments import Defaults, build_registry, with_deployment
 from perdure.core.model.identities import CHANCE_BYTES, request_id
-from perdure.core.model.invocations import Invocation, Running
-from perdure.core.model.journals import JournalSize
 from perdure.core.model.targets import HandlerKind
-from perdure.engine.requests import NOT_READY, Submission
+from perdure.engine.reception import Finding, Submission
 from perdure.engine.waiters import Answer
 from perdure.ingress.app import Ingress
 from perdure.protocol.ids import deployment_text
@@ -83,7 +81,7 @@ def registry_of(manifest):
 
 
 class MemoryEngine:
-    """Keeps the contract of ``perdure.engine.requests.Requests``, in a dictionary.
+    """Keeps the contract of ``perdure.engine.reception.Reception``, in a dictionary.
 
     ``behaviours`` gives an outcome for each handler at once; a handler without one runs until
     ``finish``.
@@ -138,11 +136,23 @@ class MemoryEngine:
         submission = Submission(is_new, self.invocations[body.invocation_id].execution_time)
         asyncio.get_running_loop().call_soon(on_answer, submission)
 
-    def begin_attach(self, invocation_id, on_answer):
+    def begin_attach(self, invocation_id, on_finding):
         if invocation_id not in self.outcomes:
-            asyncio.get_running_loop().call_soon(on_answer, None)
+            asyncio.get_running_loop().call_soon(on_finding, None)
             return Waiter(self, invocation_id)
-        return self._wait(invocation_id, on_answer, known=self.outcomes[invocation_id].done())
+        target = self.invocations[invocation_id].target
+        known = self.outcomes[invocation_id].done()
+        return self._wait(
+            invocation_id, lambda answer: on_finding(Finding(target, answer)), known=known
+        )
+
+    def begin_output(self, invocation_id, on_finding):
+        future = self.outcomes.get(invocation_id)
+        if future is None:
+            on_finding(None)
+            return
+        answer = Answer(future.result(), NOW_MS + DAY_MS) if future.done() else None
+        on_finding(Finding(self.invocations[invocation_id].target, answer))
 
     def _wait(self, invocation_id, on_answer, *, known):
         waiter = Waiter(self, invocation_id)
@@ -158,18 +168,6 @@ class MemoryEngine:
         else:
             outcome.add_done_callback(tell)
         return waiter
-
-    def output(self, invocation_id):
-        future = self.outcomes.get(invocation_id)
-        if future is None:
-            return None
-        return Answer(future.result(), NOW_MS + DAY_MS) if future.done() else NOT_READY
-
-    def lookup(self, invocation_id):
-        body = self.invocations.get(invocation_id)
-        if body is None:
-            return None
-        return Invocation(NOW_MS, NOW_MS, body.target, Running(), body.retention, JournalSize(1, 1))
 
     def begin_signal(self, invocation_id, signal, result, on_answer):
         waits = (invocation_id, signal) in self.awakeables

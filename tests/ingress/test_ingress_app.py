@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
-from ingress_support import MANIFEST, TYPED, MemoryEngine, ask, get, post, scope_of
+from ingress_support import MANIFEST, TYPED, MemoryEngine, Waiter, ask, get, post, scope_of
 
+from perdure.engine.waiters import APART
 from perdure.ingress.app import Ingress
 from perdure.protocol.messages import Value
 
@@ -128,6 +129,23 @@ def test_a_request_that_the_server_cancels_is_told_so():
     assert response.status == 503
     assert "attach to it later" in response.message
     assert engine.forgotten == list(engine.invocations)
+
+
+def test_a_request_that_is_cancelled_before_it_is_durable_is_told_to_come_again():
+    async def scenario():
+        engine = MemoryEngine()
+        engine.begin_call = lambda _body, _on_answer: Waiter(engine, APART)
+        headers = [*TYPED, ("idempotency-key", "k")]
+        waiting = asyncio.ensure_future(
+            ask(Ingress(engine), "POST", "/Greeter/slow", b'"x"', headers)
+        )
+        await asyncio.sleep(0)
+        waiting.cancel()
+        return await waiting
+
+    response = asyncio.run(scenario())
+    assert response.status == 503
+    assert "send the request again" in response.message
 
 
 def test_a_request_that_is_cancelled_before_it_is_read_is_told_so():

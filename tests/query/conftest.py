@@ -6,6 +6,14 @@ import asyncio
 import inspect
 
 import pytest
+from query_world import QueryWorld
+
+
+@pytest.fixture(params=[1, 2, 3])
+def partitions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Split what is asked about over so many partitions."""
+    monkeypatch.setattr(QueryWorld, "partitions", request.param)
+    return request.param
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""An engine with something in every table, and a way to ask about it."""
+"""Engines with something in every table, and a way to ask about it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 
 import pyarrow as pa
 from engine_world import GREET, RELAY, RUN, EngineWorld, ident, invoke, settled
+from near_links import NearLinks
 from scripted_host import on
 
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.core.model.verdicts import Verdict
+from perdure.links.views import Views, lend
 from perdure.protocol import messages
 from perdure.protocol.ids import InvocationId, keyed_partition_key
 from perdure.protocol.messages import End, Error, Failure, Output, Suspension, Value
+from perdure.query.lender import Lender
 from perdure.query.queries import Queries, QueryLimits
 
 
@@ -46,18 +49,42 @@ COUNTER = Target("Counter", "add", HandlerKind.EXCLUSIVE, "k")
 
 
 class QueryWorld:
-    """An engine in memory; ask it."""
+    """An engine in memory, or one a partition; ask the first."""
+
+    #: How many partitions there are.
+    partitions = 1
 
     def __init__(self, limits: QueryLimits | None = None) -> None:
         """Prepare; an event loop runs already."""
-        self.world = EngineWorld()
-        self.world.clock = DayClock()
+        self._worlds = [EngineWorld() for _ in range(self.partitions)]
+        self.world = self._worlds[0]
+        clock = DayClock()
+        for world in self._worlds:
+            world.clock = clock
         self._limits = limits
+        #: Which partition an object's key or an invocation without one was given to.
+        self._places = {}
 
     async def start(self) -> QueryWorld:
-        self.engine = await self.world.start()
-        self.queries = Queries(self.engine.look, self._limits)
+        engines = [await world.start() for world in self._worlds]
+        self.engine, *others = engines
+        self.lenders = [Lender(engine.look) for engine in others]
+        self.links = [NearLinks() for _ in others]
+        for links, lender in zip(self.links, self.lenders, strict=True):
+            lend(links, lender)
+        elsewhere = Views(NearLinks(self.links)) if others else None
+        self.queries = Queries(self.engine.look, self._limits, elsewhere)
         return self
+
+    def place(self, invocation_id: InvocationId, target: Target = GREET) -> EngineWorld:
+        """Give the partition of an invocation: those of one key are in one, others in turn."""
+        place = self._places.get(invocation_id)
+        if place is None:
+            place = self._places.get(target.key, len(self._places) % len(self._worlds))
+            self._places[invocation_id] = place
+            if target.kind.keyed:
+                self._places[target.key] = place
+        return self._worlds[place]
 
     async def rows(self, sql: str) -> list[dict]:
         """Ask for JSON."""
@@ -71,10 +98,11 @@ class QueryWorld:
 
     async def invoke(self, invocation_id, target=GREET, *said, **options):
         """Run a handler, and say what it says."""
-        await self.engine.requests.submit(invoke(invocation_id, target, **options))
+        world = self.place(invocation_id, target)
+        await world.engine.requests.submit(invoke(invocation_id, target, **options))
         await settled()
         if said:
-            self.world.host.last.say(*said)
+            world.host.last.say(*said)
             await settled()
 
     async def populate(self) -> QueryWorld:
@@ -84,7 +112,7 @@ class QueryWorld:
         await self.invoke(REFUSED, GREET, Output(Failure(418, "teapot")), End())
         await self.invoke(FAILS, GREET, messages.Run(1, "dice"), problem)
         await self.invoke(PAUSED)
-        assert await self.engine.requests.pause(PAUSED) is Verdict.ACCEPTED
+        assert await self.place(PAUSED).engine.requests.pause(PAUSED) is Verdict.ACCEPTED
         state = messages.SetState(b"count", Value(b"17"))
         await self.invoke(HOLDS, COUNTER, state, messages.SetState(b"raw", Value(b"\xff\x00")))
         await self.invoke(WAITS, COUNTER)

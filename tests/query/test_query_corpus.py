@@ -30,6 +30,7 @@ def corpus():
 
 
 @with_reference
+@pytest.mark.usefixtures("partitions")
 async def test_every_query_that_the_original_answers_is_answered():
     world = await (await QueryWorld().start()).populate()
     refused = []
@@ -44,6 +45,7 @@ async def test_every_query_that_the_original_answers_is_answered():
 
 
 @pytest.mark.parametrize("title", QUERIES)
+@pytest.mark.usefixtures("partitions")
 async def test_what_the_benchmark_asks_is_answered(title):
     world = await (await QueryWorld().start()).populate()
     for query in QUERIES[title]:

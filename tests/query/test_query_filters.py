@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.query.filters import columns_of, mask_of, read_filter, unwanted_of, wanted_of
+from perdure.query.filters import (
+    columns_of,
+    mask_of,
+    read_filter,
+    read_written,
+    unwanted_of,
+    wanted_of,
+    write_filter,
+)
 
 ROWS = pa.record_batch(
     {
@@ -105,3 +113,14 @@ def test_what_is_not_known_is_not_known_to_be_elsewhere():
     """SQL's ``NOT IN`` lets no null pass; the library's would."""
     mask = mask_of(read_filter(~ident.isin(["a"])), ROWS)
     assert ROWS.filter(mask).column("id").to_pylist() == ["b", "c", "o'k\n\"x"]
+
+
+@given(filters)
+def test_a_filter_can_be_written_and_read(expression):
+    assert read_written(write_filter(expression)) == read_filter(expression)
+
+
+@pytest.mark.parametrize("value", [True, False, None])
+def test_a_filter_that_is_always_the_same_can_be_written_too(value):
+    scalar = pa.scalar(value, pa.bool_())
+    assert read_written(write_filter(scalar)) == read_filter(scalar)

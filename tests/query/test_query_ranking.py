@@ -84,6 +84,7 @@ def test_which_first_rows_are_all_that_a_plan_shows(sql, found):
     "order", ["created_at DESC", "created_at", "completed_at DESC", "completed_at", "inboxed_at"]
 )
 @pytest.mark.parametrize("condition", ["", "WHERE status != 'completed'", "WHERE 1 = 0"])
+@pytest.mark.usefixtures("partitions")
 async def test_the_first_page_is_the_beginning_of_all(order, condition):
     world = await (await QueryWorld().start()).populate()
     ordered = f"SELECT * FROM sys_invocation {condition} ORDER BY {order}, id"

@@ -17,6 +17,9 @@ from perdure.query.columns import QueryError
 from perdure.query.tables.invocation_facts import last_failure
 from perdure.query.tables.invocation_rows import InvocationRow
 
+#: Wherever the rows are, they are the same.
+pytestmark = pytest.mark.usefixtures("partitions")
+
 
 async def populated():
     return await (await QueryWorld().start()).populate()
@@ -138,7 +141,7 @@ async def test_a_journal_that_is_purged_has_no_size():
     sql = f"""SELECT journal_size, journal_commands_size FROM sys_invocation
         WHERE id = '{invocation_text(ENDED)}'"""
     assert await world.rows(sql) == [{"journal_size": 2, "journal_commands_size": 2}]
-    await world.engine.requests.purge_journal(ENDED)
+    await world.place(ENDED).engine.requests.purge_journal(ENDED)
     assert await world.rows(sql) == [{"journal_size": 0, "journal_commands_size": 0}]
 
 

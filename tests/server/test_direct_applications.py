@@ -69,7 +69,7 @@ def test_bodies_of_any_size_are_given_back(run, http2):
             async with httpx.AsyncClient(http1=not http2, http2=http2) as client:
                 sizes = (0, 1, 16 * KIB, 100 * KIB, 2 * MIB)
                 answers = [await client.post(url, content=bytes(size)) for size in sizes]
-            assert not door._lobby.under_way
+            assert not door._hall._lobby.under_way
             return [len(answer.content) for answer in answers] == list(sizes)
 
     assert run(scenario)
@@ -82,7 +82,7 @@ def test_who_fails_to_take_a_request_is_excused(run, caplog, http2):
             url = f"http://127.0.0.1:{door.address[1]}"
             async with httpx.AsyncClient(http1=not http2, http2=http2) as client:
                 answers = [await client.get(f"{url}/{path}") for path in ("fail", "split", "echo")]
-            assert not door._lobby.under_way
+            assert not door._hall._lobby.under_way
             return [answer.status_code for answer in answers]
 
     assert run(scenario) == [500, 500, 200]

@@ -172,8 +172,8 @@ def test_a_client_that_loses_its_network_is_noticed(run):
         async with opened(Application()) as door:
             _, writer = await asyncio.open_connection("127.0.0.1", door.port)
             with contextlib.closing(writer):
-                await until(lambda: door._lobby.connections)
-                (connection,) = door._lobby.connections
+                await until(lambda: door._hall._lobby.connections)
+                (connection,) = door._hall._lobby.connections
                 accepted = connection._transport.get_extra_info("socket")
                 alive = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
                 if not hasattr(socket, "TCP_KEEPIDLE"):
@@ -334,13 +334,13 @@ def test_a_door_is_no_proxy(run):
 def test_connections_are_bounded_and_make_room(run):
     async def scenario():
         async with opened(Application()) as door:
-            door._lobby.connections_max = 2
+            door._hall._lobby.connections_max = 2
             kept = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(2)]
-            await until(lambda: len(door._lobby.connections) == 2)
+            await until(lambda: len(door._hall._lobby.connections) == 2)
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await exchange(door, GET)
             kept.pop()[1].close()
-            await until(lambda: len(door._lobby.connections) == 1)
+            await until(lambda: len(door._hall._lobby.connections) == 1)
             assert (await exchange(door, GET))[0] == 200
             kept.pop()[1].close()
 

@@ -16,9 +16,11 @@ from open_servers import DEADLINE_S, play
 
 import perdure
 from perdure.core.model.manifest_checks import RegistrationError
+from perdure.core.model.shares import share_of
 from perdure.engine.ports import StorageError
 from perdure.server.doors import DoorError
 from perdure.server.settings import SettingsError
+from perdure.storage.directory import DataDirectory
 
 
 def greeter_app(**options):
@@ -245,6 +247,20 @@ def test_settings_are_taken_and_refused(monkeypatch):
 
 
 # -- An application's life
+
+
+def test_partitions_are_processes_that_an_embedded_server_has_not(tmp_path):
+    async def start(data_dir=tmp_path / "one", **options):
+        async with perdure.embedded(greeter_app(), data_dir=data_dir, **options):
+            pass
+
+    with pytest.raises(SettingsError, match=r"2 partitions .* serve with perdure dev"):
+        play(start(settings={"default-num-partitions": "2"}))
+    play(start(settings={"default-num-partitions": "1"}))
+    made_by_several = tmp_path / "several"
+    DataDirectory.open(made_by_several, share_of(0, 2)).close()
+    with pytest.raises(StorageError, match=r"perdure\.embedded and tests serve one"):
+        play(start(data_dir=made_by_several))
 
 
 def test_the_lifespan_of_an_application_holds_all_its_attempts():

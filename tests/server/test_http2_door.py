@@ -80,7 +80,7 @@ def test_many_requests_share_a_connection(run):
             responses = await asyncio.gather(
                 *(client.post("/", content=b"%d" % number) for number in range(200))
             )
-            (connection,) = door._lobby.connections
+            (connection,) = door._hall._lobby.connections
             assert connection._machine.idle
             return [int(response.text) for response in responses]
 
@@ -217,14 +217,14 @@ def test_idle_connections_end(run):
     async def scenario():
         async with opened(Application()) as door:
             async with connected(door, b"") as (silent, _):
-                await until(lambda: door._lobby.connections)
-                door._lobby.now += 1000
-                door._lobby.expire(10)
+                await until(lambda: door._hall._lobby.connections)
+                door._hall._lobby.now += 1000
+                door._hall._lobby.expire(10)
                 assert await silent.read() == b""
             async with connected(door) as (greeted, _):
                 greeting = await greeted.readuntil(SETTINGS_TAKEN)
-                door._lobby.now += 1000
-                door._lobby.expire(10)
+                door._hall._lobby.now += 1000
+                door._hall._lobby.expire(10)
                 return frames(greeting + await greeted.read())[-1][0]
 
     assert run(scenario) is FrameType.GOAWAY
@@ -257,7 +257,7 @@ def test_floods_of_taken_back_requests_leave_nothing_behind(run):
                 writer.write(frame(FrameType.RST_STREAM, 0, stream_id, bytes(4)))
             said = frames(await reader.read())
             application.released.set()
-            return said[-1], len(door._lobby.under_way)
+            return said[-1], len(door._hall._lobby.under_way)
 
     (type_, _, _, payload), tasks = run(scenario)
     assert type_ is FrameType.GOAWAY

@@ -52,6 +52,7 @@ EVERY_KEY = {
         "1000",
         {"ingress_streams_limit": 1_000},
     ),
+    "default-num-partitions": ("PERDURE_DEFAULT_NUM_PARTITIONS", "4", {"partitions": 4}),
     "cluster-name": ("PERDURE_CLUSTER_NAME", "blue", {"cluster_name": "blue"}),
     "node-name": ("PERDURE_NODE_NAME", "one", {"node_name": "one"}),
     "default-idempotency-retention": (
@@ -368,6 +369,8 @@ def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
         ("worker.invoker.http2-initial-connection-window-size", "2 GiB", "to 1 GiB"),
         ("worker.invoker.max-awaited-future-depth", "1001", "from 1 to 1000"),
         ("worker.invoker.ca-file", "", "write a path"),
+        ("default-num-partitions", "0", "whole number from 1"),
+        ("default-num-partitions", "65", "whole number from 1 to 64"),
         ("worker.invoker.concurrent-invocations-limit", "0", "whole number from 1"),
         ("worker.invoker.concurrent-invocations-limit", "1.5", "whole number from 1"),
         ("worker.invoker.concurrent-invocations-limit", "٣", "whole number from 1"),
@@ -477,6 +480,20 @@ def test_bounds_reach_what_keeps_to_them():
     assert Settings(query_memory_bytes=9).queries().memory_bytes == 9
     assert (engine.journals.future_levels, engine.journals.eager_state_bytes) == (4, 5)
     assert (engine.timers, engine.limits.waiters, engine.limits.queued_attempts) == (6, 7, 9)
+
+
+def test_partitions_have_each_a_part_of_what_is_the_server_s():
+    settings = Settings(
+        invocations_limit=10,
+        requests_limit=11,
+        queue_limit=12,
+        memory_bytes_limit=13,
+        journal_entries_limit=14,
+    )
+    engine = settings.divided(3).engine()
+    assert (engine.slots, engine.limits.waiters, engine.limits.queued_attempts) == (4, 4, 4)
+    assert (engine.memory_bytes, engine.journals.entries) == (5, 14)
+    assert settings.divided(1) == settings
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,11 @@ QUICKLY = (
     "edit what is held",
     "edit any version",
     "forget half a message",
+    "acknowledge a parcel at once",
+    "take a parcel again",
+    "forget what was taken",
+    "ship only what is new",
+    "run whatever comes",
 )
 SEEDS_MAX = 40
 

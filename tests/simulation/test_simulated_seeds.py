@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from holding import hold
 from simworld.plan import draw
-from simworld.reports import digest, failure
-from simworld.shrinking import shrink
+from simworld.reports import digest
 from simworld.simulation import Simulator
 
 from perdure.core.tables import changes
@@ -29,21 +29,6 @@ MENDED = (1_000_166, 1_004_343)
 @pytest.fixture(scope="module")
 def simulator() -> Simulator:
     return Simulator()
-
-
-def hold(simulator: Simulator, seed: int, steps: int, every: int = 4) -> None:
-    """Run a seed; a failure tells how to repeat it, and the smallest run that fails alike."""
-    outcome = simulator.run(draw(seed, steps), every)
-    if outcome.violation is None:
-        return
-    promise = outcome.violation.promise
-
-    def fails(plan) -> bool:
-        found = simulator.run(plan).violation
-        return found is not None and found.promise == promise
-
-    smallest = simulator.run(shrink(outcome.plan, fails, runs_max=60))
-    pytest.fail("\n".join(failure(smallest, steps)), pytrace=False)
 
 
 @pytest.mark.parametrize("seed", [*FIXED, *MENDED])

@@ -4,16 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from perdure.core.model.shares import share_of
 from perdure.engine.ports import StorageError
 from perdure.storage.directory import (
     FORMAT,
     DataDirectory,
     DirectoryInUseError,
     DirectoryUnusableError,
+    OtherPartitionsError,
     UnknownFormatError,
+    partitions_in,
 )
 
 
@@ -115,7 +119,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path, program):
         DataDirectory.open(tmp_path).close()
 
 
-@pytest.mark.parametrize(("version", "step"), [(FORMAT + 1, "upgrade"), (FORMAT - 1, "downgrade")])
+@pytest.mark.parametrize(("version", "step"), [(FORMAT + 1, "upgrade"), (2, "downgrade")])
 def test_another_format_is_refused_with_what_to_do(tmp_path, version, step):
     (tmp_path / "FORMAT").write_text(json.dumps({"format": version, "created_by": "9.9", "x": 1}))
     with pytest.raises(
@@ -125,6 +129,16 @@ def test_another_format_is_refused_with_what_to_do(tmp_path, version, step):
         DataDirectory.open(tmp_path)
     (tmp_path / "FORMAT").write_text(json.dumps({"format": FORMAT}))
     DataDirectory.open(tmp_path).close()
+
+
+def test_the_format_before_partitions_is_read_and_left_as_it_is(tmp_path):
+    before = json.dumps({"format": 3, "created_by": "0.1.0"})
+    (tmp_path / "FORMAT").write_text(before)
+    assert partitions_in(tmp_path) == 1
+    DataDirectory.open(tmp_path).close()
+    assert (tmp_path / "FORMAT").read_text() == before
+    with pytest.raises(OtherPartitionsError):
+        DataDirectory.open(tmp_path, share_of(0, 2))
 
 
 def test_a_damaged_format_file_is_refused(tmp_path):
@@ -144,6 +158,70 @@ def test_a_registry_without_a_log_is_refused(tmp_path, folder):
             DataDirectory.open(tmp_path)
 
 
+# -- Several partitions
+
+
+def test_each_partition_has_a_folder_and_a_lock_of_its_own(tmp_path):
+    assert partitions_in(tmp_path) is None
+    with DataDirectory.open(tmp_path, share_of(0, 3)) as first:
+        assert partitions_in(tmp_path) == 3
+        assert first.log_path == tmp_path / "log"
+        for index in (1, 2):
+            with DataDirectory.open(tmp_path, share_of(index, 3)) as other:
+                assert other.log_path == tmp_path / f"partition-{index}" / "log"
+                assert other.store_path == tmp_path / f"partition-{index}" / "store"
+
+
+@pytest.mark.parametrize(("made", "opened"), [(1, 2), (2, 1), (2, 3)])
+def test_the_number_of_partitions_cannot_change(tmp_path, made, opened):
+    DataDirectory.open(tmp_path, share_of(0, made)).close()
+    with pytest.raises(OtherPartitionsError, match=rf"has {made} par.*write --partitions {made} "):
+        DataDirectory.open(tmp_path, share_of(0, opened))
+    DataDirectory.open(tmp_path, share_of(0, made)).close()
+
+
+def test_the_folder_of_one_partition_is_not_taken_for_another_s(tmp_path):
+    DataDirectory.open(tmp_path, share_of(0, 3)).close()
+    with pytest.raises(OtherPartitionsError, match="folder of partition 2, not of 0"):
+        DataDirectory.open(tmp_path / "partition-2", share_of(0, 3))
+    (tmp_path / "partition-1").rename(tmp_path / "aside")
+    (tmp_path / "partition-2").rename(tmp_path / "partition-1")
+    with pytest.raises(OtherPartitionsError, match="folder of partition 2, not of 1"):
+        DataDirectory.open(tmp_path, share_of(1, 3))
+
+
+def test_a_partition_s_folder_that_is_lost_is_not_taken_for_a_new_one(tmp_path):
+    DataDirectory.open(tmp_path, share_of(0, 2)).close()
+    (tmp_path / "partition-1").rename(tmp_path / "aside")
+    for _ in range(2):
+        with pytest.raises(DirectoryUnusableError, match=r"partition-1 is missing: restore"):
+            DataDirectory.open(tmp_path, share_of(1, 2))
+
+
+def test_an_interrupted_first_start_with_more_partitions_is_taken(tmp_path):
+    DataDirectory.open(tmp_path, share_of(0, 3)).close()
+    (tmp_path / "FORMAT").unlink()
+    with (
+        DataDirectory.open(tmp_path, share_of(0, 2)),
+        DataDirectory.open(tmp_path, share_of(1, 2)),
+    ):
+        assert partitions_in(tmp_path) == 2
+
+
+def test_a_process_that_is_leaving_is_waited_for(tmp_path):
+    DataDirectory.open(tmp_path, share_of(0, 2)).close()
+    leaving = DataDirectory.open(tmp_path, share_of(1, 2))
+    timer = threading.Timer(0.2, leaving.close)
+    timer.start()
+    DataDirectory.open(tmp_path, share_of(1, 2)).close()
+    timer.join()
+
+
 def test_every_refusal_is_a_storage_error():
-    for refusal in (DirectoryInUseError, DirectoryUnusableError, UnknownFormatError):
+    for refusal in (
+        DirectoryInUseError,
+        DirectoryUnusableError,
+        OtherPartitionsError,
+        UnknownFormatError,
+    ):
         assert issubclass(refusal, StorageError)

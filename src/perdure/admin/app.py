@@ -20,25 +20,30 @@ from starlette.routing import Mount, Route
 from perdure.admin.about import API_VERSION_MAX, API_VERSION_MIN, own_version
 from perdure.admin.errors import AdminError
 from perdure.admin.openapi import describe
-from perdure.admin.operations import Operation, make_routes
+from perdure.admin.operations import Operation, Settled, make_routes
 from perdure.admin.responses import error_response, json_response
 from perdure.admin.table import Parts, list_operations
 from perdure.engine.configurator import Configurator
 from perdure.engine.errors import RefusalError
 from perdure.engine.ports import StorageError
+from perdure.engine.reception import Reception
 from perdure.engine.registrar import Registrar
-from perdure.engine.requests import Requests
 
 logger = logging.getLogger("perdure.admin")
 
 
+async def _at_once() -> None:
+    """Wait for nobody: the server is one process."""
+
+
 def create_admin(
-    requests: Requests,
+    requests: Reception,
     ingress_url: str | None = None,
     registrar: Registrar | None = None,
     configurator: Configurator | None = None,
     more: Sequence[Operation] = (),
     cluster_name: str = "localcluster",
+    settled: Settled = _at_once,
 ) -> Starlette:
     """Make the admin API.
 
@@ -49,6 +54,7 @@ def create_admin(
         configurator: what sets options and keeps subscriptions; without one, there is no changing.
         more: operations of other parts of the server.
         cluster_name: what clients are told that they talk to.
+        settled: waits until all processes of the server go by what was changed.
     """
     parts = Parts(
         requests=requests,
@@ -57,9 +63,9 @@ def create_admin(
         configurator=configurator,
         cluster_name=cluster_name,
     )
-    routes = _routes([*list_operations(parts, force_by_default=False), *more])
+    routes = _routes([*list_operations(parts, force_by_default=False), *more], settled)
     # The oldest version discovered a known address anew unless told not to.
-    oldest = _routes([*list_operations(parts, force_by_default=True), *more])
+    oldest = _routes([*list_operations(parts, force_by_default=True), *more], settled)
     newer = range(API_VERSION_MIN + 1, API_VERSION_MAX + 1)
     application = Starlette(
         routes=[
@@ -80,7 +86,7 @@ def create_admin(
     return application
 
 
-def _routes(operations: Sequence[Operation]) -> list[Route]:
+def _routes(operations: Sequence[Operation], settled: Settled) -> list[Route]:
     """Make the routes of operations, and one that describes them."""
     # Making the description takes longer than starting a server; few ever ask for it.
     description = cache(lambda: json_response(describe(operations, own_version())))
@@ -88,7 +94,7 @@ def _routes(operations: Sequence[Operation]) -> list[Route]:
     async def show_openapi(_request: Request) -> Response:
         return description()
 
-    return [*make_routes(operations), Route("/openapi", show_openapi)]
+    return [*make_routes(operations, settled), Route("/openapi", show_openapi)]
 
 
 async def _refuse_version(_request: Request) -> Response:

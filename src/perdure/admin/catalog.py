@@ -20,7 +20,7 @@ from perdure.admin.errors import bad_field, missing
 from perdure.admin.responses import json_response
 from perdure.admin.service_openapi import describe_service
 from perdure.core.model.deployments import ServiceSchema
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.protocol.ids import IdentifierError, parse_deployment_id
 
 
@@ -45,7 +45,7 @@ class HandlerList(Struct):
 class Catalog:
     """Reads the registry; each answer shows one immutable value of it."""
 
-    def __init__(self, requests: Requests, ingress_url: str | None) -> None:
+    def __init__(self, requests: Reception, ingress_url: str | None) -> None:
         self._requests = requests
         self._ingress_url = ingress_url
 

@@ -24,7 +24,7 @@ from perdure.core.model.invocations import Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.pinning import UnknownDeploymentError
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.protocol.ids import (
     IdentifierError,
     InvocationId,
@@ -99,7 +99,7 @@ class Changed(NamedTuple):
 class Invocations:
     """Changes invocations, through the engine; each method raises AdminError if it does not."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Reception) -> None:
         self._requests = requests
         self._changes: Mapping[str, Change] = {
             "cancel": requests.cancel,
@@ -109,17 +109,21 @@ class Invocations:
             "purge-journal": requests.purge_journal,
         }
 
-    def lookup(self, invocation_id: InvocationId) -> Invocation:
+    async def find(self, invocation_id: InvocationId) -> Invocation:
         """Give the row of an invocation."""
-        row = self._requests.lookup(invocation_id)
+        row = await self._requests.find(invocation_id)
         if row is None:
             raise missing(f"invocation '{invocation_text(invocation_id)}'")
         return row
 
-    def journal(self, invocation_id: InvocationId, start: int, limit: int) -> list[JournalEntry]:
+    async def journal(
+        self, invocation_id: InvocationId, start: int, limit: int
+    ) -> list[JournalEntry]:
         """Give entries of a journal; none if it was purged before its result."""
-        self.lookup(invocation_id)
-        return self._requests.journal(invocation_id, start, limit)
+        entries = await self._requests.read_journal(invocation_id, start, limit)
+        if entries is None:
+            raise missing(f"invocation '{invocation_text(invocation_id)}'")
+        return entries
 
     async def change(self, operation: str, invocation_id: InvocationId) -> Changed:
         """Cancel, kill, pause or purge an invocation."""
@@ -155,15 +159,14 @@ class InvocationEndpoints:
     async def show(self, request: Request) -> Response:
         """Show an invocation."""
         invocation_id = _invocation_id(request)
-        return json_response(
-            show_invocation(invocation_id, self._invocations.lookup(invocation_id))
-        )
+        row = await self._invocations.find(invocation_id)
+        return json_response(show_invocation(invocation_id, row))
 
     async def show_journal(self, request: Request) -> Response:
         """Show the journal of an invocation, a page at a time."""
         invocation_id = _invocation_id(request)
         start = _index(request.query_params.get("from", "0"), bad_parameter("from", _NO_INDEX))
-        entries = self._invocations.journal(invocation_id, start, JOURNAL_PAGE)
+        entries = await self._invocations.journal(invocation_id, start, JOURNAL_PAGE)
         shown = [show_entry(index, entry) for index, entry in enumerate(entries, start)]
         return json_response(JournalDocument(shown))
 
@@ -171,7 +174,7 @@ class InvocationEndpoints:
         """Show one entry of a journal."""
         invocation_id = _invocation_id(request)
         index = _index(request.path_params["index"], bad_field("index", _NO_INDEX))
-        entries = self._invocations.journal(invocation_id, index, 1)
+        entries = await self._invocations.journal(invocation_id, index, 1)
         if not entries:
             text = invocation_text(invocation_id)
             raise missing(f"entry {index} in the journal of '{text}'")

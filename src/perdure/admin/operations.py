@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+#: Waits until all of the server goes by what was changed.
+Settled = Callable[[], Awaitable[None]]
 
 OK = HTTPStatus.OK
 CREATED = HTTPStatus.CREATED
@@ -49,20 +51,28 @@ class Operation(Struct, frozen=True, kw_only=True):
         return self.path.split("/")[1]
 
 
-def make_routes(operations: Iterable[Operation]) -> list[Route]:
-    """Make one route a path, so that a wrong method is told which ones there are."""
+def make_routes(operations: Iterable[Operation], settled: Settled) -> list[Route]:
+    """Make one route a path, so that a wrong method is told which ones there are.
+
+    Args:
+        operations: what is served.
+        settled: is waited for before a change is answered.
+    """
     by_path: dict[str, dict[str, Endpoint]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint
     return [
-        Route(path, _dispatcher(endpoints), methods=list(endpoints))
+        Route(path, _dispatcher(endpoints, settled), methods=list(endpoints))
         for path, endpoints in by_path.items()
     ]
 
 
-def _dispatcher(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+def _dispatcher(endpoints: Mapping[str, Endpoint], settled: Settled) -> Endpoint:
     async def dispatch(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        return await endpoints[method](request)
+        response = await endpoints[method](request)
+        if method != "GET":
+            await settled()
+        return response
 
     return dispatch

@@ -17,7 +17,7 @@ from perdure.admin.responses import json_response
 from perdure.core.model.overrides import Overrides
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.configurator import Configurator
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.protocol.manifest import ServiceType
 
 #: Longest document with a state; the engine does nothing else while it is read.
@@ -61,7 +61,7 @@ class StateChange(Struct):
 class Services:
     """Changes services, through the engine."""
 
-    def __init__(self, requests: Requests, configurator: Configurator) -> None:
+    def __init__(self, requests: Reception, configurator: Configurator) -> None:
         self._requests = requests
         self._configurator = configurator
 

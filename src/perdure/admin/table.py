@@ -41,8 +41,8 @@ from perdure.admin.journal_documents import EntryDocument, JournalDocument
 from perdure.admin.operations import ACCEPTED, CREATED, OK, Operation, Parameter
 from perdure.admin.services import ServiceChange, Services, StateChange
 from perdure.engine.configurator import Configurator
+from perdure.engine.reception import Reception
 from perdure.engine.registrar import Registrar
-from perdure.engine.requests import Requests
 
 _DEPLOYMENT: Final = Parameter(
     "deployment", "Deployment to go on with: latest, keep, or the id of one"
@@ -62,7 +62,7 @@ _COOPERATIVE: Final = frozenset({"cancel", "pause"})
 class Parts(Struct, frozen=True, kw_only=True):
     """What the admin API works on; what is None is not served."""
 
-    requests: Requests
+    requests: Reception
     ingress_url: str | None = None
     registrar: Registrar | None = None
     configurator: Configurator | None = None
@@ -112,7 +112,7 @@ def _about(ingress_url: str | None, cluster_name: str) -> Iterator[Operation]:
     yield _get("/cluster-health", about.cluster_health, "Show the cluster", ClusterHealthDocument)
 
 
-def _catalog(requests: Requests, ingress_url: str | None) -> Iterator[Operation]:
+def _catalog(requests: Reception, ingress_url: str | None) -> Iterator[Operation]:
     catalog = Catalog(requests, ingress_url)
     service = "/services/{service}"
     yield _get("/deployments", catalog.deployments, "List deployments", DeploymentList)

@@ -20,6 +20,11 @@ from perdure.cli.extras import needed_by
     type=click.Path(file_okay=False, path_type=Path),
     help="Where durable data goes [./perdure-data with an application, nowhere without].",
 )
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 64),
+    help="Processes that share the work, fixed when the data directory is made [1].",
+)
 @click.option("-r", "--use-random-ports", "random_ports", is_flag=True, help="Ports that are free.")
 @click.option(
     "-u",
@@ -41,6 +46,7 @@ def dev(
     admin_port: int | None,
     host: str | None,
     data_dir: Path | None,
+    partitions: int | None,
     random_ports: bool,
     unix_sockets: bool,
     retain: bool,
@@ -55,13 +61,15 @@ def dev(
     its data is gone when it stops.
     """
     with needed_by("perdure dev"):
-        from perdure.cli import reloading, serving, standing  # noqa: PLC0415 - needs a server
+        from perdure.cli import companions, reloading, serving, standing  # noqa: PLC0415 - needs a server
 
     options = serving.DevOptions(
-        target, host, ingress_port, admin_port, data_dir, random_ports, unix_sockets
+        target, host, ingress_port, admin_port, data_dir, random_ports, unix_sockets, partitions
     )
     settings = serving.read_settings(options, os.environ)
-    if target is None:
+    if (errand := companions.adopt()) is not None:
+        companions.serve(errand, target, settings)
+    elif target is None:
         standing.try_out(settings, retain=retain, unix_sockets=unix_sockets)
     elif no_reload:
         serving.serve(target, options, settings)

@@ -70,24 +70,30 @@ class UnwaitedThreads(ThreadPoolExecutor):
 
 
 class TimedLines(logging.Formatter):
-    """Puts the time before each line, in UTC, as RFC 3339 has it."""
+    """Puts the time before each line, in UTC, as RFC 3339 has it.
+
+    Args:
+        line: the rest of the line.
+    """
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s " + LOG_FORMAT)
+    def __init__(self, line: str = LOG_FORMAT) -> None:
+        super().__init__("%(asctime)s " + line)
 
 
-def show_log(*, times: bool) -> None:
+def show_log(*, times: bool, partition: int | None = None) -> None:
     """Write what is logged to stderr, unless the application decided otherwise; load it before.
 
     Args:
         times: whether with the time: for who reads it later.
+        partition: which one this process leads, if it is to be told.
     """
+    line = LOG_FORMAT if partition is None else f"partition {partition} {LOG_FORMAT}"
     printer = logging.StreamHandler()
-    printer.setFormatter(TimedLines() if times else logging.Formatter(LOG_FORMAT))
+    printer.setFormatter(TimedLines(line) if times else logging.Formatter(line))
     logging.basicConfig(level=logging.INFO, handlers=[printer])
     # An application that configures its own loggers disables all others by default, those that were
     # there before it was loaded: failures of its handlers would be told to nobody.
@@ -136,19 +142,41 @@ def stop_signal(watchdog: Watchdog | None = None) -> asyncio.Future[Any]:
     Args:
         watchdog: bounds the stop.
     """
+    stop: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    heed_signals(stop, watchdog)
+    return stop
+
+
+def heed_signals(stop: asyncio.Future[Any], watchdog: Watchdog | None) -> None:
+    """Stop when the process is asked to; asked twice, it exits.
+
+    Args:
+        stop: done from then on.
+        watchdog: bounds the stop.
+    """
     loop = asyncio.get_running_loop()
-    stop: asyncio.Future[Any] = loop.create_future()
 
     def asked(number: signal.Signals) -> None:
         if stop.done():
             # What is acknowledged is durable: leaving at once costs only time at the next start.
             sys.exit(128 + number)
-        say("stopping; once more to leave at once")
-        if watchdog is not None:
-            watchdog.watch()
-        stop.set_result(None)
+        begin_to_stop(stop, watchdog)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
             loop.add_signal_handler(number, asked, number)
-    return stop
+
+
+def begin_to_stop(stop: asyncio.Future[Any], watchdog: Watchdog | None) -> None:
+    """Stop, unless that was begun.
+
+    Args:
+        stop: done from then on.
+        watchdog: bounds the stop.
+    """
+    if stop.done():
+        return
+    say("stopping; once more to leave at once")
+    if watchdog is not None:
+        watchdog.watch()
+    stop.set_result(None)

@@ -28,6 +28,11 @@ from perdure.cli.extras import needed_by
     help="Where durable data goes [./perdure-data].",
 )
 @click.option(
+    "--partitions",
+    type=click.IntRange(1, 64),
+    help="Processes that share the work, fixed when the data directory is made [1].",
+)
+@click.option(
     "--set",
     "assignments",
     metavar="KEY=VALUE",
@@ -42,6 +47,7 @@ def server(
     admin_port: int | None,
     host: str | None,
     base_dir: Path | None,
+    partitions: int | None,
     assignments: tuple[str, ...],
     dump_config: bool,
 ) -> None:
@@ -50,13 +56,15 @@ def server(
     Options come before the environment (PERDURE_...), which comes before the file.
     """
     with needed_by("perdure server"):
-        from perdure.cli import standing  # noqa: PLC0415 - only this command needs a server
+        from perdure.cli import companions, standing  # noqa: PLC0415 - only this command needs a server
 
     options = standing.ServerOptions(
-        config_file, host, ingress_port, admin_port, base_dir, assignments
+        config_file, host, ingress_port, admin_port, base_dir, partitions, assignments
     )
     settings = standing.read_settings(options, os.environ)
-    if dump_config:
+    if (errand := companions.adopt()) is not None:
+        companions.serve(errand, None, settings)
+    elif dump_config:
         click.echo(standing.dump_config(settings), nl=False)
     else:
         standing.serve(settings)

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,14 +16,25 @@ from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loading import load_application, make_ready
-from perdure.cli.loops import STUCK_S, Watchdog, run, show_log, stop_signal
+from perdure.cli.loops import (
+    STUCK_S,
+    Watchdog,
+    begin_to_stop,
+    heed_signals,
+    run,
+    show_log,
+)
+from perdure.cli.processes import staffed
 from perdure.core.model.deployments import HandlerSchema, Registry
 from perdure.core.model.manifest_checks import RegistrationError
+from perdure.engine.errors import UnavailableError
 from perdure.engine.ports import StorageError
 from perdure.server.collector import settle_down
+from perdure.server.company import PartitionLostError
 from perdure.server.config_file import parse_keys
 from perdure.server.doors import DoorError, bind, bind_file
-from perdure.server.runtime import Failure, Runtime, open_runtime
+from perdure.server.embedded import LifespanHost
+from perdure.server.runtime import Failure, Runtime
 from perdure.server.setting_keys import read_environment
 from perdure.server.setting_values import Address
 from perdure.server.settings import Settings, SettingsError
@@ -43,6 +55,7 @@ class DevOptions(NamedTuple):
     random_ports: bool = False
     #: Whether there are sockets in the file system, and no ports.
     unix_sockets: bool = False
+    partitions: int | None = None
 
 
 def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settings:
@@ -53,6 +66,7 @@ def read_settings(options: DevOptions, environment: Mapping[str, str]) -> Settin
     """
     try:
         values = read_environment(environment) | given_folder(options.data_dir)
+        values |= given_partitions(options.partitions)
     except SettingsError as error:
         raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
     settings = replace(Settings(), **values)
@@ -74,6 +88,11 @@ def given_folder(data_dir: Path | None) -> dict[str, Any]:
         SettingsError: it begins with the home of nobody. Shells leave the tilde to us.
     """
     return {} if data_dir is None else parse_keys({"base-dir": str(data_dir)}, "--data-dir")
+
+
+def given_partitions(partitions: int | None) -> dict[str, Any]:
+    """Give the setting of the option ``--partitions``, if it is given."""
+    return {} if partitions is None else {"partitions": partitions}
 
 
 def _address(below: Address, host: str | None, *ports: int | None) -> Address:
@@ -145,23 +164,71 @@ async def serve_on(
         CommandError: the application, a setting or the data directory cannot be used, or no
             longer.
     """
-    host = make_ready(target, load_application(target).host)
-    show_log(times=False)
-    failure = Failure()
-    stop = stop_signal(watchdog)
+    stop: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    with told():
+        async with staffed(settings, partial(begin_to_stop, stop, watchdog)) as opened:
+            host = load_host(target)
+            show_log(times=False)
+            failure = Failure()
+            # Not before the application is loaded, which nothing could interrupt then.
+            heed_signals(stop, watchdog)
+            async with (
+                started(host),
+                opened({target: host}, listeners, failure) as runtime,
+            ):
+                settle_down()
+                greet(runtime)
+                await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
+    check(failure)
+
+
+def load_host(target: str) -> LifespanHost:
+    """Load the application.
+
+    Raises:
+        CommandError: it cannot be found, loaded or used.
+    """
+    host: LifespanHost = make_ready(target, load_application(target).host)
+    return host
+
+
+@contextlib.asynccontextmanager
+async def started(host: LifespanHost) -> AsyncIterator[None]:
+    """Let an application do what it does before its first attempt, and after the last."""
     await host.startup()
     try:
-        async with open_runtime(settings, {target: host}, listeners, failure) as runtime:
-            settle_down()
-            greet(runtime)
-            await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
-    except SettingsError as error:
-        raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
-    except (StorageError, RegistrationError) as error:
-        code = EXIT_SERVER if isinstance(error, StorageError) else EXIT_USAGE
-        raise CommandError(str(error), code) from error
+        yield
     finally:
         await host.shutdown()
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Tell what a server cannot begin with.
+
+    Raises:
+        CommandError: a setting, an application or the data directory cannot be used, or one of the
+            processes was lost.
+    """
+    try:
+        yield
+    except SettingsError as error:
+        raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
+    except RegistrationError as error:
+        raise CommandError(str(error), EXIT_USAGE) from error
+    except (StorageError, UnavailableError) as error:
+        raise CommandError(str(error), EXIT_SERVER) from error
+    except PartitionLostError as error:
+        code = EXIT_USAGE if error.exit_code == EXIT_USAGE else EXIT_SERVER
+        raise CommandError(f"{error}; see above", code) from error
+
+
+def check(failure: Failure) -> None:
+    """Tell why a server stopped by itself, if it did.
+
+    Raises:
+        CommandError: it did.
+    """
     if failure.reason.done():
         reason = failure.reason.result()
         raise CommandError(f"{reason}; start again once that is mended", EXIT_SERVER)
@@ -170,6 +237,8 @@ async def serve_on(
 def greet(runtime: Runtime) -> None:
     """Say what is served, and how to call it."""
     click.echo(f"ingress {runtime.ingress_url}   admin {runtime.admin_url}")
+    if runtime.partitions > 1:
+        click.echo(f"{runtime.partitions} partitions, each with a process of its own")
     for line in list_services(runtime.registry):
         click.echo(f"  {line}")
     example = example_request(runtime.registry, runtime.ingress_url)

@@ -6,19 +6,28 @@ import asyncio
 import socket
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 from msgspec.structs import replace
 
-from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
-from perdure.cli.loops import Watchdog, run, show_log, stop_signal
-from perdure.cli.serving import given_folder, greet, listening, watchdog_of
-from perdure.engine.ports import StorageError
+from perdure.cli.errors import EXIT_USAGE, CommandError
+from perdure.cli.loops import Watchdog, begin_to_stop, run, show_log, stop_signal
+from perdure.cli.processes import staffed
+from perdure.cli.serving import (
+    check,
+    given_folder,
+    given_partitions,
+    greet,
+    listening,
+    told,
+    watchdog_of,
+)
 from perdure.server.collector import settle_down
 from perdure.server.config_file import dump_config, parse_keys, read_config_file
-from perdure.server.runtime import Failure, open_runtime
+from perdure.server.runtime import Failure
 from perdure.server.setting_keys import read_environment
 from perdure.server.setting_values import Address
 from perdure.server.settings import Settings, SettingsError
@@ -34,6 +43,7 @@ class ServerOptions(NamedTuple):
     ingress_port: int | None
     admin_port: int | None
     base_dir: Path | None
+    partitions: int | None
     #: Settings as ``key=value``.
     assignments: tuple[str, ...]
 
@@ -51,6 +61,7 @@ def read_settings(options: ServerOptions, environment: Mapping[str, str]) -> Set
         values |= read_environment(environment)
         values |= parse_keys(_assigned(options.assignments), "--set")
         values |= given_folder(options.base_dir)
+        values |= given_partitions(options.partitions)
     except SettingsError as error:
         raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
     settings = replace(Settings(), **values)
@@ -100,8 +111,11 @@ async def _serve(
     show_log(times=True)
     failure = Failure()
     stop = stop_signal(watchdog)
-    try:
-        async with open_runtime(settings, {}, listeners, failure) as runtime:
+    with told():
+        async with (
+            staffed(settings, partial(begin_to_stop, stop, watchdog)) as opened,
+            opened({}, listeners, failure) as runtime,
+        ):
             settle_down()
             greet(runtime)
             click.echo(f"node {settings.node_name} of cluster {settings.cluster_name}")
@@ -112,13 +126,7 @@ async def _serve(
                 + runtime.admin_url
             )
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
-    except SettingsError as error:
-        raise CommandError(f"[RT0002] {error}", EXIT_USAGE) from error
-    except StorageError as error:
-        raise CommandError(str(error), EXIT_SERVER) from error
-    if failure.reason.done():
-        reason = failure.reason.result()
-        raise CommandError(f"{reason}; start again once that is mended", EXIT_SERVER)
+    check(failure)
 
 
 def _assigned(assignments: tuple[str, ...]) -> dict[str, str]:

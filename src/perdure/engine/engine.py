@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -15,6 +15,7 @@ from perdure.core.machine.actions import (
     ArmTimer,
     Finish,
     Notify,
+    Ship,
     StartAttempt,
     StopAttempt,
     WatchExpiry,
@@ -22,13 +23,16 @@ from perdure.core.machine.actions import (
 from perdure.core.model.deployments import Registry
 from perdure.core.model.invocations import Running
 from perdure.core.model.records import TimerFired
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.tables.tables import ATTEMPTS
 from perdure.engine.errors import UnavailableError
 from perdure.engine.gate import Limits
+from perdure.engine.intake import Intake
 from perdure.engine.invoker import Invoker
 from perdure.engine.janitor import Janitor
 from perdure.engine.memory import MEMORY_BYTES
 from perdure.engine.moment import Moment
+from perdure.engine.outbox import Outbox
 from perdure.engine.partition import Partition, Performers
 from perdure.engine.ports import Clock, Log, StorageError, Store
 from perdure.engine.registry import RegistryKeeper
@@ -74,6 +78,12 @@ class World(Struct, frozen=True):
     clock: Clock
     registry: RegistryKeeper
     transports: Transports
+    #: Which invocations live here, if there are other partitions.
+    share: Share = ALONE
+
+
+async def nobody() -> None:
+    """Wait for nobody: there are no other partitions."""
 
 
 class Engine:
@@ -89,7 +99,7 @@ class Engine:
         self._options = options
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self.partition = Partition(world.log, world.store, world.clock)
+        self.partition = Partition(world.log, world.store, world.clock, world.share)
         tables = self.partition.tables
         self._invoker = Invoker(
             self.partition,
@@ -99,6 +109,7 @@ class Engine:
             options.slots,
             options.journals,
             options.memory_bytes,
+            world.share,
         )
         self._timers = Timers(
             tables,
@@ -117,7 +128,11 @@ class Engine:
             world.registry.registry,
             self._invoker.count_queued,
             options.limits,
+            world.share,
         )
+        #: The ends of what goes to other partitions, and comes from them.
+        self.outbox = Outbox(tables, world.share, self.partition.propose, self.partition.fail)
+        self.intake = Intake(tables, world.share, self.partition.propose)
         world.registry.watch(self._registry_changed)
         self._recovered = False
         self._checkpoint: asyncio.Task[None] | None = None
@@ -130,6 +145,7 @@ class Engine:
             ArmTimer: self._arm_timer,
             Finish: self.requests.finish,
             WatchExpiry: self._watch_expiry,
+            Ship: self.outbox.ship,
         }
 
     def recover(self) -> None:
@@ -158,7 +174,8 @@ class Engine:
             StorageError: as :meth:`recover`.
         """
         self.recover()
-        drop_superseded(self._world.registry, self.partition.tables)
+        if self._world.share.alone:
+            drop_superseded(self._world.registry, self.partition.tables)
         announced: asyncio.Future[None] = self._loop.create_future()
 
         def lead() -> None:
@@ -183,15 +200,17 @@ class Engine:
         self._resume_running()
         self._checkpoint = self._loop.create_task(self._checkpoint_now_and_then())
 
-    async def drain(self, grace_s: float) -> None:
+    async def drain(self, grace_s: float, others: Callable[[], Awaitable[None]] = nobody) -> None:
         """Take no more requests; let attempts end or suspend, and tell whoever still waits.
 
         Args:
             grace_s: how long attempts may take before they are aborted, in seconds.
+            others: returns when those of other partitions have ended, for which one may wait here.
         """
         self.requests.close("the server stops; ask again")
         if self.partition.failure is None:
             await self._invoker.drain(grace_s)
+            await others()
         self._stop_leading()
         await self.partition.settle()
         self.requests.abandon()
@@ -217,6 +236,8 @@ class Engine:
         self._invoker.abort_all()
         self._timers.stop()
         self._janitor.stop()
+        self.outbox.stop()
+        self.intake.stop()
 
     def look(self) -> Moment:
         """Give all that queries see, as of now.

@@ -26,6 +26,7 @@ from perdure.core.machine.actions import Notify, StartAttempt, StopAttempt
 from perdure.core.model.deployments import Deployment, HandlerSchema, Registry, ServiceSchema
 from perdure.core.model.invocations import Invocation, Pin, Problem, Running
 from perdure.core.model.records import Failed, Progress
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.tables.keys import index_key, object_key
 from perdure.core.tables.tables import Tables
 from perdure.engine.attempts import OpenAttempt, broken_session
@@ -68,12 +69,13 @@ class Invoker:
         slots: int,
         limits: JournalLimits,
         memory_bytes: int,
+        share: Share = ALONE,
     ) -> None:
         self._partition = partition
         self._tables: Tables = partition.tables
         self._transports = transports
         self._clock = clock
-        self._chance = Chance(clock.now_ms, clock.random_bytes, clock.chance)
+        self._chance = Chance(clock.now_ms, clock.random_bytes, clock.chance, share)
         #: What can be called now; replaced when a deployment is registered.
         self.registry = registry
         self._slots = slots

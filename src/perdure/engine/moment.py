@@ -1,4 +1,4 @@
-"""A moment: everything that queries see, as of one instant, while the engine goes on."""
+"""A moment: all that queries see of a partition, as of one instant, while its engine goes on."""
 
 from __future__ import annotations
 
@@ -31,3 +31,23 @@ class Moment(Struct, frozen=True):
     registry: Registry
     attempts: Mapping[InvocationId, LiveAttempt]
     rule_book: RuleBook
+
+
+class Order(Struct, frozen=True, array_like=True):
+    """Of what a query reads, only so many rows can be shown: the first by one column."""
+
+    column: str
+    descending: bool
+    nulls_first: bool
+    count: int
+
+
+class Search(Struct, frozen=True, array_like=True):
+    """What a query reads of a table that another partition has a part of."""
+
+    table: str
+    #: Names of the columns that it shows.
+    columns: tuple[str, ...]
+    #: What a row must meet, as :mod:`perdure.query.filters` writes it; None if nothing.
+    filter: bytes | None
+    order: Order | None

@@ -25,6 +25,7 @@ from msgspec import Struct
 from perdure.core.machine.actions import Action
 from perdure.core.machine.apply import Machine
 from perdure.core.model.records import AnnounceLeader, Progress, Record, RecordBody
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.verdicts import Reply
 from perdure.core.tables.tables import Tables
 from perdure.engine.errors import UnavailableError
@@ -59,11 +60,11 @@ class Proposal(Struct, frozen=True):
 class Partition:
     """One partition, led by this process."""
 
-    def __init__(self, log: Log, store: Store, clock: Clock) -> None:
+    def __init__(self, log: Log, store: Store, clock: Clock, share: Share = ALONE) -> None:
         self._log = log
         self._clock = clock
         self.tables = Tables(store)
-        self.machine = Machine(self.tables)
+        self.machine = Machine(self.tables, share)
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Record).decode
         self._gathered: list[Proposal] = []

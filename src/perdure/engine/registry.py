@@ -6,7 +6,7 @@ Deployments, sources of events and the rule book are immutable values in one doc
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -40,6 +40,25 @@ class Stored(Struct, frozen=True):
     rule_book: RuleBook = RuleBook()
 
 
+class Edition(Struct, frozen=True, array_like=True):
+    """The registry's document as it was, or is."""
+
+    version: int
+    content: bytes
+    #: Whether nothing had ever been registered when the server started.
+    is_new: bool
+
+
+class Publisher(Protocol):
+    """Brings changes of the registry to other processes of the server."""
+
+    def publish(self, edition: Edition) -> None:
+        """Bring a change on its way."""
+
+    async def settled(self) -> None:
+        """Wait until all that was published by now has arrived everywhere."""
+
+
 class RegistryKeeper:
     """Reads the registry at the start, and stores each change before it counts."""
 
@@ -48,6 +67,8 @@ class RegistryKeeper:
         self._clock = clock
         self._version = 0
         self._watchers: list[Callable[[Registry], None]] = []
+        #: Where other processes go by this registry.
+        self.publisher: Publisher | None = None
         #: Endpoints in this process.
         self.served: set[str] = set()
         self._stored = Stored()
@@ -56,7 +77,7 @@ class RegistryKeeper:
         self.is_new = loaded is None
         if loaded is not None:
             self._version, content = loaded
-            self._stored = _decode(content)
+            self._stored = read_stored(content)
         stored = self._stored
         #: What can be called now.
         self.registry = build_registry(stored.deployments, defaults)
@@ -67,6 +88,16 @@ class RegistryKeeper:
     def rule_book(self) -> RuleBook:
         """What limits concurrency now."""
         return self._stored.rule_book
+
+    @property
+    def edition(self) -> Edition:
+        """The document as it is now, for other processes to go by."""
+        return Edition(self._version, msgspec.json.encode(self._stored), self.is_new)
+
+    async def published(self) -> None:
+        """Wait until all processes of the server go by every change that was made before."""
+        if self.publisher is not None:
+            await self.publisher.settled()
 
     def watch(self, watcher: Callable[[Registry], None]) -> None:
         """Tell someone of every change from now on."""
@@ -129,6 +160,8 @@ class RegistryKeeper:
         stored = replace(self._stored, **parts)
         self._version = self._document.replace(self._version, msgspec.json.encode(stored))
         self._stored = stored
+        if self.publisher is not None:
+            self.publisher.publish(self.edition)
 
     def _newest_at(self, endpoint: str) -> Deployment | None:
         found = [
@@ -148,7 +181,12 @@ def _created(deployment: Deployment) -> tuple[int, DeploymentId]:
     return deployment.created_at, deployment.id
 
 
-def _decode(content: bytes) -> Stored:
+def read_stored(content: bytes) -> Stored:
+    """Read the document.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
     try:
         return msgspec.json.decode(content, type=Stored)
     except msgspec.DecodeError as error:

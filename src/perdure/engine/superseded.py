@@ -7,7 +7,7 @@ serves the newest revision of anything, stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from perdure.core.model.deployments import Registry, with_deployments
@@ -33,10 +33,23 @@ def drop_superseded(keeper: RegistryKeeper, tables: Tables) -> None:
     Raises:
         StorageError: the change could not be made durable; nothing was changed.
     """
-    dropped = superseded(keeper.registry, keeper.served)
-    if len(dropped) <= SUPERSEDED_MAX:
-        return
-    dropped -= pinned(tables)
+    dropped = many_superseded(keeper)
+    if dropped:
+        drop(keeper, dropped - pinned(tables))
+
+
+def many_superseded(keeper: RegistryKeeper) -> set[DeploymentId]:
+    """Find the superseded deployments; none if they are few."""
+    found = superseded(keeper.registry, keeper.served)
+    return found if len(found) > SUPERSEDED_MAX else set()
+
+
+def drop(keeper: RegistryKeeper, dropped: Collection[DeploymentId]) -> None:
+    """Drop deployments.
+
+    Raises:
+        StorageError: the change could not be made durable; nothing was changed.
+    """
     if dropped:
         deployments = keeper.registry.deployments
         kept = [each for each in deployments.values() if each.id not in dropped]

@@ -23,7 +23,7 @@ logger = logging.getLogger("perdure.engine")
 APART: Final = InvocationId(b"")
 
 
-class Answer(Struct, frozen=True, gc=False):
+class Answer(Struct, frozen=True, array_like=True, gc=False):
     """The result of an invocation.
 
     ``expires_at`` (milliseconds since 1970) is set when the result was kept from an earlier
@@ -78,8 +78,17 @@ class Waiters:
             on_answer: called once, unless the waiter leaves before.
         """
         waiter = Waiter(self, invocation_id, on_answer)
-        self._enter(waiter)
+        self.enter(waiter)
         return waiter
+
+    def enter(self, waiter: Waiter) -> None:
+        """Count one more, who waits for the end of its invocation."""
+        waiting = self._by_id.get(waiter.invocation_id)
+        if waiting is None:
+            self._by_id[waiter.invocation_id] = {waiter: None}
+        else:
+            waiting[waiter] = None
+        self.count += 1
 
     def join(self, waiter: Waiter, invocation_id: InvocationId) -> None:
         """Let one who stood apart wait for an invocation, unless it left meanwhile."""
@@ -87,7 +96,7 @@ class Waiters:
             return
         self.forget(waiter)
         waiter.invocation_id = invocation_id
-        self._enter(waiter)
+        self.enter(waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """Count on one less, if it still waits."""
@@ -119,14 +128,6 @@ class Waiters:
         for waiting in list(self._by_id.values()):
             for waiter in list(waiting):
                 self.tell(waiter, refusal)
-
-    def _enter(self, waiter: Waiter) -> None:
-        waiting = self._by_id.get(waiter.invocation_id)
-        if waiting is None:
-            self._by_id[waiter.invocation_id] = {waiter: None}
-        else:
-            waiting[waiter] = None
-        self.count += 1
 
     def _plan(self, waiter: Waiter, answer: Answer | RefusalError | None) -> None:
         if not self._told:

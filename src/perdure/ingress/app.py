@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.ingress import awakeables
 from perdure.ingress.asgi import AsgiClient, Scope, Send, head_of
 from perdure.ingress.bodies import BODY_BYTES_MAX, Room
@@ -39,7 +39,7 @@ class Ingress(DirectApplication):
         body_bytes_max: longest request body that is accepted, in bytes.
     """
 
-    def __init__(self, requests: Requests, *, body_bytes_max: int = BODY_BYTES_MAX) -> None:
+    def __init__(self, requests: Reception, *, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._requests = requests
         self._body_bytes_max = body_bytes_max
         self._room = Room()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.ingress.errors import NotFoundError
 from perdure.ingress.exchanges import Exchange
 from perdure.ingress.replies import Reply, accepted_reply
@@ -21,7 +21,7 @@ from perdure.protocol.messages import Failure, Value
 _REJECTED: Final = 500
 
 
-def complete(requests: Requests, exchange: Exchange, route: AwakeableRoute) -> None:
+def complete(requests: Reception, exchange: Exchange, route: AwakeableRoute) -> None:
     """Resolve an awakeable with the body, or reject it with the body as the reason.
 
     Raises:

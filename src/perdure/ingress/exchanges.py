@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from perdure.engine.errors import RefusalError
-from perdure.engine.waiters import Waiter
+from perdure.engine.waiters import APART, Waiter
 from perdure.ingress.bodies import Pieces, Room, check_size
 from perdure.ingress.cors import CONSTANT_HEADERS, origin_header
 from perdure.ingress.errors import IngressError, UnavailableError, retry_after
@@ -131,7 +131,7 @@ class Exchange:
     def stop(self) -> None:
         """Answer that the server stops, and tell the client how to come back."""
         what = "send the request again, here or elsewhere"
-        if self.waiter is not None:
+        if self.waiter is not None and self.waiter.invocation_id != APART:
             text = invocation_text(self.waiter.invocation_id)
             what = f"if invocation {text} was accepted it goes on, attach to it later"
         self.reply(refusal_reply(UnavailableError(f"the server is stopping; {what}")))

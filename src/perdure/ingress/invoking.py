@@ -16,7 +16,7 @@ from perdure.core.model.identities import is_drawn
 from perdure.core.model.payloads import PayloadError, check_input
 from perdure.core.model.records import Invoke
 from perdure.core.model.targets import Target
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.ingress.errors import BadRequestError, NotFoundError
 from perdure.ingress.exchanges import Exchange
 from perdure.ingress.headers import RequestHeaders, read_headers
@@ -31,7 +31,7 @@ _SEND: Final = Mode.SEND
 _PLAIN: Final = ServiceType.SERVICE
 
 
-def invoke(requests: Requests, exchange: Exchange, route: HandlerRoute) -> None:
+def invoke(requests: Reception, exchange: Exchange, route: HandlerRoute) -> None:
     """Run a handler, and reply with its result unless the request is a send.
 
     Raises:

@@ -17,7 +17,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from perdure.core.model.instants import offset_text, utc_text
 from perdure.core.model.payloads import output_content_type
-from perdure.engine.requests import Submission
+from perdure.engine.reception import Submission
 from perdure.engine.waiters import Answer
 from perdure.ingress.errors import IngressError
 from perdure.protocol.manifest import OutputPayload

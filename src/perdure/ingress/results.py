@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from perdure.engine.requests import NotReady, Requests
+from perdure.engine.reception import Finding, Reception
 from perdure.ingress import targets
 from perdure.ingress.errors import NotFoundError, NotReadyError
 from perdure.ingress.exchanges import Exchange
@@ -23,12 +23,12 @@ from perdure.ingress.routes import (
 )
 from perdure.protocol import ids
 from perdure.protocol.ids import InvocationId
-from perdure.protocol.manifest import OutputPayload, ServiceType
+from perdure.protocol.manifest import ServiceType
 
 ResultRoute = InvocationRoute | IdempotentRoute | WorkflowRoute | TargetRoute
 
 
-def answer_about(requests: Requests, exchange: Exchange, route: ResultRoute) -> Reply | None:
+def answer_about(requests: Reception, exchange: Exchange, route: ResultRoute) -> Reply | None:
     """Give the result of an invocation, now or when it ends, or with its id.
 
     Raises:
@@ -40,28 +40,31 @@ def answer_about(requests: Requests, exchange: Exchange, route: ResultRoute) -> 
         )
         return None
     invocation_id = _invocation_of(requests, route)
+    # With the body comes word of a client that goes away.
     if route.operation is Operation.ATTACH:
-        # With the body comes word of a client that goes away.
         exchange.read_body(lambda _body: _attach(requests, exchange, invocation_id))
-        return None
-    return _answer(requests, exchange, route.operation, invocation_id)
+    else:
+        _output(requests, exchange, invocation_id)
+        if not exchange.over:
+            exchange.read_body(lambda _body: None)
+    return None
 
 
 def _answer(
-    requests: Requests, exchange: Exchange, operation: Operation, invocation_id: InvocationId
+    requests: Reception, exchange: Exchange, operation: Operation, invocation_id: InvocationId
 ) -> Reply | None:
     match operation:
         case Operation.ATTACH:
             _attach(requests, exchange, invocation_id)
-            return None
         case Operation.OUTPUT:
-            return _output(requests, invocation_id)
+            _output(requests, exchange, invocation_id)
         case Operation.LOOKUP:
             return identity_reply(ids.invocation_text(invocation_id))
+    return None
 
 
 def _invocation_of(
-    requests: Requests, route: InvocationRoute | IdempotentRoute | WorkflowRoute
+    requests: Reception, route: InvocationRoute | IdempotentRoute | WorkflowRoute
 ) -> InvocationId:
     """Give the id that a route means; ids are derived, so that this needs no invocation."""
     match route:
@@ -77,27 +80,35 @@ def _invocation_of(
             return ids.idempotent_id(service.name, handler, idempotency_key, key)
 
 
-def _attach(requests: Requests, exchange: Exchange, invocation_id: InvocationId) -> None:
-    output = _declared_output(requests, invocation_id)
-    reply = partial(answer_reply, ids.invocation_text(invocation_id), output)
+def _attach(requests: Reception, exchange: Exchange, invocation_id: InvocationId) -> None:
+    reply = partial(_result_reply, requests, ids.invocation_text(invocation_id))
     exchange.waiter = requests.begin_attach(invocation_id, partial(exchange.conclude, reply))
 
 
-def _output(requests: Requests, invocation_id: InvocationId) -> Reply:
-    answer = requests.output(invocation_id)
-    if answer is None:
+def _output(requests: Reception, exchange: Exchange, invocation_id: InvocationId) -> None:
+    reply = partial(_output_reply, requests, ids.invocation_text(invocation_id))
+    requests.begin_output(invocation_id, partial(exchange.conclude, reply))
+
+
+def _output_reply(requests: Reception, invocation_id: str, finding: Finding | None) -> Reply:
+    """Answer who wants a result that is there.
+
+    Raises:
+        NotFoundError: the invocation is unknown.
+        NotReadyError: it has not ended.
+    """
+    if finding is None:
         raise NotFoundError("invocation not found")
-    if isinstance(answer, NotReady):
+    if finding.answer is None:
         raise NotReadyError
-    output = _declared_output(requests, invocation_id)
-    text = ids.invocation_text(invocation_id)
-    return answer_reply(text, output, answer)
+    return _result_reply(requests, invocation_id, finding)
 
 
-def _declared_output(requests: Requests, invocation_id: InvocationId) -> OutputPayload | None:
-    """Say what the invocation's handler gives, as far as it is still registered."""
-    row = requests.lookup(invocation_id)
-    if row is None:
-        return None
-    handler = requests.registry.handler(row.target.service, row.target.handler)
-    return None if handler is None else handler.output
+def _result_reply(requests: Reception, invocation_id: str, finding: Finding | None) -> Reply:
+    """Answer who waited for a result, as the handler declares it that is registered by now."""
+    if finding is None:
+        return answer_reply(invocation_id, None, None)
+    target = finding.target
+    handler = requests.registry.handler(target.service, target.handler)
+    output = None if handler is None else handler.output
+    return answer_reply(invocation_id, output, finding.answer)

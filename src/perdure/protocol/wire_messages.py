@@ -78,7 +78,8 @@ def _write_optional(message: messages.Start, fields: Fields) -> None:
 
 
 def _read_start(pb: Any, _version: int) -> Message:
-    entries = pb.state_map
+    # Each look at a field counts: this comes in with each attempt.
+    entries, has = pb.state_map, pb.HasField
     return messages.Start(
         id=pb.id,
         debug_id=pb.debug_id,
@@ -89,9 +90,9 @@ def _read_start(pb: Any, _version: int) -> Message:
         retry_count_since_last_stored_entry=pb.retry_count_since_last_stored_entry,
         duration_since_last_stored_entry=pb.duration_since_last_stored_entry,
         random_seed=pb.random_seed,
-        scope=read_optional(pb, "scope"),
-        limit_key=read_optional(pb, "limit_key"),
-        idempotency_key=read_optional(pb, "idempotency_key"),
+        scope=pb.scope if has("scope") else None,
+        limit_key=pb.limit_key if has("limit_key") else None,
+        idempotency_key=pb.idempotency_key if has("idempotency_key") else None,
     )
 
 

@@ -117,6 +117,8 @@ class Table(Struct, frozen=True):
     reader: Callable[[Moment, Sequence[Column]], Reader] = as_found
     #: Gives what is stored with its keys alone, if these tell the fields that columns look at.
     find_keys: Callable[[Moment, Wanted, frozenset[str]], Iterator[Sequence[Any]] | None] = no_keys
+    #: Whether its rows are the whole server's; else each partition has rows of its own.
+    shared: bool = False
 
     def column(self, name: str) -> Column:
         """Give a column by its name, which exists."""

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from msgspec import Struct
 
-from perdure.engine.moment import Moment
+from perdure.engine.moment import Moment, Search
 from perdure.query.columns import (
     Alike,
     Column,
@@ -30,6 +30,7 @@ from perdure.query.columns import (
     fields_of,
     sliced,
 )
+from perdure.query.elsewhere import FarMoment, FarRows
 from perdure.query.filters import (
     Node,
     columns_of,
@@ -37,8 +38,9 @@ from perdure.query.filters import (
     read_filter,
     unwanted_of,
     wanted_of,
+    write_filter,
 )
-from perdure.query.ranking import Ranking, Top
+from perdure.query.ranking import Ranking, Top, order_of
 from perdure.query.sieves import trace_sieve
 
 #: Text is small text inside, of which alone the SQL engine hands down lists; answers widen it.
@@ -59,15 +61,23 @@ _INT64_MAX: Final = 2**63 - 1
 
 
 class Source(Struct, frozen=True):
-    """What scans of a table read, and how they may."""
+    """What a partition's part of a table is read from, and how."""
 
     moment: Moment
     #: Held while rows are read.
     gate: Lock
-    #: Hears why a scan failed, before that is raised through the SQL engine.
-    refuse: Callable[[Exception], None]
     #: What comes first, if only that can be shown.
     top: Top | None = None
+
+
+class Sight(Struct, frozen=True):
+    """What the scans of a query read."""
+
+    here: Source
+    #: Hears why a scan failed, before that is raised through the SQL engine.
+    refuse: Callable[[Exception], None]
+    #: What other partitions show.
+    afar: Sequence[FarMoment] = ()
 
 
 class TableData(ds.Dataset):  # type: ignore[misc]  # the library has no types
@@ -76,7 +86,7 @@ class TableData(ds.Dataset):  # type: ignore[misc]  # the library has no types
     def __init__(self, table: Table) -> None:
         self.table = table
         #: What scans read that begin from now on.
-        self.source: Source | None = None
+        self.sight: Sight | None = None
         self._schema = _schema(table.columns)
         self._columns = {column.name: column for column in table.columns}
 
@@ -98,11 +108,11 @@ class TableData(ds.Dataset):  # type: ignore[misc]  # the library has no types
         **_options: Any,
     ) -> Scan:
         """Give a scan of some columns of the rows that pass a filter."""
-        source = self.source
-        assert source is not None, "whoever plans a query says first what it shall see"
+        sight = self.sight
+        assert sight is not None, "whoever plans a query says first what it shall see"
         names = self._schema.names if columns is None else columns
         shown = tuple(self._columns[name] for name in names)
-        return Scan(shown, partial(Reading, self.table, source, shown, filter), source.refuse)
+        return Scan(shown, partial(_batches, self.table, sight, shown, filter), sight.refuse)
 
 
 class Passed(Struct, frozen=True):
@@ -132,7 +142,7 @@ class Scan:
     def __init__(
         self,
         shown: tuple[Column, ...],
-        begin: Callable[[], Reading],
+        begin: Callable[[], Iterator[pa.RecordBatch]],
         refuse: Callable[[Exception], None],
     ) -> None:
         self.projected_schema = _schema(shown)
@@ -142,26 +152,63 @@ class Scan:
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """Give the rows; whoever needs no more of them just stops asking."""
         try:
-            yield from self._begin().batches()
+            yield from self._begin()
         except Exception as error:
             self._refuse(error)
             raise
 
 
+def _batches(
+    table: Table, sight: Sight, shown: tuple[Column, ...], expression: pc.Expression | None
+) -> Iterator[pa.RecordBatch]:
+    """Read a table, wherever there are rows of it."""
+    filter_ = None if expression is None else read_filter(expression)
+    here = Reading(table, sight.here, shown, filter_).batches()
+    if table.shared or not sight.afar:
+        return here
+    search = Search(
+        table.name,
+        tuple(column.name for column in shown),
+        None if expression is None else write_filter(expression),
+        None if sight.here.top is None else order_of(sight.here.top),
+    )
+    # They read while this one does.
+    there = [moment.search(search) for moment in sight.afar]
+    return _merged(here, there, partial(_received, schema=_schema(shown)))
+
+
+def _merged(
+    here: Iterator[pa.RecordBatch],
+    there: Sequence[FarRows],
+    received: Callable[[bytes], pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """Give what comes from elsewhere as soon as it is there, and wait for it at the end only."""
+    for batch in here:
+        yield batch
+        yield from (received(data) for rows in there if rows.ready and (data := rows.take()))
+    left = list(there)
+    while left:
+        for rows in tuple(left):
+            if data := rows.take():
+                yield received(data)
+            else:
+                left.remove(rows)
+
+
+def _received(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
+    return pa.ipc.read_record_batch(pa.py_buffer(data), schema)
+
+
 class Reading:
-    """One reading of a table."""
+    """One reading of a table, or of a partition's part of it."""
 
     def __init__(
-        self,
-        table: Table,
-        source: Source,
-        shown: tuple[Column, ...],
-        expression: pc.Expression | None,
+        self, table: Table, source: Source, shown: tuple[Column, ...], filter_: Node | None
     ) -> None:
         self._schema = _schema(shown)
         self._table = table
         self._source = source
-        self._filter: Node | None = None if expression is None else read_filter(expression)
+        self._filter = filter_
         names = set() if self._filter is None else columns_of(self._filter)
         if source.top is not None:
             names.add(source.top.column.name)

@@ -52,14 +52,20 @@ def read_filter(expression: pc.Expression | pa.Scalar) -> Node:
     """Read an expression as a tree; one that is always the same may come as just its value."""
     if isinstance(expression, pa.Scalar):
         return Literal(expression)
-    # Expressions are pickled in the form of a record batch.
-    [serialized] = expression.__reduce__()[1]
-    batch = pa.ipc.open_file(serialized).get_batch(0)
-    # As a dictionary the metadata would lose all but one of the pairs with the same key.
-    written = batch.schema.to_string(show_schema_metadata=True, truncate_metadata=False)
-    _, _, metadata = written.rpartition("-- schema metadata --\n")
-    pairs = (_pair(line) for line in metadata.splitlines())
-    return _node(next(pairs), pairs, batch)
+    return _read(_written(expression))
+
+
+def write_filter(expression: pc.Expression | pa.Scalar) -> bytes:
+    """Write an expression so that another process can read it."""
+    if isinstance(expression, pa.Scalar):
+        expression = pc.scalar(expression)
+    written: bytes = _written(expression).to_pybytes()
+    return written
+
+
+def read_written(written: bytes) -> Node:
+    """Read a tree from what :func:`write_filter` wrote."""
+    return _read(pa.py_buffer(written))
 
 
 def columns_of(node: Node) -> set[str]:
@@ -126,6 +132,21 @@ def mask_of(node: Node, batch: pa.RecordBatch | Mapping[str, pa.Array]) -> Any:
             return pc.if_else(pc.is_valid(tested), found, pa.scalar(None, pa.bool_()))
         case Call(name, arguments):
             return pc.call_function(name, [mask_of(argument, batch) for argument in arguments])
+
+
+def _written(expression: pc.Expression) -> pa.Buffer:
+    # Expressions are pickled in the form of a record batch.
+    [written] = expression.__reduce__()[1]
+    return written
+
+
+def _read(written: pa.Buffer) -> Node:
+    batch = pa.ipc.open_file(written).get_batch(0)
+    # As a dictionary the metadata would lose all but one of the pairs with the same key.
+    told = batch.schema.to_string(show_schema_metadata=True, truncate_metadata=False)
+    _, _, metadata = told.rpartition("-- schema metadata --\n")
+    pairs = (_pair(line) for line in metadata.splitlines())
+    return _node(next(pairs), pairs, batch)
 
 
 def _pair(line: str) -> tuple[str, str]:

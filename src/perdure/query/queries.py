@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from perdure.engine.errors import OverloadedError
 from perdure.engine.moment import Moment
 from perdure.query.columns import QueryError
+from perdure.query.elsewhere import Elsewhere, FarMoment
+from perdure.query.switching import Switching
 
 T = TypeVar("T")
-
-#: How long a query's thread may keep the interpreter to itself while others want it, in seconds.
-#: The default, 5 ms, comes several times into the way of each request.
-SWITCH_S: Final = 0.000_5
 
 
 class QueryLimits(Struct, frozen=True, kw_only=True):
@@ -39,14 +36,21 @@ class QueryLimits(Struct, frozen=True, kw_only=True):
 class Queries:
     """Answers queries; lives on the engine's event loop."""
 
-    def __init__(self, look: Callable[[], Moment], limits: QueryLimits | None = None) -> None:
+    def __init__(
+        self,
+        look: Callable[[], Moment],
+        limits: QueryLimits | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         """Prepare; the SQL engine is loaded on the first query.
 
         Args:
             look: gives what there is to see, as of now.
             limits: what queries may take.
+            elsewhere: the server's other partitions, if there are any.
         """
         self._look = look
+        self._elsewhere = elsewhere
         self._limits = QueryLimits() if limits is None else limits
         self._slots = asyncio.Semaphore(self._limits.running)
         #: Queries that run or wait for one of those to end.
@@ -57,8 +61,7 @@ class Queries:
         self._gate = Lock()
         #: Sessions without a query, at most as many as queries may run.
         self._idle: list[Any] = []
-        self._running = 0
-        self._usual_switch_s = 0.0
+        self._switching = Switching()
 
     def close(self) -> None:
         """Give up the threads; what still runs there ends by itself, and no query begins."""
@@ -87,21 +90,38 @@ class Queries:
 
     async def _run(self, sql: str, *, as_json: bool) -> AsyncGenerator[bytes]:
         session, answers = await self._session()
-        moment = self._look()
-        try:
-            allowance = _Allowance(self._limits.seconds)
+        allowance = _Allowance(self._limits.seconds)
+        async with self._seen(allowance) as (moment, afar):
             async with allowance.spend():
-                started = await self._in_thread(session.start, moment, sql)
+                started = await self._in_thread(session.start, moment, sql, afar)
             form = (answers.JsonForm if as_json else answers.ArrowForm)(started.schema)
-            with self._switching_often():
-                async with aclosing(self._written(form, session.run(started), allowance)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-        finally:
-            moment.view.close()
+            async with aclosing(self._written(form, session.run(started), allowance)) as pieces:
+                async for piece in pieces:
+                    yield piece
         # Only what came to its end has no thread left that may still use the session.
         session.forget()
         self._idle.append(session)
+
+    @asynccontextmanager
+    async def _seen(
+        self, allowance: _Allowance
+    ) -> AsyncIterator[tuple[Moment, Sequence[FarMoment]]]:
+        """Hold what there is to see, here and elsewhere, for one query."""
+        afar: Sequence[FarMoment] = ()
+        if self._elsewhere is not None:
+            async with allowance.spend():
+                afar = await self._elsewhere.look()
+        try:
+            moment = self._look()
+            self._switching.begin()
+            try:
+                yield moment, afar
+            finally:
+                self._switching.end()
+                moment.view.close()
+        finally:
+            for each in afar:
+                each.close()
 
     async def _session(self) -> tuple[Any, Any]:
         """Give a session that has no query, and the forms of answers."""
@@ -130,20 +150,6 @@ class Queries:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-    @contextmanager
-    def _switching_often(self) -> Iterator[None]:
-        """Let the event loop's thread in at once whenever it has something to do."""
-        if self._running == 0:
-            self._usual_switch_s = sys.getswitchinterval()
-            sys.setswitchinterval(min(SWITCH_S, self._usual_switch_s))
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if self._running == 0:
-                sys.setswitchinterval(self._usual_switch_s)
 
 
 class _Allowance:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
+from perdure.engine.moment import Order
 from perdure.query.columns import Column, Kind
 from perdure.query.sieves import Sieve, number_sieve
 
@@ -34,6 +35,11 @@ class Top(Struct, frozen=True):
     descending: bool
     nulls_first: bool
     count: int
+
+
+def order_of(top: Top) -> Order:
+    """Say the same in a form that travels."""
+    return Order(top.column.name, top.descending, top.nulls_first, top.count)
 
 
 class Ranking:

@@ -25,7 +25,9 @@ curl localhost:9070/query -H 'content-type: application/json' -H 'accept: applic
 With `accept: application/json` the answer is `{"rows": [...]}`, and a column that is null is left
 out of its row; otherwise it is an Arrow IPC stream. Both are sent while the query runs.
 
-- A query sees all tables as of one moment. What runs goes on meanwhile.
+- A query sees all tables as of one moment. What runs goes on meanwhile. Of a server with
+  several partitions it sees them all, each as of its own moment, a few milliseconds apart: what one
+  sends another meanwhile may be seen at one end alone.
 - Queries only read. Whatever else they say is refused with status 400.
 - A query has a minute and 256 MiB, and ends when its client goes away. Four run at the same time.
 - Beside values, of which lists may be long, a query has at most 600 words.

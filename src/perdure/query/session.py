@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from threading import Lock
 from typing import Final
 
@@ -20,8 +20,9 @@ from msgspec import Struct, structs
 
 from perdure.engine.moment import Moment
 from perdure.query.columns import QueryError
-from perdure.query.dataset import Source, TableData
+from perdure.query.dataset import Sight, Source, TableData
 from perdure.query.dialect import translate
+from perdure.query.elsewhere import FarMoment
 from perdure.query.json_functions import json_functions
 from perdure.query.plans import first_rows
 from perdure.query.ranking import RANKED_KINDS, ROWS_MAX, Top
@@ -69,12 +70,13 @@ class Session:
         #: Why scans of this query failed; the SQL engine only passes on their texts.
         self._refusals: list[Exception] = []
 
-    def start(self, moment: Moment, sql: str) -> Started:
+    def start(self, moment: Moment, sql: str, afar: Sequence[FarMoment] = ()) -> Started:
         """Plan a query and begin; blocks for milliseconds, so call it in a thread.
 
         Args:
             moment: what the query shall see; whoever took it closes it.
             sql: the query.
+            afar: what it shall see of other partitions; likewise.
 
         Raises:
             QueryError: it is wrong, or does not only read.
@@ -82,14 +84,14 @@ class Session:
         text = translate(sql)
         # A list of its own: a scan of the query before may still find out that it is over.
         self._refusals = []
-        source = Source(moment, self._gate, self._refusals.append)
+        sight = Sight(Source(moment, self._gate), self._refusals.append, afar)
         self._declare(text)
-        self._show(source)
+        self._show(sight)
         try:
             planned = self._context.sql_with_options(text, _READ_ONLY)
             ordered = _ORDERED.search(text)
             if ordered is not None and int(ordered[1]) <= ROWS_MAX:
-                self._show_first(planned, source)
+                self._show_first(planned, sight)
             return Started(planned.schema(), planned.execute_stream())
         except Exception as error:
             raise self._told(error) from error
@@ -118,11 +120,11 @@ class Session:
                 self._tables[name] = TableData(table)
                 self._context.register_dataset(name, self._tables[name])
 
-    def _show(self, source: Source | None) -> None:
+    def _show(self, sight: Sight | None) -> None:
         for table in self._tables.values():
-            table.source = source
+            table.sight = sight
 
-    def _show_first(self, planned: DataFrame, source: Source) -> None:
+    def _show_first(self, planned: DataFrame, sight: Sight) -> None:
         """Spare a table the reading of rows that an order and a limit leave out."""
         first = first_rows(planned.optimized_logical_plan())
         if first is None or first.count > ROWS_MAX:
@@ -133,7 +135,7 @@ class Session:
         column = data.table.column(first.column)
         if column.kind in RANKED_KINDS:
             top = Top(column, first.descending, first.nulls_first, first.count)
-            data.source = structs.replace(source, top=top)
+            data.sight = structs.replace(sight, here=structs.replace(sight.here, top=top))
 
     def _told(self, error: Exception) -> Exception:
         """Say in our words what the SQL engine says in its own."""

@@ -69,8 +69,8 @@ class WireAttempt:
         if self.over:
             return
         try:
-            frames = self._decoder.receive_data(data)
-            messages = [decode(*frame, self._version) for frame in frames]
+            frames, version = self._decoder.receive_data(data), self._version
+            messages = [decode(kind, flags, payload, version) for kind, flags, payload in frames]
         except WireError as error:
             self._fail(error)
             return

@@ -120,7 +120,7 @@ class Host:
         if found is None:
             raise LookupError(f"there is no handler {service}/{handler} here")
         definition, run = found
-        handle = run if attempt_headers is None else partial(run, headers=dict(attempt_headers))
+        handle = run if attempt_headers is None else partial(run, headers=attempt_headers)
         if self._codec is None:
             return Attempt(protocol_version, handle, sink, self._now_ms)
 

@@ -7,7 +7,7 @@ it goes out from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from typing_extensions import override
@@ -32,13 +32,18 @@ class Streamed(StreamingApplication):
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._server = (b"x-restate-server", endpoint.server_header.encode())
+        #: Those of answers, by their content types, of which there are a few.
+        self._headers: dict[str, tuple[Header, ...]] = {}
 
     @override
     def begin(self, head: StreamHead, stream: Stream) -> None:
         """Answer a request, or begin the attempt that it asks for."""
         carrier = StreamedAttempt(stream)
         answer = self._endpoint.answer(_request(head), carrier.wake)
-        headers = ((b"content-type", answer.content_type.encode("latin-1")), self._server)
+        headers = self._headers.get(answer.content_type)
+        if headers is None:
+            headers = ((b"content-type", answer.content_type.encode("latin-1")), self._server)
+            self._headers[answer.content_type] = headers
         if isinstance(answer, Answer):
             stream.respond(answer.status, headers, answer.body)
         else:
@@ -59,12 +64,12 @@ class StreamedAttempt:
         #: None before it begins, and once the answer is complete or nobody is there to read it.
         self._attempt: WireAttempt | None = None
         #: Those of the answer, until it begins.
-        self._headers: Sequence[Header] | None = None
+        self._headers: tuple[Header, ...] | None = None
         #: Whether the request has ended.
         self._input_over = False
         self._farewell: asyncio.TimerHandle | None = None
 
-    def begin(self, attempt: WireAttempt, headers: Sequence[Header]) -> None:
+    def begin(self, attempt: WireAttempt, headers: tuple[Header, ...]) -> None:
         """Go on until the attempt is over and the answer complete.
 
         Args:
@@ -124,11 +129,36 @@ class StreamedAttempt:
             asyncio.get_running_loop().call_soon(attempt.abort)
 
 
+class TextHeaders(Mapping[str, str]):
+    """Headers as text. Of those of an attempt hardly any is ever looked at.
+
+    Args:
+        headers: Names, in lower case, and values; of those that have one name, the last one counts.
+    """
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Iterable[Header]) -> None:
+        self._headers = dict(headers)
+
+    @override
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name.encode("latin-1")].decode("latin-1")
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._headers)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._headers)
+
+
 def _request(head: StreamHead) -> EndpointRequest:
     one_way = head.version in ONE_WAY_VERSIONS
     return EndpointRequest(
         method=head.method,
         path=head.path,
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers},
+        headers=TextHeaders(head.headers),
         mode=ProtocolMode.REQUEST_RESPONSE if one_way else ProtocolMode.BIDI_STREAM,
     )

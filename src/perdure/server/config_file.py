@@ -51,7 +51,7 @@ def dump_config(settings: Settings) -> str:
     sections: dict[str, list[str]] = {"": []}
     for key, setting in KEYS.items():
         value = getattr(settings, setting.field)
-        if value is None and setting.show is str:
+        if value is None and setting.show in (str, int):
             continue
         section, _, name = key.rpartition(".")
         shown = setting.show(value)

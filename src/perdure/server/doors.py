@@ -6,41 +6,33 @@ the process; there is one place that stops all doors.
 Life of a door: bound when it is made (so that a taken port is known before anything starts), open
 from ``start`` on, and closed by ``stop``: no new connections, then time for what is under way, then
 cancellation, to which the application may still answer.
+
+Where several processes serve, one of them has the door, and deals the connections to all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import socket
 import ssl
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from perdure.server.arrivals import Arrival
+from perdure.server.dealing import Dealer, Taker
 from perdure.server.exchanges import Application
+from perdure.server.halls import Hall
 from perdure.server.http1_requests import HEAD_BYTES_MAX
 from perdure.server.http2_sender import STREAMS_MAX
-from perdure.server.lobby import Lobby
-from perdure.server.open_files import connections_max
 from perdure.storage.forks import close_when_forked
 
 __all__ = ["HEAD_BYTES_MAX", "Application", "Door", "DoorError", "bind", "bind_file"]
 
 #: Connections that may wait to be accepted.
 _BACKLOG: Final = 2048
-#: Longer than clients and load balancers commonly keep idle connections, so that they close first:
-#: a connection closed by the server may have a request on the way.
-_PATIENCE_S: Final = 120.0
-#: How often the doors look for such connections.
-_SWEEP_S: Final = 10.0
-#: How long cancelled requests may take to say good-bye.
-_FAREWELL_S: Final = 1.0
 #: When the system asks a silent client for a sign of life, after how many seconds it asks again,
 #: and how often before the client counts as gone. Not all systems let one choose.
 _SIGNS_OF_LIFE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
@@ -144,35 +136,34 @@ class Door:
         tls: ssl.SSLContext | None = None,
         streams_max: int = STREAMS_MAX,
     ) -> None:
-        self._application = application
-        self._streams_max = streams_max
+        self._hall = Hall(application, streams_max)
         self._listener = listener
         self._tls = tls
         #: Address that the door is bound to: host, port, and more for IPv6; or a path.
         self.address: tuple[Any, ...] | str = listener.getsockname()
-        self._lobby: Lobby | None = None
-        self._server: asyncio.Server | None = None
-        self._clock: asyncio.TimerHandle | None = None
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._server: asyncio.Server | Dealer | None = None
 
     @property
     def port(self) -> int:
         """Port that the door is bound to, if it is."""
         return int(self.address[1])
 
-    async def start(self) -> None:
-        """Accept connections."""
-        loop = asyncio.get_running_loop()
-        close_when_forked(self._listener, _close_at_once)
-        lobby = self._lobby = Lobby(self._application, connections_max(), self._streams_max)
-        close_when_forked(lobby, Lobby.forsake)
-        self._tick(loop, lobby)
-        self._sweep(loop, lobby)
-        self._server = await self._listen(loop, lambda: Arrival(lobby))
+    async def start(self, others: Sequence[Taker] = ()) -> None:
+        """Accept connections.
 
-    async def _listen(
-        self, loop: asyncio.AbstractEventLoop, arrive: Callable[[], Arrival]
-    ) -> asyncio.Server:
+        Args:
+            others: take connections as well, in turn; not those of TLS.
+        """
+        close_when_forked(self._listener, _close_at_once)
+        self._hall.open()
+        if others:
+            self._server = Dealer(self._listener, [self._hall.take, *others])
+            self._server.start()
+        else:
+            self._server = await self._listen(asyncio.get_running_loop())
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.Server:
+        arrive = self._hall.arrive
         if isinstance(self.address, str):
             return await loop.create_unix_server(
                 arrive, sock=self._listener, backlog=_BACKLOG, ssl=self._tls, **_KEEPING_FILE
@@ -185,50 +176,5 @@ class Door:
         """Accept no more connections; give what is under way so many seconds, then end it."""
         if self._server is not None:
             self._server.close()
-        if self._lobby is not None:
-            await self._empty(self._lobby, grace_s)
-        for timer in (self._clock, self._sweeper):
-            if timer is not None:
-                timer.cancel()
+        await self._hall.close(grace_s)
         self._listener.close()
-
-    async def _empty(self, lobby: Lobby, grace_s: float) -> None:
-        lobby.closed = True
-        for connection in tuple(lobby.connections):
-            connection.shutdown()
-        await _settle(lobby, grace_s)
-        for exchange in tuple(lobby.under_way):
-            exchange.stop()
-        await _settle(lobby, _FAREWELL_S)
-        await _disconnect(lobby)
-
-    def _tick(self, loop: asyncio.AbstractEventLoop, lobby: Lobby) -> None:
-        """Read the clocks, once a second."""
-        lobby.read_clocks()
-        # A little after the second has changed, so that the date is never behind by a whole one.
-        delay = 1.001 - time.time() % 1.0
-        self._clock = loop.call_later(delay, self._tick, loop, lobby)
-
-    def _sweep(self, loop: asyncio.AbstractEventLoop, lobby: Lobby) -> None:
-        """End idle connections; one look at all of them now and then is cheaper than timers."""
-        lobby.expire(_PATIENCE_S)
-        self._sweeper = loop.call_later(_SWEEP_S, self._sweep, loop, lobby)
-
-
-async def _settle(lobby: Lobby, timeout_s: float) -> None:
-    """Wait until no request is under way, but no longer than that."""
-    if lobby.under_way:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(lobby.settled.wait(), timeout_s)
-
-
-async def _disconnect(lobby: Lobby) -> None:
-    """Close what is still connected, and cut off whoever does not take the last answer."""
-    lobby.deserted.clear()
-    for connection in tuple(lobby.connections):
-        connection.close()
-    if lobby.connections:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(lobby.deserted.wait(), _FAREWELL_S)
-    for connection in tuple(lobby.connections):
-        connection.abort()

@@ -16,7 +16,7 @@ from perdure.server.config_file import parse_keys
 from perdure.server.doors import bind
 from perdure.server.runtime import Failure, Runtime, open_runtime
 from perdure.server.setting_keys import read_environment
-from perdure.server.settings import Settings
+from perdure.server.settings import Settings, SettingsError
 
 
 class LifespanHost(ServiceHost, Protocol):
@@ -78,6 +78,11 @@ async def embedded(
     values = read_environment(os.environ) | parse_keys(settings or {}, "settings")
     values["data_dir"] = None if data_dir is None else Path(data_dir)
     chosen = replace(Settings(), **values)
+    if chosen.partitions not in (None, 1):
+        raise SettingsError(
+            f"default-num-partitions: {chosen.partitions} partitions are as many processes, and "
+            "perdure.embedded is part of this one; write 1, or serve with perdure dev"
+        )
     ports = {"ingress": ingress_port, "admin": admin_port}
     with contextlib.ExitStack() as stack:
         listeners: dict[str, socket.socket] = {}

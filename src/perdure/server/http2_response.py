@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from perdure.protocol.direct_http import Header
@@ -12,6 +13,8 @@ from perdure.server.heads import ResponseError, breaks_line
 _DROPPED: Final = frozenset(
     {b"connection", b"date", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
+#: Headers of so many kinds of responses are not looked at again.
+_REMEMBERED_MAX: Final = 64
 
 
 class Http2Response:
@@ -77,17 +80,33 @@ class Http2Response:
         """Write the head; the length is that of a body in one piece."""
         if self._status is None:
             raise ResponseError("a response has a body before it began")
-        fields = [(b":status", b"%d" % self._status), (b"date", date)]
-        for name, value in self._headers:
-            if breaks_line(name) or breaks_line(value):
-                raise ResponseError("a header contains a line break")
-            if name == b"content-length":
-                length = int(value)
-            elif name not in _DROPPED:
-                fields.append((name.lower(), value))
+        headers = self._headers
+        # A tuple stands for itself, as those of all attempts of a handler do.
+        written, declared = (
+            _written_before(headers) if type(headers) is tuple else _written(headers)
+        )
+        fields = [(b":status", b"%d" % self._status), (b"date", date), *written]
+        length = length if declared is None else declared
         if self._status in (204, 304):
             self._bodiless = True
         elif length is not None:
             fields.append((b"content-length", b"%d" % length))
             self._remaining = length
         return fields
+
+
+def _written(headers: Iterable[Header]) -> tuple[list[Header], int | None]:
+    """Give headers as HTTP/2 has them, and the length that they declare."""
+    fields: list[Header] = []
+    length: int | None = None
+    for name, value in headers:
+        if breaks_line(name) or breaks_line(value):
+            raise ResponseError("a header contains a line break")
+        if name == b"content-length":
+            length = int(value)
+        elif name not in _DROPPED:
+            fields.append((name.lower(), value))
+    return fields, length
+
+
+_written_before: Final = lru_cache(_REMEMBERED_MAX)(_written)

@@ -33,6 +33,9 @@ STREAMS_MAX: Final = 256
 #: What a client may send of one body, and of all together, before an application has read it.
 STREAM_WINDOW: Final = 256 * 1024
 CONNECTION_WINDOW: Final = 1024 * 1024
+#: Bodies up to this size are sent at once, unless so much waits to be sent already, in bytes.
+_LITTLE_BYTES: Final = 4096
+_CROWDED_BYTES: Final = 64 * 1024
 #: Size of the compression table at the most, whatever the client allows.
 _TABLE_BYTES_MAX: Final = 4096
 #: Headers that differ from one response to the next, and would push out of the table what does not.
@@ -125,6 +128,19 @@ class Sender(Output[Outgoing]):
             else:
                 self._written.forget()  # it may have changed the table
         self.say(header_frames(stream_id, block, ended=ended))
+
+    def say_body(self, outgoing: Outgoing, content: bytes) -> bool:
+        """Send a whole body behind its head, if it is short and nothing stands in its way."""
+        size = len(content)
+        if size > _LITTLE_BYTES or size > self._window or size > outgoing.window:
+            return False
+        if self._ready or self.backlog > _CROWDED_BYTES:
+            return False
+        self._window -= size
+        self.say(frame(DATA, END_STREAM, outgoing.id, content))
+        outgoing.ended = True
+        self._feeder.framed(outgoing.id, size)
+        return True
 
     def want(self, outgoing: Outgoing) -> None:
         """Send a body, or what there is of it, when the connection is ready to."""

@@ -208,6 +208,8 @@ class Stream:
             if only:
                 self._close()
                 return
+            if ended and self._carrier.sender.say_body(outgoing, content):
+                return
         if content:
             outgoing.add(content)
             if len(content) > _LITTLE_BYTES:

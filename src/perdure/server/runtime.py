@@ -6,25 +6,29 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from perdure.admin.app import create_admin
 from perdure.admin.query import query_operation
 from perdure.core.model.deployments import Deployment, Registry
+from perdure.core.model.shares import ALONE, Share
 from perdure.engine.clock import SystemClock
 from perdure.engine.configurator import Configurator
-from perdure.engine.engine import Engine, World
+from perdure.engine.engine import Engine, World, nobody
 from perdure.engine.ports import Document, Log, Store
+from perdure.engine.reception import Reception
 from perdure.engine.registrar import Discoverers, Registrar
 from perdure.engine.registry import RegistryKeeper
-from perdure.engine.requests import Requests
 from perdure.engine.transports import Transports
 from perdure.ingress.app import Ingress
 from perdure.protocol.session import ServiceHost
+from perdure.query.elsewhere import Elsewhere
 from perdure.query.queries import Queries
+from perdure.server.dealing import Taker
 from perdure.server.doors import Application, Door
+from perdure.server.halls import Hall
 from perdure.server.http2_sender import STREAMS_MAX
 from perdure.server.settings import Settings
 from perdure.storage.directory import DataDirectory
@@ -84,30 +88,41 @@ def reach_services(settings: Settings) -> Services:
     )
 
 
+class Parts(NamedTuple):
+    """What a runtime is made of."""
+
+    engine: Engine
+    keeper: RegistryKeeper
+    services: Services
+    #: The face of the whole server, and the server's other partitions, if there are any.
+    requests: Reception
+    elsewhere: Elsewhere | None
+    log: Log
+    share: Share = ALONE
+
+
 class Runtime:
     """A server in this process, on this event loop.
 
     Made by :func:`open_runtime`; more services can be added while it runs.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        keeper: RegistryKeeper,
-        services: Services,
-        log: Log,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, parts: Parts, settings: Settings) -> None:
         self._settings = settings
-        self._engine = engine
-        self._keeper = keeper
-        self._services = services
-        self._queries = Queries(engine.look, settings.queries())
+        self._engine = parts.engine
+        self._keeper = parts.keeper
+        self._services = parts.services
+        self._queries = Queries(parts.engine.look, settings.queries(), parts.elsewhere)
         self._doors: dict[str, Door] = {}
+        self._hall: Hall | None = None
+        #: How many partitions, and processes, the server has.
+        self.partitions = parts.share.count
+        #: What the doors ask.
+        self.requests = parts.requests
         #: The ingress as an ASGI application, to be mounted elsewhere.
-        self.ingress = Ingress(engine.requests, body_bytes_max=settings.request_bytes_limit)
+        self.ingress = Ingress(parts.requests, body_bytes_max=settings.request_bytes_limit)
         #: The log, whose counters tell how often it synced.
-        self.log = log
+        self.log = parts.log
 
     @property
     def ingress_url(self) -> str:
@@ -118,11 +133,6 @@ class Runtime:
     def admin_url(self) -> str:
         """Where operators look."""
         return self._url("admin")
-
-    @property
-    def requests(self) -> Requests:
-        """What the doors ask."""
-        return self._engine.requests
 
     @property
     def registry(self) -> Registry:
@@ -147,35 +157,52 @@ class Runtime:
         self._services.in_process.add(endpoint, host)
         return deployment
 
-    async def open_doors(self, listeners: Mapping[str, socket.socket]) -> None:
-        """Accept requests on sockets that are bound, by the name of the door."""
+    async def open_doors(
+        self, listeners: Mapping[str, socket.socket], others: Sequence[Taker] = ()
+    ) -> None:
+        """Accept requests on sockets that are bound, by the name of the door.
+
+        Args:
+            listeners: the sockets.
+            others: take connections to the ingress, too, in turn.
+        """
         ingress = listeners.get("ingress")
         ingress_url = None if ingress is None else _url_of(ingress.getsockname())
         registrar = Registrar(self._keeper, self._services.discoverer())
         admin = create_admin(
-            self._engine.requests,
+            self.requests,
             self._settings.advertised_ingress or ingress_url,
             registrar,
             Configurator(self._keeper, SystemClock()),
             [query_operation(self._queries)],
             self._settings.cluster_name,
+            self._keeper.published,
         )
         applications: dict[str, Application] = {"ingress": self.ingress, "admin": admin}
         for name, listener in listeners.items():
             streams_max = self._settings.ingress_streams_limit if name == "ingress" else STREAMS_MAX
             self._doors[name] = Door(applications[name], listener, streams_max=streams_max)
-            await self._doors[name].start()
+            await self._doors[name].start(others if name == "ingress" else ())
 
-    async def stop(self, grace_s: float) -> None:
+    def open_hall(self) -> Taker:
+        """Serve the ingress on connections that were accepted elsewhere; give what takes them."""
+        self._hall = Hall(self.ingress, self._settings.ingress_streams_limit)
+        self._hall.open()
+        return self._hall.take
+
+    async def stop(self, grace_s: float, others: Callable[[], Awaitable[None]] = nobody) -> None:
         """Stop in bounded time: refuse what is new, end or suspend what runs, answer, close.
 
         Args:
             grace_s: how long attempts may take to end or suspend, in seconds.
+            others: returns when other processes have ended theirs, for which one may wait here.
         """
         self.ingress.drain()
-        await self._engine.drain(grace_s)
+        await self._engine.drain(grace_s, others)
         for door in self._doors.values():
             await door.stop(FAREWELL_S)
+        if self._hall is not None:
+            await self._hall.close(FAREWELL_S)
         self._queries.close()
         await self._services.close()
         await self._engine.close()
@@ -217,7 +244,7 @@ async def open_runtime(
     listeners: Mapping[str, socket.socket],
     failure: Failure,
 ) -> AsyncIterator[Runtime]:
-    """Run a server for as long as the context lasts.
+    """Run a server of one partition for as long as the context lasts.
 
     Args:
         settings: how; without a data directory everything is in memory, and lost at the end.
@@ -236,7 +263,8 @@ async def open_runtime(
         services = reach_services(settings)
         world = World(log, store, clock, keeper, services.transports())
         engine = Engine(world, settings.engine(), failure.report)
-        runtime = Runtime(engine, keeper, services, log, settings)
+        parts = Parts(engine, keeper, services, engine.requests, None, log)
+        runtime = Runtime(parts, settings)
         try:
             # Before anything is registered, which would hide that a registry was lost.
             engine.recover()
@@ -249,12 +277,15 @@ async def open_runtime(
             await runtime.stop(settings.shutdown_timeout_ms / 1000)
 
 
-def open_storage(data_dir: Path | None, stack: contextlib.ExitStack) -> tuple[Log, Store, Document]:
+def open_storage(
+    data_dir: Path | None, stack: contextlib.ExitStack, share: Share = ALONE
+) -> tuple[Log, Store, Document]:
     """Open log, store and registry document in a data directory, or in memory.
 
     Args:
         data_dir: the directory; None for memory.
         stack: closes what was opened.
+        share: of which partition.
 
     Raises:
         StorageError: the directory is in use, damaged, of another format, or not writable.
@@ -262,7 +293,7 @@ def open_storage(data_dir: Path | None, stack: contextlib.ExitStack) -> tuple[Lo
     loop = asyncio.get_running_loop()
     if data_dir is None:
         return MemoryLog(call_soon=loop.call_soon), MemoryStore(), MemoryDocument()
-    directory = stack.enter_context(DataDirectory.open(data_dir))
+    directory = stack.enter_context(DataDirectory.open(data_dir, share))
     # The store has a lock of its own: where somebody took the directory's away, the log of a server
     # that runs is not touched.
     store = RocksStore.open(directory.store_path)

@@ -21,6 +21,8 @@ _WINDOW_MIN: Final = 64 * 1024
 _WINDOW_MAX: Final = 1024 * 1024 * 1024
 #: Requests on one connection of HTTP/2: with more than that, another connection does better.
 _STREAMS_MAX: Final = 10_000
+#: Each is a process, and talks to all others.
+PARTITIONS_MAX: Final = 64
 #: What a query needs to begin with.
 _MEMORY_MIN: Final = 1024 * 1024
 
@@ -145,6 +147,14 @@ def parse_streams(text: str) -> int:
     if streams > _STREAMS_MAX:
         raise ValueError(f"write a whole number from 1 to {_STREAMS_MAX}")
     return streams
+
+
+def parse_partitions(text: str) -> int:
+    """Read how many partitions a server has."""
+    partitions = parse_count(text)
+    if partitions > PARTITIONS_MAX:
+        raise ValueError(f"write a whole number from 1 to {PARTITIONS_MAX}")
+    return partitions
 
 
 def parse_levels(text: str) -> int:

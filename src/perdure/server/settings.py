@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perdure.core.attempt.attempt import JournalLimits
 from perdure.core.model.deployments import DAY_MS, Ceilings, Defaults
@@ -38,6 +39,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin: Address = Address("127.0.0.1", 9070)
     #: None keeps everything in memory.
     data_dir: Path | None = Path("perdure-data")
+    #: How many processes serve, each its partition; None as the data directory has it, or one.
+    partitions: int | None = None
     shutdown_timeout_ms: int = 10_000
     cleanup_interval_ms: int = 1_000
     invocations_limit: int = 1_000
@@ -96,6 +99,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     retry_max_interval_ms: int = 60_000
     retry_max_attempts: int | None = 70
     retry_on_max_attempts: OnExhausted = OnExhausted.PAUSE
+
+    def divided(self, partitions: int) -> Settings:
+        """Give those of one of so many partitions: a part of the limits that are the server's."""
+        return replace(
+            self,
+            invocations_limit=-(-self.invocations_limit // partitions),
+            requests_limit=-(-self.requests_limit // partitions),
+            queue_limit=-(-self.queue_limit // partitions),
+            memory_bytes_limit=-(-self.memory_bytes_limit // partitions),
+        )
 
     def defaults(self) -> Defaults:
         """Give the options of handlers that say nothing themselves."""

@@ -1,16 +1,18 @@
 """The data directory: one folder, of one server, of one format.
 
 LOCK          who uses the directory: its process id, under an exclusive lock
-FORMAT        {"format": 3, "created_by": "0.1.0"}
+FORMAT        {"format": 4, "created_by": "0.1.0", "partitions": 2, "partition": 0}
 log/          segments of the log
 store/        the embedded store
 registry.json deployments and what they serve
+partition-1/  the same of another partition, which has no registry of its own
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +21,24 @@ from typing import Final, Self
 import msgspec
 from msgspec import Struct
 
+from perdure.core.model.shares import ALONE, Share
 from perdure.engine.ports import StorageError
 from perdure.storage.files import UNFINISHED_SUFFIX, OsFiles, create_folder, write_whole
 from perdure.storage.forks import close_when_forked
 from perdure.storage.segments import SUFFIX
 
 #: 2: waiting and paused invocations stand in a table of their own; 3: the row of an invocation
-#: begins with its times.
-FORMAT: Final = 3
+#: begins with its times; 4: tells how many partitions there are.
+FORMAT: Final = 4
+#: What format 3 has is as format 4 has it, where there is one partition.
+_READ: Final = (3, FORMAT)
 
 _LOCK_NAME: Final = "LOCK"
 _FORMAT_NAME: Final = "FORMAT"
+_PARTITION_PREFIX: Final = "partition-"
+#: How long a process may take to leave whose server was killed, and how often it is looked.
+_LEAVING_S: Final = 10.0
+_LOOK_AGAIN_S: Final = 0.05
 #: What a directory may hold that is not a data directory yet: what the first start left when it was
 #: interrupted, and what a file system keeps at its root.
 _HARMLESS: Final = frozenset({_LOCK_NAME, _FORMAT_NAME + UNFINISHED_SUFFIX, "lost+found"})
@@ -47,11 +56,18 @@ class UnknownFormatError(StorageError):
     """The data directory has a format that this version does not know."""
 
 
+class OtherPartitionsError(StorageError):
+    """The data directory has another number of partitions, or the folder is that of another one."""
+
+
 class FormatDocument(Struct):
     """What the file FORMAT holds; later formats may add to it."""
 
     format: int
     created_by: str = "an unknown version"
+    #: How many partitions there are, and whose folder this is.
+    partitions: int = 1
+    partition: int = 0
 
 
 class DataDirectory:
@@ -68,17 +84,22 @@ class DataDirectory:
         self._lock: int | None = lock
 
     @classmethod
-    def open(cls, path: Path) -> DataDirectory:
+    def open(cls, path: Path, share: Share = ALONE) -> DataDirectory:
         """Open a data directory, or make one of an empty or missing folder.
+
+        Args:
+            path: the directory.
+            share: whose part of it; that of partition 0 is opened first, and makes the others.
 
         Raises:
             DirectoryUnusableError: the path is no folder, not writable, or holds something else.
             DirectoryInUseError: another process uses it.
             UnknownFormatError: another version must open it.
+            OtherPartitionsError: it has another number of partitions.
         """
         path = path.absolute()
         try:
-            return cls._open(path)
+            return cls._open(path, share)
         except OSError as error:
             raise DirectoryUnusableError(
                 f"the data directory {path} cannot be used: {error}. Make it a folder that this "
@@ -119,14 +140,25 @@ class DataDirectory:
         self.close()
 
     @classmethod
-    def _open(cls, path: Path) -> DataDirectory:
-        create_folder(path)
-        # Before the lock, which would be the first file in a folder that is not ours.
-        _refuse_foreign(path)
-        directory = cls(path, _lock(path))
+    def _open(cls, root: Path, share: Share) -> DataDirectory:
+        path = partition_path(root, share.index)
+        if share.index == 0:
+            create_folder(path)
+            # Before the lock, which would be the first file in a folder that is not ours.
+            _refuse_foreign(path)
+        elif not (path / _FORMAT_NAME).exists():
+            raise DirectoryUnusableError(
+                f"{path} is missing: restore the whole data directory from a backup, or name an "
+                "empty or new folder with --data-dir"
+            )
+        # What still holds another partition's folder is on its way out: it was started by a process
+        # that had the first one's, which is ours.
+        directory = cls(path, _lock(path, 0.0 if share.index == 0 else _LEAVING_S))
         close_when_forked(directory, cls.close)
         try:
-            _check_format(path)
+            if not (path / _FORMAT_NAME).exists():
+                _create(path, share.count)
+            _check_format(path, share)
             directory._check_log()
         except BaseException:
             directory.close()
@@ -142,20 +174,47 @@ class DataDirectory:
             )
 
 
+def partition_path(root: Path, index: int) -> Path:
+    """Give the folder of a partition; that of partition 0 holds those of all others."""
+    return root if index == 0 else root / f"{_PARTITION_PREFIX}{index}"
+
+
+def partitions_in(root: Path) -> int | None:
+    """Tell how many partitions a data directory has; None if it is none yet.
+
+    Raises:
+        UnknownFormatError: another version must open it.
+    """
+    try:
+        return _read_format(root).partitions
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DirectoryUnusableError(
+            f"the data directory {root} cannot be used: {error}"
+        ) from error
+
+
 def _refuse_foreign(path: Path) -> None:
     names = {entry.name for entry in path.iterdir()}
-    if _FORMAT_NAME not in names and (foreign := sorted(names - _HARMLESS)):
+    if _FORMAT_NAME in names:
+        return
+    if foreign := sorted(name for name in names if not _is_harmless(name)):
         raise DirectoryUnusableError(
             f"{path} holds {foreign[0]!r} but no file {_FORMAT_NAME}, so it is not a data "
             "directory: name an empty or new folder with --data-dir"
         )
 
 
-def _lock(path: Path) -> int:
+def _is_harmless(name: str) -> bool:
+    return name in _HARMLESS or name.removeprefix(_PARTITION_PREFIX).isdecimal()
+
+
+def _lock(path: Path, patience_s: float) -> int:
     """Lock the directory for as long as the descriptor that is given stays open."""
     descriptor = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(descriptor, time.monotonic() + patience_s)
         # For people only: what counts is the lock, which ends with its process.
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -172,12 +231,54 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
-def _check_format(path: Path) -> None:
-    file = path / _FORMAT_NAME
-    if not file.exists():
-        document = FormatDocument(FORMAT, _own_version())
+def _take(descriptor: int, limit: float) -> None:
+    """Lock a file, unless another process holds it beyond a time of the monotonic clock.
+
+    Raises:
+        BlockingIOError: it does.
+    """
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= limit:
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return
+
+
+def _create(root: Path, partitions: int) -> None:
+    """Write what tells the format, that of partition 0 last: with it, those of all others exist."""
+    for index in reversed(range(partitions)):
+        path = partition_path(root, index)
+        create_folder(path)
+        document = FormatDocument(FORMAT, _own_version(), partitions, index)
         write_whole(OsFiles(path), _FORMAT_NAME, msgspec.json.encode(document) + b"\n")
-        return
+
+
+def _check_format(path: Path, share: Share) -> None:
+    document = _read_format(path)
+    if document.partitions != share.count:
+        raise OtherPartitionsError(
+            f"the data directory {path} has {_counted(document.partitions)}, and that cannot "
+            f"change, but {_counted(share.count)} would serve it: write --partitions "
+            f"{document.partitions} or nothing, or name another directory with --data-dir. "
+            "perdure.embedded and tests serve one partition only"
+        )
+    if document.partition != share.index:
+        raise OtherPartitionsError(
+            f"{path} is the folder of partition {document.partition}, not of {share.index}: name "
+            "the whole data directory with --data-dir, and leave the folders in it where they were"
+        )
+
+
+def _counted(partitions: int) -> str:
+    return "1 partition" if partitions == 1 else f"{partitions} partitions"
+
+
+def _read_format(path: Path) -> FormatDocument:
+    file = path / _FORMAT_NAME
     try:
         document = msgspec.json.decode(file.read_bytes(), type=FormatDocument)
     except msgspec.MsgspecError as error:
@@ -185,13 +286,14 @@ def _check_format(path: Path) -> None:
             f"[RT0009] {file} is damaged ({error}): check the disk, then restore the data "
             "directory from a backup, or name another with --data-dir"
         ) from error
-    if document.format != FORMAT:
+    if document.format not in _READ:
         step = "upgrade" if document.format > FORMAT else "downgrade"
         raise UnknownFormatError(
             f"[RT0009] the data directory {path} has format {document.format} (created by perdure "
             f"{document.created_by}), this version, {_own_version()}, reads format {FORMAT}: "
             f"{step} perdure, or name another directory with --data-dir"
         )
+    return document
 
 
 def _own_version() -> str:

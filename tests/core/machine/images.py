@@ -18,6 +18,7 @@ from perdure.core.model.invocations import FurtherCaller, Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise
+from perdure.core.model.records import Message
 from perdure.core.model.timers import Timer
 from perdure.core.tables.keys import parse_expiry_key, parse_timer_key
 from perdure.core.tables.tables import Lock, Tables
@@ -25,7 +26,7 @@ from perdure.protocol.ids import InvocationId
 
 ROWS = (
     *("invocations", "locks", "lines", "mutations"),
-    *("timers", "running", "parked", "expiries", "facts"),
+    *("timers", "running", "parked", "expiries", "outbox", "facts"),
 )
 GROUPS = ("journals", "callers", "events", "states", "listeners", "promises")
 
@@ -72,6 +73,8 @@ class Image:
         self.running: set[InvocationId] = set()
         self.parked: set[InvocationId] = set()
         self.expiries: set[tuple[int, InvocationId, bool]] = set()
+        #: By destination and number.
+        self.outbox: dict[tuple[int, int], Message] = {}
         self.facts: dict[bytes, int] = {}
         #: Invocations whose row, journal or events are new since the last look.
         self.touched: set[InvocationId] = set()
@@ -198,6 +201,14 @@ def _read_expiry(image, key, _value):
     image.expiries.add(parse_expiry_key(key))
 
 
+def _split_shipment(key):
+    return int.from_bytes(key[:2], "big"), int.from_bytes(key[2:], "big")
+
+
+def _read_message(image, key, value):
+    image.outbox[_split_shipment(key)] = _MESSAGE(value)
+
+
 def _read_fact(image, key, value):
     image.facts[key] = _NUMBER(value)
 
@@ -209,6 +220,7 @@ _EVENT = msgspec.msgpack.Decoder(Event).decode
 _PROMISE = msgspec.msgpack.Decoder(Promise).decode
 _LOCK = msgspec.msgpack.Decoder(Lock).decode
 _MUTATION = msgspec.msgpack.Decoder(Mutation).decode
+_MESSAGE = msgspec.msgpack.Decoder(Message).decode
 _NUMBER = msgspec.msgpack.Decoder(int).decode
 _OF_INVOCATIONS = frozenset((b"i", b"j", b"c", b"v"))
 _DROP = {
@@ -226,6 +238,7 @@ _DROP = {
     b"r": lambda image, key: image.running.discard(InvocationId(key)),
     b"w": lambda image, key: image.parked.discard(InvocationId(key)),
     b"e": lambda image, key: image.expiries.discard(parse_expiry_key(key)),
+    b"o": lambda image, key: image.outbox.pop(_split_shipment(key)),
     b"m": lambda image, key: image.facts.pop(key),
 }
 _READ = {
@@ -243,5 +256,6 @@ _READ = {
     b"r": _read_running,
     b"w": _read_parked,
     b"e": _read_expiry,
+    b"o": _read_message,
     b"m": _read_fact,
 }

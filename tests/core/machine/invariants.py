@@ -7,32 +7,35 @@ A sentence about one invocation alone is checked of those that the image says we
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from claims import ADMITTED, armed_sleeps
 from images import Image
 
 from perdure.core.machine.endings import CALLERS_IN_ROW
 from perdure.core.machine.events import EVENTS_MAX
+from perdure.core.machine.outbox import addressee
 from perdure.core.model.awaiting import Settled, settle_stored
 from perdure.core.model.invocations import (
     Completed,
     Suspended,
 )
 from perdure.core.model.promises import Pending
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.targets import HandlerKind
-from perdure.core.tables.keys import caller_key, object_key
-from perdure.core.tables.tables import ATTEMPTS
+from perdure.core.tables.keys import caller_key, object_key, partition_fact
+from perdure.core.tables.tables import ATTEMPTS, SENT, SHIPPED, TAKEN
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Completion, GetPromise, Input, Signal
 
 
-def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
+def check_all(image: Image, seen: Mapping[InvocationId, int], share: Share = ALONE) -> None:
     """Check every invariant.
 
     Args:
         image: the tables.
         seen: how many journal entries each suspended invocation's last attempt had been sent.
+        share: what belongs to the partition.
     """
     a_key_has_one_holder(image)
     whoever_waits_for_a_key_stands_in_line(image)
@@ -48,6 +51,8 @@ def check_all(image: Image, seen: Mapping[InvocationId, int]) -> None:
     events_are_as_many_as_rows_say(image)
     nothing_is_left_of_the_forgotten(image)
     attempts_are_numbered_once(image)
+    everything_is_where_it_belongs(image, share)
+    whatever_was_not_taken_is_in_the_outbox(image, share)
 
 
 def a_key_has_one_holder(image: Image) -> None:
@@ -202,3 +207,32 @@ def attempts_are_numbered_once(image: Image) -> None:
     numbers = dict(attempts)
     assert len(numbers) == len(attempts)
     assert max(numbers, default=0) <= image.facts.get(ATTEMPTS, 0)
+
+
+def everything_is_where_it_belongs(image: Image, share: Share) -> None:
+    """I3: a partition has rows about its own invocations and keys, and messages for others."""
+    assert all(share.holds(invocation_id) for invocation_id in image.invocations)
+    assert all(share.holds(group) for group in (*image.locks, *image.states, *image.promises))
+    for (destination, _), message in image.outbox.items():
+        assert share.owner(addressee(message)) == destination != share.index
+
+
+def whatever_was_not_taken_is_in_the_outbox(image: Image, share: Share) -> None:
+    """I6: messages are numbered without gaps, and kept until the other partition has them."""
+    numbers: dict[int, list[int]] = {}
+    for destination, number in sorted(image.outbox):
+        numbers.setdefault(destination, []).append(number)
+    for other in range(share.count):
+        sent = image.facts.get(partition_fact(SENT, other), 0)
+        shipped = image.facts.get(partition_fact(SHIPPED, other), 0)
+        assert numbers.get(other, []) == list(range(shipped + 1, sent + 1))
+
+
+def partitions_agree(images: Sequence[Image]) -> None:
+    """I7: each has taken what was sent, no more, and at least what the sender forgot."""
+    for source, there in enumerate(images):
+        for destination, here in enumerate(images):
+            sent = there.facts.get(partition_fact(SENT, destination), 0)
+            shipped = there.facts.get(partition_fact(SHIPPED, destination), 0)
+            taken = here.facts.get(partition_fact(TAKEN, source), 0)
+            assert shipped <= taken <= sent

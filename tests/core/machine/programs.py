@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from machine_values import (
@@ -29,7 +29,6 @@ from machine_values import (
     call,
     cancel_of,
     failed,
-    ident,
     look,
     ran,
     run,
@@ -51,12 +50,14 @@ from perdure.core.model.records import (
     Respond,
     Suspended,
 )
+from perdure.core.model.targets import Target
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.protocol.ids import (
     DeploymentId,
     InvocationId,
     awakeable_text,
     invocation_text,
+    keyed_partition_key,
 )
 from perdure.protocol.messages import (
     VOID,
@@ -82,8 +83,9 @@ from perdure.protocol.messages import (
     Value,
 )
 
-TARGETS = (GREET, add("x"), add("y"), look("x"), signup("w"), verify("w"))
-ROOTS = tuple(ident(f"root{number}") for number in range(6))
+#: Where there are two partitions, each has some of the keys.
+TARGETS = (GREET, add("x"), add("b"), look("x"), signup("w"), verify("w"))
+ROOTS = 6
 RETENTIONS = (KEPT, NOT_KEPT, RESULT_ONLY, JOURNAL_SHORTER)
 OUTCOMES = (Value(b"v"), Failure(500, "f"))
 
@@ -137,11 +139,22 @@ choices = st.builds(
 programs = st.integers(0, 50).flatmap(lambda size: st.lists(choices, min_size=size, max_size=60))
 
 
+def placed(name: str, target: Target) -> InvocationId:
+    """Give an id that can be read in a failing test, in the partition of what it is to run."""
+    partition_key = keyed_partition_key(target.key if target.kind.keyed else name)
+    return InvocationId(partition_key + name.encode().rjust(16, b"."))
+
+
+def root(number: int, target: Target = GREET) -> InvocationId:
+    """Give one of few ids, which is asked for again and again."""
+    return placed(f"root{number % ROOTS}", target)
+
+
 class Program:
     """Drives a world by choices."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, world: Any = None) -> None:
+        self.world = World() if world is None else world
         self._fresh = count()
 
     def play(self, program: list[Choice]) -> World:
@@ -159,7 +172,7 @@ class Program:
 
     def anyone(self, number: int) -> InvocationId:
         """Pick an invocation, or now and then an id that is free."""
-        pool = [*sorted(self.world.image.invocations), ROOTS[number % len(ROOTS)]]
+        pool = [*sorted(self.world.image.invocations), root(number)]
         return pool[number % len(pool)]
 
     def someone_open(self, number: int) -> InvocationId | None:
@@ -167,9 +180,9 @@ class Program:
         pool = sorted(self.world.attempts)
         return pool[number % len(pool)] if pool else None
 
-    def fresh_id(self) -> InvocationId:
+    def fresh_id(self, target: Target) -> InvocationId:
         """Draw an id that nobody had."""
-        return ident(f"fresh{next(self._fresh):03}")
+        return placed(f"fresh{next(self._fresh):03}", target)
 
     def next_completion(self, who: InvocationId) -> int:
         """Give a completion id that the invocation has not used: commands use two at the most."""
@@ -216,9 +229,9 @@ class Program:
         return options[what % len(options)]()
 
     def _call(self, make, how: int, number: int) -> CallTo:
-        callee = self.fresh_id() if how % 3 else ROOTS[how % len(ROOTS)]
         options = {"at": self.world.now + MINUTE} if make is send and how % 4 == 1 else {}
         target, retention = TARGETS[how % len(TARGETS)], RETENTIONS[how % len(RETENTIONS)]
+        callee = self.fresh_id(target) if how % 3 else root(how, target)
         return make(callee, target, number=number, retention=retention, **options)
 
     def awaited(self, who: InvocationId, choice: Choice, added: int) -> Future:
@@ -233,12 +246,14 @@ class Program:
 
     def invoke(self, choice: Choice) -> None:
         """Invoke, perhaps once more."""
-        who, target = ROOTS[choice.who % len(ROOTS)], TARGETS[choice.what % len(TARGETS)]
+        target = TARGETS[choice.what % len(TARGETS)]
+        who = root(choice.who, target)
         self.world.invoke(target, who, retention=RETENTIONS[choice.how % len(RETENTIONS)])
 
     def invoke_later(self, choice: Choice) -> None:
         """Invoke with a delay."""
-        who, target = ROOTS[choice.who % len(ROOTS)], TARGETS[choice.what % len(TARGETS)]
+        target = TARGETS[choice.what % len(TARGETS)]
+        who = root(choice.who, target)
         self.world.invoke(target, who, at=self.world.now + choice.how * SECOND)
 
     def act(self, choice: Choice, *, wait: bool, end: bool) -> None:
@@ -295,7 +310,9 @@ class Program:
     def restart_as_new(self, choice: Choice) -> None:
         """Restart, mostly from the input only."""
         upto = choice.how if choice.how % 2 else 0
-        self.world.restart_as_new(self.anyone(choice.who), self.fresh_id(), upto)
+        who = self.anyone(choice.who)
+        sibling = InvocationId(who[:8] + self.fresh_id(GREET)[8:])
+        self.world.restart_as_new(who, sibling, upto)
 
     def stray_timer(self, choice: Choice) -> None:
         """Let a timer fire that was taken away, or never was."""

@@ -37,6 +37,7 @@ from perdure.core.model.records import (
     AnnounceLeader,
     Attach,
     Cancel,
+    Delivered,
     Expire,
     Invoke,
     Kill,
@@ -50,6 +51,7 @@ from perdure.core.model.records import (
     Respond,
     RestartAsNew,
     Resume,
+    Shipped,
     SignalReceived,
     TimerFired,
 )
@@ -228,6 +230,8 @@ NO_EFFECT = (
     TimerFired(Timer(1, TimerKind.START, A)),
     TimerFired(Timer(1, TimerKind.RETRY, A)),
     TimerFired(Timer(1, TimerKind.SLEEP, A, 1)),
+    Delivered(1, 1, ()),
+    Shipped(1, 0),
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 from images import Image, stored_bytes
 from invariants import check_all
-from machine_values import KEPT, CallTo, waits
+from telling import Telling
 from watched_tables import MemoryStore, WatchedTables
 
 from perdure.core.machine.actions import (
@@ -19,41 +19,24 @@ from perdure.core.machine.actions import (
     ArmTimer,
     Finish,
     Notify,
+    Ship,
     StartAttempt,
     StopAttempt,
     WatchExpiry,
 )
 from perdure.core.machine.apply import Machine
 from perdure.core.model.invocations import (
-    Caller,
     Completed,
     Invocation,
-    Pin,
-    Retention,
     Running,
 )
 from perdure.core.model.records import (
-    AnnounceLeader,
-    Cancel,
-    Ended,
-    Ending,
-    Expire,
-    Failed,
-    Invoke,
-    Kill,
-    MutateState,
-    Pause,
     Progress,
-    Purge,
-    PurgeJournal,
     Record,
     RecordBody,
-    RestartAsNew,
-    Resume,
-    SignalReceived,
-    TimerFired,
 )
 from perdure.core.model.records import Suspended as AttemptSuspended
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.targets import Target
 from perdure.core.model.timers import Timer
 from perdure.core.model.verdicts import Reply
@@ -61,31 +44,24 @@ from perdure.core.tables.keys import index_key, object_key
 from perdure.core.tables.tables import Tables
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import (
-    VOID,
-    Failure,
-    Input,
     JournalMessage,
     Outcome,
-    Output,
-    Value,
-    Void,
 )
-
-MUTATION = InvocationId(b"m" * 24)
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(Record).decode
 
 
-class World:
+class World(Telling):
     """One partition and its leader."""
 
-    def __init__(self, now: int = 1_000_000) -> None:
+    def __init__(self, now: int = 1_000_000, share: Share = ALONE) -> None:
         self.now = now
+        self.share = share
         self.epoch = 0
         self.store = MemoryStore()
         self.tables: Tables = WatchedTables(self.store)
-        self.machine = Machine(self.tables)
+        self.machine = Machine(self.tables, share)
         #: All records so far, and what they were answered.
         self.records: list[Record] = []
         self.replies: list[Reply] = []
@@ -95,9 +71,11 @@ class World:
         self.attempts: dict[InvocationId, int] = {}
         self.armed: set[Timer] = set()
         self.watched: int | None = None
+        #: What is to be shipped, by destination and number.
+        self.shipping: set[tuple[int, int]] = set()
         self.results: dict[InvocationId, Outcome] = {}
         #: Entries that each attempt had been sent when it suspended.
-        self._seen: dict[InvocationId, int] = {}
+        self.seen: dict[InvocationId, int] = {}
 
     # ------------------------------------------------------------------------------------------
     # Records
@@ -120,123 +98,6 @@ class World:
         self.check()
         return reply
 
-    def invoke(
-        self,
-        target: Target,
-        who: InvocationId,
-        *,
-        at: int | None = None,
-        retention: Retention = KEPT,
-        key: str | None = None,
-        caller: Caller | None = None,
-    ) -> Reply:
-        """Ask for an invocation."""
-        body = Invoke(
-            who,
-            target,
-            Input(Value(b"in")),
-            retention,
-            idempotency_key=key,
-            execution_time=at,
-            caller=caller,
-        )
-        return self.apply(body)
-
-    def progress(
-        self,
-        who: InvocationId,
-        *did: JournalMessage | CallTo,
-        ending: Ending | None = None,
-        pin: Pin | None = None,
-        attempt: int | None = None,
-    ) -> list[Action]:
-        """Say what the open attempt did; give what followed."""
-        entries = tuple(one.command if isinstance(one, CallTo) else one for one in did)
-        callees = tuple(one.callee for one in did if isinstance(one, CallTo))
-        number = self.attempts.get(who, 0) if attempt is None else attempt
-        self.apply(Progress(who, number, entries, callees, pin, ending))
-        return self.actions
-
-    def end(self, who: InvocationId, value: bytes = b"out") -> list[Action]:
-        """Let the handler return."""
-        return self.progress(who, Output(Value(value)), ending=Ended())
-
-    def end_badly(self, who: InvocationId, failure: Failure) -> list[Action]:
-        """Let the handler fail for good."""
-        return self.progress(who, Output(failure), ending=Ended())
-
-    def fail(self, who: InvocationId, failed: Failed) -> list[Action]:
-        """Let the attempt fail."""
-        return self.progress(who, ending=failed)
-
-    def suspend(self, who: InvocationId, *completions: int, signals=(1,)) -> list[Action]:
-        """Let the handler wait for any of these, and for its cancellation, as SDKs do."""
-        return self.progress(who, ending=waits(*completions, signals=signals))
-
-    def signal(
-        self, who: InvocationId, signal: int | str, result: Void | Value | Failure = VOID
-    ) -> Reply:
-        """Send a signal from outside."""
-        return self.apply(SignalReceived(who, signal, result))
-
-    def cancel(self, who: InvocationId) -> Reply:
-        """Cancel."""
-        return self.apply(Cancel(who))
-
-    def kill(self, who: InvocationId) -> Reply:
-        """Kill."""
-        return self.apply(Kill(who))
-
-    def pause(self, who: InvocationId) -> Reply:
-        """Pause."""
-        return self.apply(Pause(who))
-
-    def resume(self, who: InvocationId, pin: Pin | None = None) -> Reply:
-        """Resume."""
-        return self.apply(Resume(who, pin))
-
-    def purge(self, who: InvocationId) -> Reply:
-        """Purge."""
-        return self.apply(Purge(who))
-
-    def purge_journal(self, who: InvocationId) -> Reply:
-        """Purge the journal only."""
-        return self.apply(PurgeJournal(who))
-
-    def restart_as_new(self, who: InvocationId, new_id: InvocationId, upto: int = 0) -> Reply:
-        """Restart as new."""
-        return self.apply(RestartAsNew(who, new_id, upto))
-
-    def mutate(self, target: Target, version: str | None = None, **state: bytes) -> Reply:
-        """Replace the state of an object or workflow from outside."""
-        rows = tuple((name.encode(), value) for name, value in state.items())
-        return self.apply(MutateState(MUTATION, target.service, target.key, rows, version))
-
-    def expire(self, limit: int = 100) -> list[Action]:
-        """Sweep; give what followed."""
-        self.apply(Expire(limit))
-        return self.actions
-
-    def announce(self) -> None:
-        """Let a new leader begin."""
-        self.epoch += 1
-        self.apply(AnnounceLeader(self.epoch))
-
-    def fire(self, timer: Timer) -> list[Action]:
-        """Let a timer ring that is due, or late, or gone."""
-        self.now = max(self.now, timer.due_at)
-        self.armed.discard(timer)
-        self.apply(TimerFired(timer))
-        return self.actions
-
-    def advance(self, ms: int) -> list[Action]:
-        """Let time pass, and every timer ring that becomes due; give what followed."""
-        until, followed = self.now + ms, []
-        while due := sorted(timer for timer in self.armed if timer.due_at <= until):
-            followed += self.fire(due[0])
-        self.now = until
-        return followed
-
     # ------------------------------------------------------------------------------------------
     # Restarts
 
@@ -251,7 +112,7 @@ class World:
         due = {timer for timer in self.armed if timer in self.image.timers}
         attempts = dict(self.attempts)
         self.tables = WatchedTables(self.store)
-        self.machine = Machine(self.tables)
+        self.machine = Machine(self.tables, self.share)
         image = self.image
         self.armed = set(image.timers)
         self.attempts = {
@@ -260,6 +121,7 @@ class World:
             if isinstance(row.status, Running) and row.status.retry_at is None
         }
         self.watched = min((expires_at for expires_at, _, _ in image.expiries), default=None)
+        self.shipping = set(image.outbox)
         assert self.armed == due, "recovery arms what the leader had armed"
         assert self.attempts == attempts, "recovery starts what the leader had started"
         self.check()
@@ -334,7 +196,7 @@ class World:
     def check(self) -> None:
         """Check every invariant now."""
         image = self.image
-        check_all(image, self._seen)
+        check_all(image, self.seen, self.share)
         due = {
             invocation_id: row.attempt
             for invocation_id, row in image.invocations.items()
@@ -342,6 +204,7 @@ class World:
         }
         assert self.attempts == due, "an attempt is open exactly for what runs"
         assert image.timers <= self.armed, "a timer in the table was never armed"
+        assert image.outbox.keys() <= self.shipping, "a message is never shipped"
         for invocation_id in due:
             journals, size = self.tables.journals, image.invocations[invocation_id].journal
             whole = journals.counted(invocation_id, size.entries, index_key)
@@ -356,7 +219,7 @@ class World:
         if isinstance(body, Progress) and isinstance(body.ending, AttemptSuspended):
             row = self.tables.invocations.get(body.invocation_id)
             if row is not None and row.attempt == body.attempt:
-                self._seen[body.invocation_id] = body.ending.seen
+                self.seen[body.invocation_id] = body.ending.seen
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -374,6 +237,9 @@ class World:
                 self.results[invocation_id] = outcome
             case WatchExpiry(expires_at):
                 self.watched = min(self.watched or expires_at, expires_at)
+            case Ship(destination, number):
+                assert all(number > old for to, old in self.shipping if to == destination)
+                self.shipping.add((destination, number))
 
     def _hear(self, invocation_id: InvocationId, index: int, notification: object) -> None:
         row = self.tables.invocations.get(invocation_id)

@@ -25,7 +25,7 @@ from perdure.core.model.invocations import (
 )
 from perdure.core.model.journals import JournalEntry, JournalSize
 from perdure.core.model.promises import Pending, Promise, Settled
-from perdure.core.model.records import Callee, Record, RecordBody
+from perdure.core.model.records import Callee, Message, Record, RecordBody
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.core.model.timers import Timer, TimerKind
@@ -98,6 +98,20 @@ BODIES = [
     records.Attach(ID, CALLER),
     records.ReadOutput(ID, CALLER),
     records.MutateState(ID, "Counter", "k", ((b"\xff", b"v"), (b"", b"")), "version"),
+    records.Delivered(
+        63,
+        2**40,
+        (
+            records.Invoke(ID, TARGET, Input(Value(b"")), Retention(1, 2), drawn=True),
+            records.Respond(CALLER, VOID),
+            records.Attach(ID, CALLER),
+            records.ReadOutput(ID, CALLER),
+            records.SignalReceived(ID, "näme", VOID),
+            records.Cancel(ID),
+            records.Kill(ID),
+        ),
+    ),
+    records.Shipped(63, 2**40),
 ]
 STATUSES = [
     Scheduled(1),
@@ -141,6 +155,11 @@ def test_a_record_comes_back_as_it_was(body):
 
 def test_every_kind_of_record_is_tried():
     assert {type(body) for body in BODIES} == set(get_args(RecordBody))
+
+
+def test_every_kind_of_message_is_tried():
+    (delivered,) = (body for body in BODIES if isinstance(body, records.Delivered))
+    assert {type(message) for message in delivered.messages} == set(get_args(Message))
 
 
 @pytest.mark.parametrize("status", STATUSES, ids=lambda status: type(status).__name__)

@@ -26,13 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="run this one alone, and look after each record")
     parser.add_argument("--steps", type=int, default=10, help="scenarios in each run")
     parser.add_argument("--every", type=int, default=10, help="records between looks, on average")
+    parser.add_argument("--partitions", type=int, default=1, help="how many the server has")
     jobs = int(os.environ.get("JOBS", "1"))
     parser.add_argument("--jobs", type=int, default=jobs, help="processes; $JOBS, or 1")
     options = parser.parse_args(arguments)
     if options.seed is None:
         return run_all(options)
     simulator = Simulator()
-    outcome = simulator.run(draw(options.seed, options.steps), every=1)
+    outcome = simulator.run(draw(options.seed, options.steps, options.partitions), every=1)
     say(f"trace {digest(outcome)}")
     if outcome.violation is None:
         say(f"seed {options.seed}: {outcome.invocations} invocations, nothing broken")
@@ -45,11 +46,12 @@ def run_all(options: argparse.Namespace) -> int:
     """Run seed after seed, and explain the first that fails."""
     seeds = range(options.first, options.first + options.seeds)
     total = Tally()
-    for part in campaign.run(seeds, options.steps, options.every, options.jobs):
+    steps, partitions = options.steps, options.partitions
+    for part in campaign.run(seeds, steps, options.every, options.jobs, partitions):
         total.add(part)
         for seed, what in part.failures.items():
             say(f"seed {seed} fails: {what}")
-            say(f"repeat with: {repeat_command(seed, options.steps)}")
+            say(f"repeat with: {repeat_command(seed, steps, partitions)}")
         if total.enough:
             break
         if total.counts["seeds"] % NEWS == 0:
@@ -58,8 +60,8 @@ def run_all(options: argparse.Namespace) -> int:
     say(f"trace {total.trace()}")
     if total.failures:
         simulator, first = Simulator(), min(total.failures)
-        again = simulator.run(draw(first, options.steps), options.every)
-        explain(simulator, again, options.steps)
+        again = simulator.run(draw(first, steps, partitions), options.every)
+        explain(simulator, again, steps)
     return 1 if total.failures else 0
 
 

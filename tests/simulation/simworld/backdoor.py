@@ -13,7 +13,7 @@ from perdure.admin.app import create_admin
 from perdure.core.model.deployments import Registry
 from perdure.core.model.verdicts import Verdict
 from perdure.engine.errors import UnavailableError
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.protocol.ids import InvocationId, invocation_text, parse_invocation_id
 from simworld.door import REFUSED
 from simworld.violations import Violation
@@ -35,7 +35,7 @@ _CONFLICTS = {
     "state": Verdict.STATE_CHANGED,
 }
 #: The engine that the running request has come to.
-_SERVER: ContextVar[Requests] = ContextVar("_SERVER")
+_SERVER: ContextVar[Reception] = ContextVar("_SERVER")
 
 
 class _Whoever:
@@ -59,7 +59,7 @@ def _admin() -> Application:
     return create_admin(whoever, configurator=whoever)
 
 
-async def change(requests: Requests, verb: str, invocation_id: InvocationId) -> Verdict:
+async def change(requests: Reception, verb: str, invocation_id: InvocationId) -> Verdict:
     """Cancel, kill, pause, resume or purge an invocation.
 
     Raises:
@@ -71,7 +71,7 @@ async def change(requests: Requests, verb: str, invocation_id: InvocationId) -> 
 
 
 async def restart(
-    requests: Requests, invocation_id: InvocationId
+    requests: Reception, invocation_id: InvocationId
 ) -> tuple[Verdict, InvocationId | None]:
     """Run an ended invocation again; as for ``change``."""
     verb = "restart-as-new"
@@ -84,7 +84,7 @@ async def restart(
 
 
 async def edit(
-    requests: Requests, service: str, key: str, state: Mapping[bytes, bytes], version: str | None
+    requests: Reception, service: str, key: str, state: Mapping[bytes, bytes], version: str | None
 ) -> Verdict:
     """Replace the state of an object; as for ``change``."""
     rows = {name.decode(): list(value) for name, value in state.items()}
@@ -94,7 +94,7 @@ async def edit(
 
 
 async def _ask(
-    requests: Requests, method: str, url: str, verb: str, document: bytes = b""
+    requests: Reception, method: str, url: str, verb: str, document: bytes = b""
 ) -> tuple[Verdict, bytes]:
     headers = [
         (b"host", b"admin"),

@@ -58,7 +58,7 @@ class Tally:
         return hashlib.sha256("".join(self.digests).encode()).hexdigest()
 
 
-def run(seeds: range, steps: int, every: int, jobs: int) -> Iterator[Tally]:
+def run(seeds: range, steps: int, every: int, jobs: int, partitions: int = 1) -> Iterator[Tally]:
     """Run seeds, and give what each part of them came to, in order.
 
     Args:
@@ -66,15 +66,16 @@ def run(seeds: range, steps: int, every: int, jobs: int) -> Iterator[Tally]:
         steps: scenarios in each run.
         every: records between looks at the tables, on average.
         jobs: how many processes to use; with one, nobody is started.
+        partitions: how many the simulated server has.
     """
     parts = [seeds[start : start + PART] for start in range(0, len(seeds), PART)]
     if jobs == 1:
-        yield from (run_part(part, steps, every) for part in parts)
+        yield from (run_part(part, steps, every, partitions) for part in parts)
         return
     processes = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=processes) as pool:
         waiting: Sequence[Future[Tally]] = [
-            pool.submit(run_part, part, steps, every) for part in parts
+            pool.submit(run_part, part, steps, every, partitions) for part in parts
         ]
         try:
             yield from (part.result() for part in waiting)
@@ -82,15 +83,17 @@ def run(seeds: range, steps: int, every: int, jobs: int) -> Iterator[Tally]:
             pool.shutdown(cancel_futures=True)
 
 
-def run_part(seeds: Sequence[int], steps: int, every: int) -> Tally:
+def run_part(seeds: Sequence[int], steps: int, every: int, partitions: int) -> Tally:
     """Run some seeds in this process."""
     tally, simulator = Tally(), _simulator()
     began = time.process_time()
     for seed in seeds:
         try:
-            outcome = simulator.run(draw(seed, steps), every)
+            outcome = simulator.run(draw(seed, steps, partitions), every)
         except Exception as error:
-            error.add_note(f"in the simulation; repeat with: {repeat_command(seed, steps)}")
+            error.add_note(
+                f"in the simulation; repeat with: {repeat_command(seed, steps, partitions)}"
+            )
             raise
         tally.counts.update(
             seeds=1,

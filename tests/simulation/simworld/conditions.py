@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from perdure.engine import engine as engine_module
-from perdure.engine import flushing, invoker, janitor, partition, superseded, timers
+from perdure.engine import flushing, invoker, janitor, outbox, partition, superseded, timers
+from perdure.links import conversation, link
 from perdure.sdk import eager, failures, running
 from simworld.loop import Scheduler
 from simworld.plan import Plan
@@ -91,6 +92,14 @@ def sized(plan: Plan) -> Iterator[None]:
         (timers, "BURST", sizes.timer_burst),
         (engine_module, "CHECKPOINT_CHECK_S", sizes.checkpoint_check_s),
         (engine_module, "RECOVERY_PAGE", sizes.recovery_page),
+        (link, "SLICE_S", sizes.slice_s),
+        (outbox, "PARCEL_MESSAGES", sizes.parcel_messages),
+        (outbox, "WINDOW_MESSAGES", sizes.window_messages),
+        (outbox, "PARCEL_BYTES", sizes.parcel_bytes),
+        (outbox, "WINDOW_BYTES", sizes.window_bytes),
+        (conversation, "WAITING_BYTES_MAX", sizes.link_bytes),
+        (outbox, "FORGET_MESSAGES", sizes.forget_messages),
+        (outbox, "FORGET_S", sizes.forget_s),
         (janitor, "INTERVAL_MS_MAX", 10_000),
         (janitor, "SWEEP_LIMIT", sizes.sweep_limit),
     ]

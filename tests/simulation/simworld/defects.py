@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from unittest import mock
 
-from simworld.planted import edits, keys, messages, sdk, storage, streams
+from simworld.planted import crossing, edits, keys, messages, sdk, storage, streams
 from simworld.planted.change import Change
 
 
@@ -22,6 +22,8 @@ class Defect:
     name: str
     breaks: str
     changes: Callable[[], list[Change]]
+    #: How many partitions the server has in which it is looked for.
+    partitions: int = 1
 
     @contextlib.contextmanager
     def planted(self) -> Iterator[None]:
@@ -106,5 +108,19 @@ DEFECTS: tuple[Defect, ...] = tuple(
         (streams.run_on_the_newest, "one deployment"),
         (streams.forget_where_it_runs, "one deployment"),
         (streams.drop_what_is_pinned, "one deployment"),
+    )
+) + tuple(
+    Defect(change.__name__.replace("_", " "), breaks, change, partitions=2)
+    for change, breaks in (
+        (crossing.acknowledge_a_parcel_at_once, "I1"),
+        (crossing.take_a_parcel_again, "I7"),
+        (crossing.forget_what_was_taken, "I7"),
+        (crossing.ship_only_what_is_new, "I6"),
+        (crossing.forget_one_too_many, "I6"),
+        (crossing.forget_nothing_that_was_shipped, "no growth"),
+        (crossing.ship_the_newest_first, "order"),
+        (crossing.run_whatever_comes, "I3"),
+        (crossing.ask_nobody_else, "I3"),
+        (crossing.publish_nothing, "registry"),
     )
 )

@@ -1,4 +1,4 @@
-"""Requests through the ingress itself, as HTTP, where others go to the engine directly."""
+"""Reception through the ingress itself, as HTTP, where others go to the engine directly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from urllib.parse import quote
 import msgspec
 
 from perdure.engine.errors import UnavailableError
-from perdure.engine.requests import Answer, Requests
+from perdure.engine.reception import Reception
+from perdure.engine.waiters import Answer
 from perdure.ingress.app import Ingress
 from perdure.protocol.messages import Failure, Value
 from simworld.violations import Violation
@@ -26,7 +27,7 @@ class ErrorBody(msgspec.Struct):
     metadata: dict[str, str] = {}
 
 
-async def call(requests: Requests, path: tuple[str, ...], argument: bytes, once: str) -> Answer:
+async def call(requests: Reception, path: tuple[str, ...], argument: bytes, once: str) -> Answer:
     """Call a handler under an idempotency key, and wait for its result.
 
     Raises:

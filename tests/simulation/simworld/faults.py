@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from simworld.hardware import Hardware
+from simworld.hardware import Estate, Hardware
 from simworld.node import Node
 from simworld.processes import Processes
 from simworld.records import may_be_repeated
@@ -23,17 +23,26 @@ FROZEN_S = (0.05, 0.7, 8.0)
 IGNORANCE_S = (0.05, 0.5, 3.0)
 
 
-class Victim(Protocol):
-    """The world, as far as faults touch it."""
+@dataclass(frozen=True)
+class Victim:
+    """One partition, and whatever else of the world faults touch."""
 
     hardware: Hardware
+    estate: Estate
     processes: Processes
+    #: The processes that are stopped together with its own, which is one of them.
+    bound: Sequence[Processes]
     app: Releases
     fleet: Fleet
+    #: Puts the newest release into service.
+    release: Callable[[], None]
+    #: Cuts a link to another partition.
+    cut: Callable[[int], None]
 
     @property
     def node(self) -> Node | None:
         """The process that leads."""
+        return self.processes.node
 
 
 def strike(world: Victim, kind: str, number: int) -> None:
@@ -88,8 +97,9 @@ def _clock_back(world: Victim, number: int) -> None:
 
 
 def _stop(world: Victim, number: int) -> None:
-    if world.node is not None and world.node.serving:
-        world.node.stop(GRACES_S[number % len(GRACES_S)])
+    for processes in world.bound:
+        if processes.node is not None and processes.node.serving:
+            processes.node.stop(GRACES_S[number % len(GRACES_S)])
 
 
 def _stale_leader(world: Victim, number: int) -> None:
@@ -113,7 +123,7 @@ def _echo(world: Victim, number: int) -> None:
     node = world.node
     if node is None or not node.serving or node.engine is None:
         return
-    records = world.hardware.truth.records
+    records = world.estate.truth.records
     start = number % len(records)
     for encoded in records[start : start + 20]:
         body = decode_record(encoded).body
@@ -128,8 +138,12 @@ def _freeze(world: Victim, number: int) -> None:
 def _release(world: Victim, _number: int) -> None:
     """Put a new release into service, while the older one is at work."""
     world.app.release()
-    if world.node is not None and world.node.serving:
-        world.node.release()
+    world.release()
+
+
+def _link_cut(world: Victim, number: int) -> None:
+    """Two partitions that are both there cannot reach each other for a moment."""
+    world.cut(number)
 
 
 def _service_crash(world: Victim, number: int) -> None:
@@ -155,4 +169,5 @@ _FAULTS: dict[str, Callable[[Victim, int], None]] = {
     "echo": _echo,
     "release": _release,
     "service crash": _service_crash,
+    "link cut": _link_cut,
 }

@@ -1,4 +1,4 @@
-"""What outlives a process: time, chance, what lies on the disk, and what is known to be true."""
+"""What outlives processes: time and chance, and what those of a partition leave to each other."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from simulated_disk import SimulatedDisk
 
+from perdure.core.model.shares import Share
 from perdure.storage.document import MemoryDocument
 from simworld.damage import Flip
 from simworld.history import History
@@ -25,14 +26,10 @@ class Hardware:
         self.plan = plan
         self.history = history
         self.scheduler = scheduler
-        self.truth = Truth()
-        self.disk = SimulatedDisk()
-        self.store = SimStore.empty()
+        #: The registry, which is one for all partitions.
         self.document = MemoryDocument()
         #: By how much the machine's time of day is wrong.
         self.clock_error_ms = 0
-        #: Bits that flipped on the disk, and were not noticed yet.
-        self.flipped: list[Flip] = []
         #: Until when syncs take long.
         self.slow_until_s = 0.0
         self._streams: dict[str, Random] = {}
@@ -61,6 +58,18 @@ class Hardware:
 
     def _complain(self, message: str, error: Any) -> None:
         self.history.accuse("no stray errors", f"{message}: {error!r}")
+
+
+class Estate:
+    """What the processes of one partition leave to each other, and what is known to be true."""
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self.truth = Truth(share)
+        self.disk = SimulatedDisk()
+        self.store = SimStore.empty()
+        #: Bits that flipped on the disk, and were not noticed yet.
+        self.flipped: list[Flip] = []
 
 
 class Fuse:

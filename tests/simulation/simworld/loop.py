@@ -59,6 +59,8 @@ class Scheduler:
         #: Whether the callback that runs now does not count.
         self.uncounted = False
         self.ready: deque[Callback] = deque()
+        #: The loop of the process that does something just now.
+        self.running: SimLoop | None = None
         self._timed: list[tuple[float, int, Callback]] = []
         self._numbers = count()
         #: Callbacks that may still run before time has to go on.
@@ -113,7 +115,7 @@ class Scheduler:
                 raise SpinningError(f"time stands still at {self.now_s:.6f} s: {callback!r}")
             if loop is not running:
                 _set_running_loop(loop)
-                running = loop
+                self.running = running = loop
             try:
                 callback.context.run(callback.callback, *callback.args)
             except PowerCut:
@@ -222,6 +224,10 @@ class SimLoop(asyncio.AbstractEventLoop):
             _set_running_loop(self)
         delay = self._random.uniform(0, 0.002)
         self.call_later(delay, _settle, future, result, error)
+
+    async def create_unix_connection(self, factory: Callable[[], Any], *, sock: Any) -> None:
+        """Begin with a socket that is connected, which is a simulated one."""
+        sock.connect(self, factory())
 
     def get_debug(self) -> bool:
         return False

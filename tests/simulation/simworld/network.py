@@ -1,14 +1,14 @@
-"""Between clients and the process that serves now: messages take time, get lost, and break off."""
+"""Between clients and the processes that serve now: messages take time, get lost, and break off."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
 from perdure.engine.errors import RefusalError
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from simworld.hardware import Hardware
 from simworld.loop import SimLoop
 from simworld.node import answer_of
@@ -24,17 +24,20 @@ class LostError(Exception):
 class Network:
     """How clients ask."""
 
-    def __init__(self, hardware: Hardware, loop: SimLoop, processes: Processes) -> None:
+    def __init__(self, hardware: Hardware, loop: SimLoop, processes: Sequence[Processes]) -> None:
         self._loop = loop
         self._processes = processes
         self._random = hardware.random("network")
         self._numbers = count()
+        #: How often somebody who insists got no answer. With several partitions what was asked may
+        #: be under way between two of them even so, and take effect later.
+        self.losses = 0
         self._door = hardware.plan.sizes.door
         #: How often messages are lost, by what is lost.
         self.rates = dict(hardware.plan.rates)
 
     async def ask(
-        self, question: Callable[[Requests], Coroutine[Any, Any, T]], *, leader: bool = False
+        self, question: Callable[[Reception], Coroutine[Any, Any, T]], *, leader: bool = False
     ) -> T:
         """Ask once.
 
@@ -54,13 +57,14 @@ class Network:
         return await reply
 
     async def insist(
-        self, question: Callable[[Requests], Coroutine[Any, Any, T]], *, leader: bool = False
+        self, question: Callable[[Reception], Coroutine[Any, Any, T]], *, leader: bool = False
     ) -> T:
         """Ask again until there is an answer."""
         while True:
             try:
                 return await self.ask(question, leader=leader)
             except (LostError, RefusalError):
+                self.losses += 1
                 await asyncio.sleep(self._random.uniform(0.01, 0.3))
 
     def takes_the_door(self) -> bool:
@@ -68,9 +72,10 @@ class Network:
         return self._door and self._random.random() < 0.5
 
     def _arrive(
-        self, question: Callable[[Requests], Any], reply: asyncio.Future[Any], leader: bool
+        self, question: Callable[[Reception], Any], reply: asyncio.Future[Any], leader: bool
     ) -> None:
-        node = self._processes.node if leader else self._processes.someone()
+        processes = self._someone()
+        node = processes.node if leader else processes.someone()
         if node is None or not node.serving:
             lose(reply)
             return
@@ -89,6 +94,15 @@ class Network:
         task.add_done_callback(answer)
         if self._happens("client gone"):
             node.loop.call_later(self._random.expovariate(20), task.cancel)
+
+    def _someone(self) -> Processes:
+        """Give the processes of the partition that a client comes to."""
+        return self._random.choice(self._processes) if self.several else self._processes[0]
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several partitions, to any of which a client may come."""
+        return len(self._processes) > 1
 
     def _happens(self, what: str) -> bool:
         rate = self.rates.get(what)

@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from perdure.core.model.deployments import Defaults
-from perdure.engine.engine import Engine, EngineOptions
+from perdure.engine.engine import Engine, EngineOptions, nobody
 from perdure.engine.engine import World as EngineWorld
+from perdure.engine.outbox import DivergedError
 from perdure.engine.ports import CorruptLogError, StorageError
+from perdure.engine.reception import Reception
 from perdure.engine.registry import RegistryKeeper
-from perdure.engine.requests import Requests
 from perdure.engine.transports import Transports
+from perdure.links.following import publish
+from perdure.links.links import Links
+from perdure.links.routed import RoutedRequests
 from perdure.sdk.host import Host
 from perdure.storage.segmented import SegmentedRecords
 from perdure.transport.http import HttpOptions, HttpTransport
 from perdure.transport.in_process import SCHEME, InProcessTransport, endpoint_of
-from simworld.hardware import Fuse, Hardware, NodeClock
+from simworld.company import Company
+from simworld.hardware import Estate, Fuse, Hardware, NodeClock
 from simworld.places import Place
 from simworld.releases import RELEASES_MAX, Releases, name_of
 from simworld.remote import Fleet, Lines
 from simworld.shop import Shop
 from simworld.storage import Disk, SimLog
+from simworld.switchboard import begin_together, followed, open_questions
 from simworld.violations import Violation
 from simworld.wire import WatchedHost
 
@@ -34,26 +41,34 @@ class Node:
     def __init__(
         self,
         hardware: Hardware,
+        estate: Estate,
         shop: Shop,
         app: Releases,
         fleet: Fleet,
+        company: Company,
         started: Callable[[Node], None],
         gone: Callable[[Node, str], None],
     ) -> None:
         self._hardware = hardware
+        self.estate = estate
+        self.share = estate.share
         self._shop = shop
         self._app = app
+        self._company = company
         self._started = started
         self._gone = gone
         self.fuse = Fuse()
         self.loop = hardware.new_loop()
         self.lines = Lines(fleet, self.loop)
         self.loop.on_power_cut = lambda: self.die("power")
-        self.disk = Disk(hardware.disk, self.point)
-        self.store = hardware.store
+        self.disk = Disk(estate.disk, self.point)
+        self.store = estate.store
         self.clock = NodeClock(hardware, self.point)
         self.engine: Engine | None = None
+        #: The engine as clients see it, once it serves.
+        self.face: Reception | None = None
         self._keeper: RegistryKeeper | None = None
+        self._links: Links | None = None
         self.log: SimLog | None = None
         self.serving = False
         self.stopping = False
@@ -68,9 +83,15 @@ class Node:
         return self.loop.alive
 
     @property
-    def requests(self) -> Requests:
+    def requests(self) -> Reception:
+        """The engine as clients see it, or all engines of the server."""
         assert self.engine is not None
-        return self.engine.requests
+        return self.engine.requests if self.face is None else self.face
+
+    @property
+    def open_questions(self) -> int:
+        """How much this process has asked others, or been asked, that is not answered."""
+        return 0 if self._links is None else open_questions(self._links)
 
     def point(self, kind: str) -> bool:
         """Pass a point where the process may die; False once it has."""
@@ -107,7 +128,7 @@ class Node:
         self._gone(self, how)
 
     async def _serve(self) -> None:
-        hardware, sizes = self._hardware, self._hardware.plan.sizes
+        hardware, estate, sizes = self._hardware, self.estate, self._hardware.plan.sizes
         marks = hardware.random("marks")
         try:
             records = SegmentedRecords(
@@ -115,12 +136,17 @@ class Node:
                 segment_bytes=sizes.segment_bytes,
                 new_mark=lambda: marks.randbytes(4),
             )
-            hardware.truth.check_log(records, damaged=bool(hardware.flipped))
-            self.log = SimLog(records, self.loop, hardware.sync_latency_s, hardware.truth)
-            self.engine = self._engine(self.log)
+            estate.truth.check_log(records, damaged=bool(estate.flipped))
+            self.log = SimLog(records, self.loop, hardware.sync_latency_s, estate.truth)
+            if not self.share.alone:
+                self._links = await self._company.enter(self.share, self.loop, self._lost)
+            keeper = self._keeper = await self._know_registry()
+            self.engine = self._engine(self.log, keeper)
             await self.engine.start()
+            if self._links is not None:
+                await self._begin_together(self._links, self.engine, keeper)
         except CorruptLogError as error:
-            if not hardware.flipped:
+            if not estate.flipped:
                 hardware.history.accuse("the log holds what was acknowledged", str(error))
             hardware.history.note("refuses", str(error))
             self.die("refused")
@@ -133,12 +159,27 @@ class Node:
             self.serving = True
             self._started(self)
 
-    def _engine(self, log: SimLog) -> Engine:
-        self._keeper = RegistryKeeper(self._hardware.document, self.clock, Defaults())
-        self.release()
+    async def _know_registry(self) -> RegistryKeeper:
+        """Register what is served, or get the registry from the process that keeps it."""
+        if self._links is not None and self.share.index:
+            return await followed(self._links, self.clock, Defaults())
+        keeper = RegistryKeeper(self._hardware.document, self.clock, Defaults())
+        keeper.register(self._app.endpoint(), self._app.manifest())
+        if self._links is not None:
+            publish(self._links, keeper)
+        return keeper
+
+    async def _begin_together(self, links: Links, engine: Engine, keeper: RegistryKeeper) -> None:
+        """Answer others, and serve when all do, where all begin together."""
+        self.face = RoutedRequests(self.share, engine.requests, links)
+        begin_together(links, engine)
+        if self._company.together:
+            await self._company.begin(self.share.index, links, keeper, engine)
+
+    def _engine(self, log: SimLog, keeper: RegistryKeeper) -> Engine:
         elsewhere = HttpTransport(self.lines, HttpOptions())  # type: ignore[arg-type]
         transports = Transports({SCHEME: self._apps(), "http": elsewhere})
-        world = EngineWorld(log, self.store, self.clock, self._keeper, transports)
+        world = EngineWorld(log, self.store, self.clock, keeper, transports, self.share)
         sizes = self._hardware.plan.sizes
         options = EngineOptions(
             slots=sizes.slots,
@@ -150,7 +191,7 @@ class Node:
 
     def release(self) -> None:
         """Register the newest release, unless that was done before."""
-        if self._keeper is not None:
+        if self._keeper is not None and not self.share.index:
             self._keeper.register(self._app.endpoint(), self._app.manifest())
 
     def _apps(self) -> InProcessTransport:
@@ -170,7 +211,7 @@ class Node:
     def _failed(self, error: BaseException) -> None:
         """Go down as a server does whose log or store failed."""
         self._hardware.history.note("fails", str(error))
-        if not isinstance(error, StorageError):
+        if isinstance(error, DivergedError) or not isinstance(error, StorageError):
             self._hardware.history.accuse("no defects", f"the partition stopped: {error!r}")
         self.loop.call_soon(self.stop, 0.0)
 
@@ -178,9 +219,18 @@ class Node:
         engine = self.engine
         assert engine is not None
         with contextlib.suppress(StorageError):
-            await engine.drain(grace_s)
+            others = partial(self._company.idle, self.share.index, grace_s)
+            await engine.drain(grace_s, nobody if self.share.alone else others)
             await engine.close()
+        if self._links is not None:
+            await self._links.close()
         self.die("exit")
+
+    def _lost(self, partition: int) -> None:
+        """End with the process of another partition."""
+        self._hardware.history.note("lost", partition)
+        if not self.stopping:
+            self.die("kill")
 
 
 def answer_of(task: asyncio.Task[Any]) -> tuple[Any, BaseException | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perdure.core.model.verdicts import Verdict
-from perdure.engine.requests import Requests
+from perdure.engine.reception import Reception
 from perdure.protocol.ids import InvocationId
 from simworld import backdoor
 from simworld.network import Network
@@ -20,7 +20,7 @@ class Operator:
     async def change(self, verb: str, invocation_id: InvocationId) -> Verdict:
         """Cancel, kill, pause, resume or purge an invocation."""
 
-        async def ask(requests: Requests) -> Verdict:
+        async def ask(requests: Reception) -> Verdict:
             if self._network.takes_the_door():
                 return await backdoor.change(requests, verb, invocation_id)
             if verb == "resume":
@@ -34,7 +34,7 @@ class Operator:
     async def restart(self, invocation_id: InvocationId) -> tuple[Verdict, InvocationId | None]:
         """Run an ended invocation once more, under a new id."""
 
-        async def ask(requests: Requests) -> tuple[Verdict, InvocationId | None]:
+        async def ask(requests: Reception) -> tuple[Verdict, InvocationId | None]:
             if self._network.takes_the_door():
                 return await backdoor.restart(requests, invocation_id)
             return await requests.restart_as_new(invocation_id, 0, None)
@@ -46,7 +46,7 @@ class Operator:
     ) -> Verdict:
         """Replace the state of an object."""
 
-        async def ask(requests: Requests) -> Verdict:
+        async def ask(requests: Reception) -> Verdict:
             if self._network.takes_the_door():
                 return await backdoor.edit(requests, service, key, state, version)
             return await requests.mutate_state(service, key, state, version)

@@ -7,7 +7,7 @@ streams of their own: leaving out a fault leaves the rest much as it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from simworld.programs import KINDS, LEDGERS, Grower, Program
@@ -100,6 +100,15 @@ class Fault:
 class Sizes:
     """Bounds of the engine, so small that their edges are met."""
 
+    parcel_messages: int = 256
+    window_messages: int = 2_048
+    parcel_bytes: int = 256 << 10
+    window_bytes: int = 16 << 20
+    forget_messages: int = 512
+    forget_s: float = 0.2
+    #: What may wait for a link before further questions are refused.
+    link_bytes: int = 64 << 20
+
     slots: int = 1000
     flush_rows: int = 1024
     flush_bytes: int = 16 << 20
@@ -138,10 +147,47 @@ class Plan:
     #: How often messages between clients and server are lost, by what is lost.
     rates: tuple[tuple[str, float], ...]
     sizes: Sizes
+    partitions: int = 1
+    #: Whether the processes of all partitions end with the first that does, as in a server.
+    together: bool = True
 
 
-def draw(seed: int, steps: int) -> Plan:
-    """Draw a plan of so many scenarios."""
+def draw(seed: int, steps: int, partitions: int = 1) -> Plan:
+    """Draw a plan of so many scenarios.
+
+    With several partitions it is the plan for one and what only several need, so that plans for one
+    stay as they are.
+    """
+    plan = _draw_for_one(seed, steps)
+    return plan if partitions == 1 else _spread(plan, partitions)
+
+
+def _spread(plan: Plan, partitions: int) -> Plan:
+    random = Random(f"partitions {plan.seed}")
+    cuts = [
+        Fault("link cut", round(random.uniform(0, SPAN_S), 6), random.randrange(1 << 16))
+        for _ in range(random.choice((0, 0, 2, 8)))
+    ]
+    window = random.choice((1, 3, 2_048))
+    return replace(
+        plan,
+        faults=tuple(sorted((*plan.faults, *cuts), key=lambda fault: fault.at_s)),
+        sizes=replace(
+            plan.sizes,
+            parcel_messages=random.choice((1, 2, 256)),
+            window_messages=window,
+            parcel_bytes=random.choice((1, 40, 256 << 10)),
+            window_bytes=random.choice((1, 200, 16 << 20)),
+            link_bytes=random.choice((400, 64 << 20)),
+            forget_messages=random.choice((1, 4, 512)),
+            forget_s=random.choice((0.001, 0.2, 3.0)),
+        ),
+        partitions=partitions,
+        together=random.random() < 0.5,
+    )
+
+
+def _draw_for_one(seed: int, steps: int) -> Plan:
     random = Random(f"plan {seed}")
     kinds = swarm(random, KINDS)
     grower = Grower(random, kinds)

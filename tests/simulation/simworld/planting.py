@@ -27,7 +27,7 @@ def find(defect: Defect, seeds_max: int = SEEDS_MAX) -> tuple[int, Violation] | 
     simulator = Simulator()
     with defect.planted():
         for seed in range(seeds_max):
-            violation = simulator.run(draw(seed, STEPS), every=10).violation
+            violation = simulator.run(draw(seed, STEPS, defect.partitions), every=10).violation
             if violation is not None:
                 return seed + 1, violation
     return None

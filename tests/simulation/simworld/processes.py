@@ -1,4 +1,4 @@
-"""The server's processes, one after the other, and what each of them leaves to the next."""
+"""The processes of a partition, one after the other, and what each of them leaves to the next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from perdure.storage.segmented import SegmentedRecords
 from simworld import damage
-from simworld.hardware import Hardware
+from simworld.hardware import Estate, Hardware
 from simworld.loop import SimLoop
 from simworld.node import Node
 from simworld.records import stale_records
@@ -17,18 +17,24 @@ class Processes:
     """Starts a process whenever there is none.
 
     Args:
-        hardware: what processes find and leave.
+        hardware: the machine.
+        estate: what processes find and leave.
         loop: outlives them.
         make: makes a process; given who wants to know that it is gone.
+        left: is told of each process that others cannot reach any more, and how it went.
     """
 
     def __init__(
         self,
         hardware: Hardware,
+        estate: Estate,
         loop: SimLoop,
         make: Callable[[Callable[[Node, str], None]], Node],
+        left: Callable[[Node, str], None],
     ) -> None:
         self._hardware = hardware
+        self._estate = estate
+        self._left = left
         self._loop = loop
         self._make = make
         #: The one that leads, or is about to.
@@ -65,9 +71,10 @@ class Processes:
         old.supersede()
         self.superseded.append(old)
         self._loop.call_later(ignorance_s, old.die, "kill")
-        self._hardware.disk = old.disk.after_kill()
-        self._hardware.store = old.store.after_crash(self._hardware.random("salvage"))
-        self._hardware.store.repair()
+        self._left(old, "superseded")
+        self._estate.disk = old.disk.after_kill()
+        self._estate.store = old.store.after_crash(self._hardware.random("salvage"))
+        self._estate.store.repair()
         self.boot()
 
     def someone(self) -> Node | None:
@@ -93,47 +100,48 @@ class Processes:
             return
         self.node = None
         self._loop.call_soon(self._salvage, node, how)
+        self._left(node, how)
 
     def _salvage(self, node: Node, how: str) -> None:
         """Give the next process what this one left behind."""
         node.loop.bury()
-        hardware = self._hardware
-        chance = hardware.random("salvage")
+        estate, chance = self._estate, self._hardware.random("salvage")
         if how == "power":
-            hardware.disk = node.disk.after_power_cut(chance)
+            estate.disk = node.disk.after_power_cut(chance)
         else:
-            hardware.disk = node.disk.after_kill()
+            estate.disk = node.disk.after_kill()
         graceful = how == "exit" and node.engine is not None and not node.engine.partition.failure
-        hardware.store = node.store if graceful else node.store.after_crash(chance)
-        hardware.store.repair()
+        estate.store = node.store if graceful else node.store.after_crash(chance)
+        estate.store.repair()
         if how == "refused":
-            damage.repair(hardware.disk, hardware.flipped)
+            damage.repair(estate.disk, estate.flipped)
         self._loop.call_later(chance.uniform(0.001, 0.5), self.boot)
 
     def _flip_bits(self) -> None:
-        hardware = self._hardware
+        hardware, estate = self._hardware, self._estate
         for _ in range(self.flips_due):
-            flip = damage.draw(hardware.disk, hardware.random("damage"))
+            flip = damage.draw(estate.disk, hardware.random("damage"))
             if flip is not None:
                 hardware.history.note("flip", *flip)
-                hardware.flipped.append(flip)
-                damage.apply(hardware.disk, flip)
+                estate.flipped.append(flip)
+                damage.apply(estate.disk, flip)
         self.flips_due = 0
 
     def _append_stale(self) -> None:
         """Let records of an old leader reach the log before the next one opens it."""
-        hardware, count = self._hardware, self.stale_due
+        hardware, estate, count = self._hardware, self._estate, self.stale_due
         self.stale_due = 0
-        records = stale_records(hardware, count) if count and not hardware.flipped else []
+        wanted = count and not estate.flipped
+        records = stale_records(hardware, estate.truth, count) if wanted else []
         if not records:
             return
-        disk = Disk(hardware.disk, lambda _kind: True)
+        disk = Disk(estate.disk, lambda _kind: True)
         marks = hardware.random("marks")
         log = SegmentedRecords(disk, new_mark=lambda: marks.randbytes(4))
-        hardware.truth.check_log(log)
+        estate.truth.check_log(log)
         log.append(records)
         log.close()
         hardware.history.note("stale", len(records))
         for encoded in records:
-            hardware.truth.durable(encoded, stale=True)
-        hardware.disk = disk.after_kill()
+            estate.truth.durable(encoded, stale=True)
+        estate.disk = disk.after_kill()

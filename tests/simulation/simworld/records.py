@@ -5,11 +5,13 @@ from __future__ import annotations
 from perdure.core.model.invocations import Retention, Running
 from perdure.core.model.records import (
     Cancel,
+    Delivered,
     Invoke,
     Kill,
     Progress,
     Record,
     RecordBody,
+    Shipped,
     TimerFired,
 )
 from perdure.core.model.targets import HandlerKind, Target
@@ -17,12 +19,12 @@ from perdure.engine.engine import Engine
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import Input, Value
 from simworld.hardware import Hardware
-from simworld.storage import decode_record, encode_record
+from simworld.storage import Truth, decode_record, encode_record
 
 
 def may_be_repeated(engine: Engine, body: RecordBody) -> bool:
     """Tell what may come twice, and is to have no effect the second time."""
-    if isinstance(body, TimerFired):
+    if isinstance(body, TimerFired | Delivered | Shipped):
         return True
     if not isinstance(body, Progress):
         return False
@@ -30,9 +32,9 @@ def may_be_repeated(engine: Engine, body: RecordBody) -> bool:
     return row is None or row.attempt != body.attempt or not isinstance(row.status, Running)
 
 
-def stale_records(hardware: Hardware, count: int) -> list[bytes]:
+def stale_records(hardware: Hardware, truth: Truth, count: int) -> list[bytes]:
     """Make records of a leader that was superseded long ago."""
-    truth, random = hardware.truth, hardware.random("stale")
+    random = hardware.random("stale")
     if truth.epoch < 2:
         return []
     epoch = random.randint(1, truth.epoch - 1)

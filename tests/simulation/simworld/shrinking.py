@@ -39,10 +39,7 @@ def simpler(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, faults=faults)
     for rates in without_parts(plan.rates):
         yield replace(plan, rates=rates)
-    for name in Sizes.__dataclass_fields__:
-        plain = getattr(Sizes(), name)
-        if getattr(plan.sizes, name) != plain:
-            yield replace(plan, sizes=replace(plan.sizes, **{name: plain}))
+    yield from _plainer(plan)
     for index, scenario in enumerate(plan.scenarios):
         before, after = plan.scenarios[:index], plan.scenarios[index + 1 :]
         for program in without_parts(tuple(scenario.program)):
@@ -50,6 +47,18 @@ def simpler(plan: Plan) -> Iterator[Plan]:
             yield replace(plan, scenarios=(*before, smaller, *after))
         if scenario.copies > 1:
             yield replace(plan, scenarios=(*before, replace(scenario, copies=1), *after))
+
+
+def _plainer(plan: Plan) -> Iterator[Plan]:
+    """Give plans in which the same happens to a plainer server."""
+    if plan.partitions > 1:
+        yield replace(plan, partitions=plan.partitions - 1)
+    if not plan.together:
+        yield replace(plan, together=True)
+    for name in Sizes.__dataclass_fields__:
+        plain = getattr(Sizes(), name)
+        if getattr(plan.sizes, name) != plain:
+            yield replace(plan, sizes=replace(plan.sizes, **{name: plain}))
 
 
 def without_parts(items: tuple[T, ...]) -> Iterator[tuple[T, ...]]:

@@ -32,7 +32,8 @@ class Outcome:
     #: How often the server was started.
     boots: int
     simulated_s: float
-    records: list[bytes]
+    #: The log of each partition.
+    logs: list[list[bytes]]
 
 
 class Listener(logging.Handler):
@@ -80,18 +81,19 @@ class Simulator:
                 world.loop.kill()
                 world.loop.bury()
                 world.fleet.end()
-                world.processes.end()
+                for seat in world.seats:
+                    seat.processes.end()
                 world.scheduler.forget()
         return Outcome(
             plan,
             violation,
             world.history,
-            world.watch.applied,
-            world.watch.looked,
-            world.watch.invocations,
-            world.processes.boots,
+            sum(seat.watch.applied for seat in world.seats),
+            sum(seat.watch.looked for seat in world.seats),
+            sum(seat.watch.invocations for seat in world.seats),
+            sum(seat.processes.boots for seat in world.seats),
             world.scheduler.now_s,
-            world.hardware.truth.records,
+            [seat.estate.truth.records for seat in world.seats],
         )
 
     def _live(self, world: World) -> Violation | None:

@@ -15,8 +15,10 @@ from typing import Any
 import msgspec
 from simulated_disk import PowerCut, SimulatedDisk
 
+from perdure.core.machine.actions import Action
 from perdure.core.machine.apply import Machine
-from perdure.core.model.records import AnnounceLeader, Record
+from perdure.core.model.records import AnnounceLeader, Record, RecordBody
+from perdure.core.model.shares import Share
 from perdure.core.tables.tables import Tables
 from perdure.engine.ports import CorruptLogError, LogFailedError, StorageError
 from perdure.storage.direct_log import DirectLog
@@ -57,11 +59,13 @@ class Disk(SimulatedDisk):
 class Truth:
     """All records that became durable, and the tables they come to."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share) -> None:
         self.records: list[bytes] = []
         self.stale: set[int] = set()
         self._store = MemoryStore()
-        self.machine = Machine(Tables(self._store))
+        self.machine = Machine(Tables(self._store), share)
+        #: Is told of each record that counts, and of what follows from it.
+        self.heed: Callable[[RecordBody, Sequence[Action]], None] = lambda _body, _actions: None
         self.epoch = 0
 
     def durable(self, encoded: bytes, *, stale: bool = False) -> None:
@@ -73,7 +77,8 @@ class Truth:
         record = decode_record(encoded)
         if isinstance(record.body, AnnounceLeader):
             self.epoch = record.body.epoch
-        self.machine.apply(record)
+        actions, _ = self.machine.apply(record)
+        self.heed(record.body, actions)
 
     def check_log(self, records: SegmentedRecords, *, damaged: bool = False) -> None:
         """Compare a log that was opened with what was acknowledged; take what it holds beyond.

@@ -26,6 +26,8 @@ class Outside:
         self.point: Callable[[str], bool] = lambda _kind: True
         #: Is given the awakeables that somebody shall complete: the id, and what to call it.
         self.post: Callable[[str, str], object] = lambda _awakeable_id, _name: None
+        #: Whether there are several partitions, between which calls shall go.
+        self.spread = False
 
     def passes(self, place: Place) -> bool:
         """Pass the point before a side effect; False if the handler's process has died of it."""
@@ -130,8 +132,13 @@ class Turn:
             self.history.begin_wait(line, self.outside.now_ms() + delay_ms)
         self.ctx.object_send(self.shop.append, ledger, [line, 0, False], send_delay=delay)
 
-    async def call(self, _place: str, program: list[Any]) -> list[Any]:
-        return await self.result_of(self.ctx.service_call(self.shop.play, program))
+    async def call(self, place: str, program: list[Any]) -> list[Any]:
+        future = self.ctx.service_call(self.shop.play, program, **self.anywhere(place))
+        return await self.result_of(future)
+
+    def anywhere(self, place: str) -> dict[str, str]:
+        """Let a call go to any partition, where there are several; otherwise it would stay here."""
+        return {"idempotency_key": f"{self.who}/{place}?"} if self.outside.spread else {}
 
     async def result_of(self, future: Any) -> list[Any]:
         try:
@@ -181,22 +188,24 @@ class Turn:
         await self.ctx.run_typed("post", post)
         return await future
 
-    async def pair(self, _place: str, delay_ms: int) -> list[str]:
+    async def pair(self, place: str, delay_ms: int) -> list[str]:
         """Two awakeables that another handler completes in one go."""
         first, second = (self.ctx.awakeable(type_hint=str) for _ in range(2))
         both = [first[0], second[0]]
-        self.ctx.service_send(self.shop.complete, both, send_delay=self.ms(delay_ms))
+        delay = self.ms(delay_ms)
+        self.ctx.service_send(self.shop.complete, both, send_delay=delay, **self.anywhere(place))
         return [await first[1], await second[1]]
 
     async def signals(self, place: str, delay_ms: int) -> list[str]:
         """Signals of one name, which come in the order in which they were sent."""
-        self.ctx.service_send(self.shop.signal, [self.who, place], send_delay=self.ms(delay_ms))
+        delay, target = self.ms(delay_ms), [self.who, place]
+        self.ctx.service_send(self.shop.signal, target, send_delay=delay, **self.anywhere(place))
         first = await self.ctx.signal(place, type_hint=str)
         return [first, await self.ctx.signal(place, type_hint=str)]
 
-    async def output(self, _place: str, program: list[Any]) -> list[Any]:
+    async def output(self, place: str, program: list[Any]) -> list[Any]:
         """Look for a result until it is there."""
-        handle = self.ctx.service_send(self.shop.play, program)
+        handle = self.ctx.service_send(self.shop.play, program, **self.anywhere(place))
         callee = await handle.invocation_id()
         while True:
             future = self.ctx.get_invocation_output(callee, type_hint=list)
@@ -217,7 +226,7 @@ class Turn:
 
     async def attach(self, place: str, program: list[Any]) -> list[Any]:
         """Send a request and wait for its result, twice."""
-        handle = self.ctx.service_send(self.shop.play, program)
+        handle = self.ctx.service_send(self.shop.play, program, **self.anywhere(place))
         callee = await handle.invocation_id()
         futures = [self.ctx.attach_invocation(callee, type_hint=list) for _ in range(2)]
         results = [await self.result_of(future) for future in futures]
@@ -227,7 +236,7 @@ class Turn:
 
     async def cancel(self, place: str, ms: int) -> int:
         program = [["sleep", f"{place}.s", 36_000_000]]
-        handle = self.ctx.service_call(self.shop.play, program)
+        handle = self.ctx.service_call(self.shop.play, program, **self.anywhere(place))
         await self.ctx.sleep(self.ms(ms))
         self.ctx.cancel_invocation(await handle.invocation_id())
         try:

@@ -65,7 +65,7 @@ class Watch:
         image = self._image
         image.follow(held_by(engine))
         try:
-            invariants.check_all(image, self.seen)
+            invariants.check_all(image, self.seen, self._truth.machine.share)
             completions_come_once(image)
         except AssertionError as error:
             raise Violation("invariant", invariant_of(error)) from error

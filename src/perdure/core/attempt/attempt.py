@@ -30,6 +30,7 @@ from perdure.core.model.deployments import HandlerSchema
 from perdure.core.model.identities import CHANCE_BYTES
 from perdure.core.model.invocations import Pin, Problem
 from perdure.core.model.records import Callee, Ended, Ending, Failed, Progress, Suspended
+from perdure.core.model.shares import ALONE, Share
 from perdure.protocol.ids import InvocationId
 from perdure.protocol.messages import (
     AwaitingOn,
@@ -70,6 +71,8 @@ class Chance(Struct, frozen=True):
     now_ms: Callable[[], int]
     random_bytes: Callable[[int], bytes]
     number: Callable[[], float]
+    #: What ids are drawn from that nothing names.
+    share: Share = ALONE
 
 
 class JournalLimits(Struct, frozen=True, kw_only=True):
@@ -278,7 +281,11 @@ class Attempt:
         """Take a call, and settle whom it calls."""
         chance = self._chance
         callee = resolve_callee(
-            self._directory, command, chance.now_ms(), chance.random_bytes(CHANCE_BYTES)
+            self._directory,
+            command,
+            chance.now_ms(),
+            chance.random_bytes(CHANCE_BYTES),
+            chance.share,
         )
         batch.callees.append(callee)
         batch.entries.append(command)

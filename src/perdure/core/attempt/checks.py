@@ -15,6 +15,7 @@ from perdure.core.model.deployments import HandlerSchema
 from perdure.core.model.identities import is_drawn, request_id
 from perdure.core.model.invocations import Problem
 from perdure.core.model.records import Callee
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.protocol import messages
 from perdure.protocol.ids import IdentifierError, parse_awakeable_id, parse_invocation_id
@@ -83,7 +84,7 @@ def check_command(kind: HandlerKind, command: Command) -> None:
 
 
 def resolve_callee(
-    directory: Directory, command: Call | OneWayCall, now: int, chance: bytes
+    directory: Directory, command: Call | OneWayCall, now: int, chance: bytes, share: Share = ALONE
 ) -> Callee:
     """Find out whom a call calls, under which id, and how long its result is kept.
 
@@ -112,7 +113,7 @@ def resolve_callee(
     if command.scope or command.limit_key:
         raise RefusedError(500, "RT0024", f"call of {target}: {_NO_SCOPES}")
     callee = Target(command.service_name, command.handler_name, schema.kind, command.key)
-    invocation_id = request_id(callee, command.idempotency_key, now, chance)
+    invocation_id = request_id(callee, command.idempotency_key, now, chance, share)
     idempotent = command.idempotency_key is not None
     return Callee(
         invocation_id,

@@ -53,4 +53,11 @@ class WatchExpiry(Struct, frozen=True, gc=False):
     expires_at: int
 
 
-Action = StartAttempt | StopAttempt | Notify | ArmTimer | Finish | WatchExpiry
+class Ship(Struct, frozen=True, gc=False):
+    """Hand on what is in the outbox for another partition, up to a number."""
+
+    destination: int
+    number: int
+
+
+Action = StartAttempt | StopAttempt | Notify | ArmTimer | Finish | WatchExpiry | Ship

@@ -3,9 +3,10 @@
 Why it is shaped this way. A partition is a fold of its log (invariant I2): whatever a record needs
 beyond the tables (time, chance, identities) came in with it. Handlers change tables through a
 :class:`~perdure.core.machine.step.Step` and never wait; messages between invocations are records
-too, delivered within the same step while both live in one partition. Actions are collected, not
-performed: the leader performs them, after the record is durable, which it was before it was applied
-(invariant I1). Every action can be lost: whatever it would have woken stands in a table.
+too, delivered within the same step where both live in one partition, and put into the outbox
+otherwise. Actions are collected, not performed: the leader performs them, after the record is
+durable, which it was before it was applied (invariant I1). Every action can be lost: whatever it
+would have woken stands in a table.
 
 A record that sends very many messages can be applied in pieces, between which the tables are read
 but neither changed nor written to the store: each message is about one invocation, whose rows fit
@@ -23,6 +24,7 @@ from perdure.core.machine import (
     cancellation,
     mutations,
     notifications,
+    outbox,
     pausing,
     progress,
     purging,
@@ -30,12 +32,14 @@ from perdure.core.machine import (
 )
 from perdure.core.machine.actions import Action
 from perdure.core.machine.entries import sleeps
+from perdure.core.machine.outbox import addressee, post
 from perdure.core.machine.retrying import retry
 from perdure.core.machine.starts import admit
 from perdure.core.machine.step import Step
 from perdure.core.model import records
 from perdure.core.model.invocations import Scheduled
 from perdure.core.model.records import AnnounceLeader, Record, RecordBody, TimerFired
+from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.model.verdicts import Reply
 from perdure.core.tables.keys import timer_key
@@ -45,8 +49,10 @@ from perdure.core.tables.tables import EPOCH, Tables
 class Machine:
     """The state machine of one partition."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, share: Share = ALONE) -> None:
         self.tables = tables
+        #: Which invocations live in this partition.
+        self.share = share
         #: The record that was not applied to its end.
         self._unfinished: Step | None = None
         #: Epoch of the newest leader; what an older one wrote is dropped (invariant I3).
@@ -90,7 +96,7 @@ class Machine:
         """Deliver further messages of the last record; give what the leader must do now."""
         step = self._unfinished
         assert step is not None, "a record is applied before more of it is"
-        deliver(step, deliveries_max)
+        deliver(step, self.share, deliveries_max)
         if not step.deliveries:
             self._unfinished = None
         actions, step.actions = step.actions, []
@@ -99,16 +105,19 @@ class Machine:
     def finish(self) -> None:
         """Deliver all that is left of the last record; :meth:`go_on` gives what follows from it."""
         if self._unfinished is not None:
-            deliver(self._unfinished, sys.maxsize)
+            deliver(self._unfinished, self.share, sys.maxsize)
 
 
-def deliver(step: Step, deliveries_max: int) -> None:
+def deliver(step: Step, share: Share, deliveries_max: int) -> None:
     """Deliver messages in the order of sending, and those that they send behind them."""
-    deliveries = step.deliveries
+    deliveries, alone = step.deliveries, share.alone
     while deliveries and deliveries_max > 0:
         deliveries_max -= 1
-        delivered = deliveries.popleft()
-        HANDLERS[type(delivered)](step, delivered)
+        message = deliveries.popleft()
+        if alone or share.holds(whose := addressee(message)):
+            HANDLERS[type(message)](step, message)
+        else:
+            post(step, share.owner(whose), message)
 
 
 def timer_fired(step: Step, body: TimerFired) -> None:
@@ -151,4 +160,6 @@ HANDLERS: Final[Mapping[type[RecordBody], Callable[[Step, Any], Reply]]] = {
     records.Expire: purging.expire,
     records.RestartAsNew: restarting.restart_as_new,
     records.MutateState: mutations.mutate_state,
+    records.Delivered: outbox.delivered,
+    records.Shipped: outbox.shipped,
 }

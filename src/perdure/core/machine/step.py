@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from perdure.core.machine.actions import Action, Notify
 from perdure.core.model.journals import JournalEntry
-from perdure.core.model.records import RecordBody
+from perdure.core.model.records import Message
 from perdure.core.tables.keys import index_key
 from perdure.core.tables.tables import Tables
 from perdure.protocol.ids import InvocationId
@@ -33,15 +33,15 @@ class Step(Struct, eq=False, gc=False):
     #: Milliseconds since 1970, from the record.
     now: int
     actions: list[Action] = []
-    deliveries: deque[RecordBody] = field(default_factory=deque)
+    deliveries: deque[Message] = field(default_factory=deque)
 
     def act(self, action: Action) -> None:
         """Ask for something to be done once the record is durable, which it is."""
         self.actions.append(action)
 
-    def deliver(self, body: RecordBody) -> None:
+    def deliver(self, message: Message) -> None:
         """Send a message to another invocation, or to this one for later."""
-        self.deliveries.append(body)
+        self.deliveries.append(message)
 
 
 class Journal(Struct, eq=False, gc=False):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from perdure.core.model.shares import ALONE, Share, service_keys
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.protocol.ids import (
-    SERVICE_BUCKETS,
     InvocationId,
     idempotent_id,
     keyed_partition_key,
-    service_partition_key,
     ulid,
     workflow_run_id,
 )
@@ -20,7 +19,11 @@ CHANCE_BYTES: Final = 12
 
 
 def request_id(
-    target: Target, idempotency_key: str | None, now_ms: int, chance: bytes
+    target: Target,
+    idempotency_key: str | None,
+    now_ms: int,
+    chance: bytes,
+    share: Share = ALONE,
 ) -> InvocationId:
     """Give the id of a request (service protocol 8.3 and 8.4).
 
@@ -29,6 +32,7 @@ def request_id(
         idempotency_key: the caller's, if there is one; a workflow's run ignores it.
         now_ms: milliseconds since 1970.
         chance: :data:`CHANCE_BYTES` random bytes.
+        share: what an id that nothing names is drawn from.
     """
     kind = target.kind
     if kind.once:
@@ -39,8 +43,8 @@ def request_id(
     uuid = ulid(now_ms, chance)
     if kind.keyed:
         return InvocationId(keyed_partition_key(target.key) + uuid)
-    bucket = (chance[10] << 8 | chance[11]) % SERVICE_BUCKETS
-    return InvocationId(service_partition_key(target.service, bucket) + uuid)
+    keys = service_keys(target.service, share)
+    return InvocationId(keys[(chance[10] << 8 | chance[11]) % len(keys)] + uuid)
 
 
 def is_drawn(kind: HandlerKind, idempotency_key: str | None) -> bool:

@@ -212,6 +212,27 @@ class MutateState(Body, frozen=True, tag=16):
     version: str | None = None
 
 
+#: What one invocation sends another, which may live in another partition.
+Message = Invoke | Respond | Attach | ReadOutput | SignalReceived | Cancel | Kill
+
+
+class Delivered(Body, frozen=True, tag=17):
+    """Messages of another partition, numbered one after the other; what was taken before is not."""
+
+    #: The partition that sent them.
+    source: int
+    #: Number of the first one.
+    first: int
+    messages: tuple[Message, ...]
+
+
+class Shipped(Body, frozen=True, tag=18):
+    """Another partition has durably taken the messages for it, up to a number."""
+
+    destination: int
+    upto: int
+
+
 RecordBody = (
     AnnounceLeader
     | Invoke
@@ -230,6 +251,8 @@ RecordBody = (
     | Attach
     | ReadOutput
     | MutateState
+    | Delivered
+    | Shipped
 )
 
 

@@ -20,6 +20,9 @@ _TIMER: Final = Layout(">QB24sI")
 _EXPIRY: Final = Layout(">Q24sB")
 _CALLER: Final = Layout(">24sIQ")
 
+#: Gives the place of a message in the outbox: the partition it is for (2), its number (8).
+outbox_key: Final[Callable[[int, int], bytes]] = Layout(">HQ").pack
+
 #: Gives the place of an entry in its journal: its index (4).
 index_key: Final[Callable[[int], bytes]] = Layout(">I").pack
 
@@ -68,6 +71,11 @@ def parse_timer_key(key: bytes) -> Timer:
 def expiry_key(expires_at: int, invocation_id: InvocationId, *, journal_only: bool) -> bytes:
     """Write when what expires: time (8) | invocation id (24) | 0 for all, 1 for the journal."""
     return _EXPIRY.pack(expires_at, invocation_id, journal_only)
+
+
+def partition_fact(name: bytes, partition: int) -> bytes:
+    """Name what is known of another partition: the fact's name, then the partition (2)."""
+    return name + partition.to_bytes(2, "big")
 
 
 def caller_key(caller: Caller) -> bytes:

@@ -16,12 +16,13 @@
 | ``r`` | running | invocation id | nothing |
 | ``w`` | parked | id of an invocation that is suspended or paused | nothing |
 | ``e`` | expiries | see :func:`~perdure.core.tables.keys.expiry_key` | nothing |
+| ``o`` | outbox | partition, number | :data:`~perdure.core.model.records.Message` |
 | ``m`` | facts | name | a number |
 
 What waits stands in a table from which recovery rebuilds its waker (invariant I6): ``running`` for
 attempts, ``timers`` for what is due, ``lines`` and ``mutations`` behind ``locks``, ``expiries`` for
-retention. ``parked`` is for those who ask: with it, whatever has not ended stands in a table that
-holds nothing else.
+retention, ``outbox`` for what other partitions have not taken. ``parked`` is for those who ask:
+with it, whatever has not ended stands in a table that holds nothing else.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from perdure.core.model.invocations import FurtherCaller, Invocation
 from perdure.core.model.journals import JournalEntry
 from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise
+from perdure.core.model.records import Message
 from perdure.core.tables.changes import Change, FrontTable, GroupTable, Reader, RowTable
 from perdure.core.tables.small_groups import SmallGroups
 from perdure.protocol.ids import InvocationId
@@ -45,6 +47,11 @@ from perdure.protocol.ids import InvocationId
 EPOCH: Final = b"epoch"
 #: Name of the fact that holds how many attempts there have been.
 ATTEMPTS: Final = b"attempts"
+#: Names of facts, each followed by the number of another partition: of the messages between it and
+#: this one, the last that was numbered here, that it has taken, and that was taken here.
+SENT: Final = b"sent"
+SHIPPED: Final = b"shipped"
+TAKEN: Final = b"taken"
 
 
 class Lock(Struct, frozen=True, array_like=True, gc=False):
@@ -88,6 +95,7 @@ class Tables:
         self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
         self.parked: RowTable[bytes] = RowTable(reader, b"w", bytes, bytes)
         self.expiries: FrontTable[bytes] = FrontTable(reader, b"e", bytes, bytes)
+        self.outbox: RowTable[Message] = RowTable(reader, b"o", encode, decoder(Message))
         self.facts: RowTable[int] = RowTable(reader, b"m", encode, decoder(int))
         self._rows = (
             self.invocations,
@@ -98,6 +106,7 @@ class Tables:
             self.running,
             self.parked,
             self.expiries,
+            self.outbox,
             self.facts,
         )
         self._groups = (
@@ -122,7 +131,14 @@ class Tables:
         The flush, which may come at any time, gives the very same values for those rows that have
         not changed again by then.
         """
-        tables = (self.invocations, self.mutations, self.journals, self.states, self.promises)
+        tables = (
+            self.invocations,
+            self.mutations,
+            self.outbox,
+            self.journals,
+            self.states,
+            self.promises,
+        )
         rows = [row for table in tables for row in table.rows_changed()]
         ahead = self._ahead
         for key, row in rows:

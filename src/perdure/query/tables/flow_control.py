@@ -101,6 +101,7 @@ RULES: Final = Table(
         ),
     ),
     _rules,
+    shared=True,
 )
 
 TABLES: Final = (

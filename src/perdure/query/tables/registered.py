@@ -58,6 +58,7 @@ DEPLOYMENT: Final = Table(
         ),
     ),
     _deployments,
+    shared=True,
 )
 
 SERVICE: Final = Table(
@@ -81,4 +82,5 @@ SERVICE: Final = Table(
         ),
     ),
     _services,
+    shared=True,
 )

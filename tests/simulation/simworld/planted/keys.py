@@ -24,10 +24,10 @@ from simworld.planted.change import Change, handler, instead
 
 def apply_an_old_epoch() -> list[Change]:
     def make(real):
-        def apply_any(self, record):
+        def apply_any(self, record, *bounds):
             if record.epoch < self.epoch:
                 record = replace(record, epoch=self.epoch)
-            return real(self, record)
+            return real(self, record, *bounds)
 
         return apply_any
 

@@ -1,0 +1,87 @@
+"""Leading a partition in a process that the server's first one has started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from perdure.cli.errors import EXIT_SERVER, CommandError
+from perdure.cli.loops import Watchdog, run, show_log
+from perdure.cli.processes import Errand, adopt
+from perdure.cli.serving import check, load_host, started, told, watchdog_of
+from perdure.core.model.shares import share_of
+from perdure.server.collector import settle_down
+from perdure.server.company import Companion, Place, wait_to_begin
+from perdure.server.partitioned import open_companion
+from perdure.server.runtime import Failure
+from perdure.server.settings import Settings
+
+__all__ = ["adopt", "serve"]
+
+
+def serve(errand: Errand, target: str | None, settings: Settings) -> None:
+    """Serve until the first process says that it is over, or ends.
+
+    Args:
+        errand: what this process has of the first.
+        target: the application, if there is one.
+        settings: of the whole server, as the command line gives them.
+
+    Raises:
+        CommandError: the application or the partition's data cannot be used, or no longer.
+    """
+    _leave_with_first(errand.lifeline)
+    # Until there is somebody to ask for the end of all.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    data_dir = None if errand.data_dir is None else Path(errand.data_dir)
+    settings = replace(settings, data_dir=data_dir)
+    line = socket.socket(fileno=errand.line)
+    if not wait_to_begin(line):
+        raise CommandError("the first process has ended", EXIT_SERVER)
+    watchdog = watchdog_of(settings)
+    try:
+        run(lambda: _serve(errand, line, target, settings, watchdog), watchdog)
+    except CommandError as error:
+        raise CommandError(f"partition {errand.index}: {error}", error.exit_code) from error
+
+
+def _leave_with_first(lifeline: int) -> None:
+    """End this process when the first has ended, however busy the event loop is."""
+
+    def wait() -> None:
+        os.read(lifeline, 1)
+        os._exit(EXIT_SERVER)
+
+    threading.Thread(target=wait, name="perdure-lifeline", daemon=True).start()
+
+
+async def _serve(
+    errand: Errand, line: socket.socket, target: str | None, settings: Settings, watchdog: Watchdog
+) -> None:
+    sockets = {other: socket.socket(fileno=each) for other, each in errand.links.items()}
+    companion = Companion(Place(share_of(errand.index, errand.count), sockets), line)
+    companion.start()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, companion.ask_to_stop)
+    failure = Failure()
+    with told():
+        async with contextlib.AsyncExitStack() as stack:
+            hosts = {} if target is None else {target: load_host(target)}
+            show_log(times=target is None, partition=errand.index)
+            for host in hosts.values():
+                await stack.enter_async_context(started(host))
+            await stack.enter_async_context(open_companion(settings, hosts, failure, companion))
+            settle_down()
+            ends = {companion.stopping, failure.reason}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            watchdog.watch()
+    check(failure)

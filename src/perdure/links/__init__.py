@@ -1,0 +1,1 @@
+"""Connections between the processes that lead the partitions of one server."""
