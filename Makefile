@@ -73,7 +73,7 @@ simulate: $(STAMP)
 # A real server, killed, frozen, stopped and starved under load.
 MINUTES ?= 10
 crash-lab: $(STAMP)
-	PYTHONPATH=tests/crash $(BIN)/python -m crash_lab --minutes $(MINUTES)
+	PYTHONPATH=tests/crash $(BIN)/python -m crash_lab --minutes $(MINUTES) $(if $(PARTITIONS),--partitions $(PARTITIONS))
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,15 +7,16 @@ from hashlib import sha256
 from itertools import count
 
 import pytest
+from admin_processes import running_with
 from admin_server import running
 
 UNKNOWN = "inv_1gdJBtdVEcM942bjcDmb1c1khoaJe11Hbz"
 NUMBERS = count()
 
 
-@pytest.fixture(scope="module")
-def server():
-    with running() as server:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one", "several"])
+def server(request, tmp_path_factory):
+    with running_with(request.param, tmp_path_factory.mktemp("server")) as server:
         yield server
 
 

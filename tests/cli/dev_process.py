@@ -85,6 +85,12 @@ class Dev:
         assert found is not None
         return found[1]
 
+    @property
+    def admin_url(self) -> str:
+        """Where operators ask, once it serves."""
+        self.until_said("admin ")
+        return self.said.partition("admin ")[2].split()[0]
+
     def ask(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
         return httpx.post(self.url + path, json=body, headers=headers, timeout=DEADLINE_S)
 
@@ -123,8 +129,12 @@ class Dev:
 
 
 def environment() -> dict[str, str]:
-    """Give an environment without settings of our own."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("PERDURE_")}
+    """Give an environment without settings of our own, but for the number of partitions."""
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith("PERDURE_") or name == "PERDURE_DEFAULT_NUM_PARTITIONS"
+    }
     return {**kept, "PYTHONPATH": str(SOURCES), "PYTHONUNBUFFERED": "1"}
 
 

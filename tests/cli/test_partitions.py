@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,9 +15,11 @@ from dev_process import DEADLINE_S, Dev, gone, until
 from test_dev_command import ends_with, run
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE
+from perdure.core.model.shares import share_of
+from perdure.storage.directory import DataDirectory
 
 SHOP = """
-    import asyncio, os, time
+    import asyncio, os, subprocess, time
     from datetime import timedelta
     import perdure
 
@@ -28,11 +32,23 @@ SHOP = """
         return os.getpid()
 
     @greeter.handler()
+    async def block(ctx: perdure.Context) -> None:
+        if os.getsid(0) == os.getpid():  # not in the first, which deals connections
+            print("busy", flush=True)
+            time.sleep(60)
+
+    @greeter.handler()
     async def fork(ctx: perdure.Context) -> int:
         child = os.fork()
         if child == 0:
             time.sleep(3600)
         return child
+
+    @greeter.handler()
+    async def leak(ctx: perdure.Context) -> list[str]:
+        command = "for each in /proc/self/fd/*; do readlink $each; done"
+        shell = subprocess.run(command, shell=True, close_fds=False, stdout=subprocess.PIPE)
+        return shell.stdout.decode().split()
 
     @greeter.handler()
     async def count_all(ctx: perdure.Context, keys: list[str]) -> list[int]:
@@ -82,18 +98,21 @@ SHOP = """
 KEYS = [f"key-{number}" for number in range(12)]
 
 
-def start(dev: Dev, *options: str, source: str = SHOP) -> None:
+@pytest.fixture(autouse=True)
+def only_options_say_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PERDURE_DEFAULT_NUM_PARTITIONS", raising=False)
+
+
+def start(
+    dev: Dev, *options: str, source: str = SHOP, variables: dict[str, str] | None = None
+) -> None:
     dev.write(source)
-    dev.start("--no-reload", *options)
+    dev.start("--no-reload", *options, **(variables or {}))
     assert dev.url
 
 
-def admin_url(dev: Dev) -> str:
-    return dev.said.partition("admin ")[2].split()[0]
-
-
 def select(dev: Dev, query: str) -> list[dict]:
-    url = f"{admin_url(dev)}/query"
+    url = f"{dev.admin_url}/query"
     answer = httpx.post(url, json={"query": query}, headers={"accept": "application/json"})
     return answer.raise_for_status().json()["rows"]
 
@@ -104,10 +123,9 @@ def processes(dev: Dev) -> list[int]:
     return [dev.process.pid, *dev.children()]
 
 
-@pytest.mark.parametrize("partitions", [2, 3])
-def test_requests_of_all_kinds_find_their_partition(dev, partitions):
-    start(dev, "--partitions", str(partitions))
-    served = {dev.ask("/Greeter/where").json() for _ in range(partitions)}
+def test_requests_of_all_kinds_find_their_partition(dev):
+    start(dev, "--partitions", "3")
+    served = {dev.ask("/Greeter/where").json() for _ in range(3)}
     assert served == set(processes(dev)), "each has its part of the connections"
     for total in (1, 2):
         assert dev.ask("/Greeter/count_all", KEYS).json() == [total] * len(KEYS)
@@ -118,12 +136,9 @@ def test_requests_of_all_kinds_find_their_partition(dev, partitions):
     rows = select(dev, "select target_service_key from sys_invocation where target like '%add'")
     assert len(rows) == 4 * len(KEYS), "queries see all partitions"
     with ThreadPoolExecutor(4) as threads:
-        begun = [
-            threads.submit(dev.ask, f"/Signup/{partitions}-{number}/begin", "Ada")
-            for number in range(4)
-        ]
+        begun = [threads.submit(dev.ask, f"/Signup/{number}/begin", "Ada") for number in range(4)]
         for number in range(4):
-            confirmed = dev.ask(f"/Signup/{partitions}-{number}/confirm", f"c{number}")
+            confirmed = dev.ask(f"/Signup/{number}/confirm", f"c{number}")
             assert confirmed.status_code == 200
         assert [each.result().json() for each in begun] == [f"Ada: c{each}" for each in range(4)]
     assert dev.stop() == 0
@@ -141,7 +156,7 @@ def test_an_awakeable_is_completed_and_an_invocation_cancelled_wherever_it_lives
         assert attached.json() == "there"
         dev.ask("/Counter/awakeable/put", None)
         asleep = dev.ask("/Greeter/sleep/send").json()["invocationId"]
-        killed = run(dev, "invocations", "kill", asleep, "--yes", PERDURE_ADMIN_URL=admin_url(dev))
+        killed = run(dev, "invocations", "kill", asleep, "--yes", PERDURE_ADMIN_URL=dev.admin_url)
         assert killed.returncode == 0, killed.stderr
         until(lambda whose=asleep: outcome(dev, whose) == "completed", "its end")
     assert dev.stop() == 0
@@ -208,6 +223,50 @@ def test_a_second_signal_leaves_at_once(dev):
         until(lambda: all(gone(each) for each in all_of_them), "the end of all")
 
 
+def test_a_signal_to_all_of_them_is_no_second_one(dev):
+    start(dev, "--partitions", "3")
+    for each in reversed(processes(dev)):  # as who runs the server in a group of its own sends it
+        os.kill(each, signal.SIGTERM)
+        dev.until_said("stopping")
+    assert dev.wait() == 0
+
+
+def test_one_that_does_not_stop_is_ended_and_told(dev):
+    start(dev, "--partitions", "2", variables={"PERDURE_SHUTDOWN_TIMEOUT": "300ms"})
+    first, frozen = processes(dev)
+    os.kill(frozen, signal.SIGSTOP)
+    assert dev.stop() == EXIT_SERVER
+    assert "the process of partition 1 did not stop in time" in dev.said
+    assert gone(first)
+    until(lambda: gone(frozen), "the end of the one that was frozen")
+
+
+@pytest.mark.parametrize("reload", ["--no-reload", "-r"], ids=["once", "reloading"])
+def test_programs_that_handlers_start_have_nothing_of_the_server(dev, reload):
+    dev.write(SHOP)
+    dev.start(reload, "--partitions", "2")
+    for _ in range(2):
+        has = dev.ask("/Greeter/leak").json()
+        assert not [each for each in has if each.startswith("socket:")]
+
+
+def test_partitions_of_different_backups_are_refused_before_a_door_opens(dev):
+    start(dev, "--partitions", "2")
+    dev.ask("/Greeter/count_all", KEYS)
+    assert dev.stop() == 0
+    data = dev.folder / "perdure-data"
+    shutil.copytree(data / "partition-1", dev.folder / "backup")
+    dev.start("--no-reload")
+    for _ in range(2):
+        dev.ask("/Greeter/count_all", KEYS)
+    assert dev.stop() == 0
+    shutil.rmtree(data / "partition-1")
+    shutil.move(dev.folder / "backup", data / "partition-1")
+    refused = run(dev, "dev", "shop:app", "--no-reload")
+    ends_with(refused, EXIT_SERVER, "do not fit together", "from one backup")
+    assert "ingress" not in refused.stdout
+
+
 def ask_in_vain(dev: Dev, path: str) -> None:
     """Ask those who will not answer."""
     with contextlib.suppress(httpx.TransportError):
@@ -215,14 +274,29 @@ def ask_in_vain(dev: Dev, path: str) -> None:
 
 
 def test_another_number_of_partitions_is_refused_with_what_to_do(dev):
-    start(dev, "--partitions", "2")
-    assert dev.stop() == 0
+    dev.write(SHOP)
+    made(dev, 2)
     said = "has 2 partitions, and that cannot change"
     for number in ("1", "3"):
         refused = run(dev, "dev", "shop:app", "--no-reload", "--partitions", number)
         ends_with(refused, EXIT_SERVER, said, "write --partitions 2 or nothing")
     refused = run(dev, "dev", "shop:app", PERDURE_DEFAULT_NUM_PARTITIONS="65")
     ends_with(refused, EXIT_USAGE, "from 1 to 64")
+
+
+def made(dev: Dev, partitions: int) -> Path:
+    """Make a data directory where the command looks for it."""
+    path = dev.folder / "perdure-data"
+    DataDirectory.open(path, share_of(0, partitions)).close()
+    return path
+
+
+def test_a_partition_that_cannot_be_opened_is_told_and_nothing_left_behind(dev):
+    dev.write(SHOP)
+    (made(dev, 2) / "partition-1" / "FORMAT").write_text("{}")
+    refused = run(dev, "dev", "shop:app", "--no-reload")
+    ends_with(refused, EXIT_SERVER, "error: partition 1: [RT0009]", "exit code 3; see above")
+    DataDirectory.open(dev.folder / "perdure-data", share_of(0, 2)).close()
 
 
 def test_nothing_is_kept_of_partitions_in_memory(dev):
@@ -250,15 +324,12 @@ def test_a_change_of_the_source_starts_all_anew(dev):
 
 
 def test_a_process_that_is_busy_does_not_outlive_the_others(dev):
-    source = SHOP.replace(
-        "return os.getpid()", "\n        import time; print('busy', flush=True); time.sleep(60)"
-    )
-    start(dev, "--partitions", "2", source=source)
+    start(dev, "--partitions", "2")
     all_of_them = processes(dev)
     with ThreadPoolExecutor(2) as threads:
         for _ in range(2):
-            threads.submit(ask_in_vain, dev, "/Greeter/where")
-        until(lambda: dev.said.count("busy") == 2, "both")
+            threads.submit(ask_in_vain, dev, "/Greeter/block")
+        dev.until_said("busy")
         os.kill(all_of_them[0], signal.SIGKILL)
         until(lambda: all(gone(each) for each in all_of_them), "the end of all", 10)
 

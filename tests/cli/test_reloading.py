@@ -102,7 +102,7 @@ def test_code_that_does_not_fit_a_journal_is_told_and_waited_for(dev):
     dev.write(sleeper('return await ctx.run_typed("instead", lambda: "of sleeping")'))
     dev.until_said("[RT0016]")
     (line, *_) = [line for line in dev.said.splitlines() if "[RT0016]" in line]
-    assert line.startswith("WARNING perdure.engine: inv_1")
+    assert "WARNING perdure.engine: inv_1" in line
     assert "Sleeper/nap: attempt 1 failed: " in line
     assert "command 1 of the journal is Sleep 'nap'" in line
     assert "issues Run 'instead'" in line
@@ -154,7 +154,8 @@ def test_both_processes_leave_when_asked(dev):
     assert "Traceback" not in dev.said
 
 
-def test_modules_beside_the_application_hide_none_of_the_library(dev, tmp_path):
+@pytest.mark.parametrize("options", [(), ("--partitions", "2")], ids=["one", "several"])
+def test_modules_beside_the_application_hide_none_of_the_library(dev, tmp_path, options):
     """The installed command does not look for modules where it is called; nor do its children."""
     dev.write(greeter("Hello"))
     dev.write("", "email.py")
@@ -162,7 +163,7 @@ def test_modules_beside_the_application_hide_none_of_the_library(dev, tmp_path):
     installed.parent.mkdir()
     installed.write_text("from perdure.__main__ import main\nmain()\n")
     dev.command = [str(installed)]
-    dev.start()
+    dev.start(*options)
     assert dev.ask("/Greeter/greet", "Ada").json() == "Hello Ada"
     assert dev.stop() == 0
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import original_cli
 import pytest
-from admin_server import running
+from admin_processes import running_with
 
 
 @pytest.fixture(scope="session")
@@ -12,14 +12,15 @@ def installed():
         pytest.skip(missing)
 
 
-@pytest.fixture(scope="module")
-def server(installed):
-    with running() as server:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one", "several"])
+def server(request, installed, tmp_path_factory):
+    with running_with(request.param, tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(server, tmp_path_factory):
+    """A home for each server: the command line keeps there whom it asks."""
     return tmp_path_factory.mktemp("home")
 
 

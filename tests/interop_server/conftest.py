@@ -5,8 +5,8 @@ from peer_languages import LANGUAGES, LIGHT, Language
 from peer_processes import running
 from tool_chains import BuildError, MissingError
 
-#: Over which version of HTTP, and how soon the server asks for suspension.
-WAYS = ["http2", "impatient", "http1"]
+#: Over which version of HTTP, how soon the server asks for suspension, in how many processes.
+WAYS = ["http2", "impatient", "partitioned", "http1"]
 
 
 def params(*ways: str) -> list:

@@ -26,6 +26,8 @@ from perdure.protocol.identity import Signer
 START_S = 60
 ANSWER_S = 60
 END_S = 10
+#: Of a server that has several.
+PARTITIONS = 2
 #: Makes a connection for each request: what it talks to is killed and started again.
 HTTP = httpx.Client(timeout=ANSWER_S, limits=httpx.Limits(max_keepalive_connections=0))
 
@@ -221,7 +223,8 @@ def running(language: Language, way: str, folder: Path, app: str = "interop") ->
     Args:
         app: another program of the language, if not the one that uses every feature.
         way: over which version of HTTP, or over HTTP/2 with a server that asks for suspension at
-            once ("impatient") or signs what it sends ("signed").
+            once ("impatient"), signs what it sends ("signed") or is as many processes as it has
+            partitions ("partitioned").
     """
     http1 = way == "http1"
     environment = {}
@@ -234,6 +237,8 @@ def running(language: Language, way: str, folder: Path, app: str = "interop") ->
     ]
     if way == "impatient":
         settings.append("worker.invoker.inactivity-timeout=0s")
+    if way == "partitioned":
+        settings.append(f"default-num-partitions={PARTITIONS}")
     if way == "signed":
         pem = folder / "identity.pem"
         pem.write_bytes(IDENTITY_PEM)

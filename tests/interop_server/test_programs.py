@@ -73,7 +73,7 @@ class Author:
         return command | {"milliseconds": milliseconds, "good": self._random.random() < 0.7}
 
 
-@pytest.fixture(params=["http2", "impatient"])
+@pytest.fixture(params=["http2", "impatient", "partitioned"])
 def world(request, tmp_path, built):
     [typescript] = [each for each in LANGUAGES if each.name == "typescript"] or [None]
     if typescript is None:

@@ -71,7 +71,7 @@ class Process:
         world = World(self.log, self.store, self.clock, self.keeper, transports, self.share)
         self.engine = Engine(world, EngineOptions(), self.failures.append)
         await self.engine.start()
-        carry(self.links, self.engine)
+        await carry(self.links, self.engine)
 
     async def crash(self) -> None:
         """Lose all that is neither in the log nor in the store."""

@@ -75,9 +75,9 @@ class Server:
             links = Links(share, ends[index], self.lost.append)
             answer_requests(links, engine.requests)
             await links.start()
-            carry(links, engine)
             self.links.append(links)
             self.requests.append(RoutedRequests(share, engine.requests, links))
+        await asyncio.gather(*map(carry, self.links, self.engines))
 
     async def stop(self) -> None:
         for engine in self.engines:
@@ -89,8 +89,9 @@ class Server:
         assert self.failures == []
 
     def waiting(self) -> list[int]:
-        """Give how many wait in each partition."""
-        return [len(engine.requests.waiters) for engine in self.engines]
+        """Give how many wait in each partition, wherever they count."""
+        all_waiters = [engine.requests.waiters for engine in self.engines]
+        return [len(each._told) + sum(map(len, each._by_id.values())) for each in all_waiters]
 
 
 def _sockets(count: int) -> list[dict[int, socket.socket]]:

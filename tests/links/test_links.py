@@ -8,7 +8,11 @@ import pytest
 from linked import Ends, linked, number, until, wired
 
 from perdure.core.model.shares import share_of
+from perdure.core.model.targets import HandlerKind, Target
 from perdure.engine.errors import OverloadedError, UnavailableError
+from perdure.engine.reception import Finding
+from perdure.engine.waiters import Answer
+from perdure.links import conversation
 from perdure.links.codec import (
     LINK_VERSION,
     Asking,
@@ -19,7 +23,15 @@ from perdure.links.codec import (
 )
 from perdure.links.conversation import WAITING_BYTES_MAX
 from perdure.links.errors import BrokenAnswerError, LinkLostError
-from perdure.links.questions import Edition, FollowRegistry, ReadTaken, TakeRegistry
+from perdure.links.questions import (
+    Edition,
+    FollowRegistry,
+    ReadResult,
+    ReadTaken,
+    TakeRegistry,
+)
+from perdure.protocol.ids import InvocationId
+from perdure.protocol.messages import Value
 
 MIB = 1024 * 1024
 GREETING = Greeting(LINK_VERSION, 1, 2)
@@ -300,6 +312,34 @@ def test_too_much_that_waits_is_refused_and_what_must_arrive_is_not(run, monkeyp
             await until(lambda: wire.links.waiting_bytes(1) == 0)
             wire.links.ask(1, Long(2), lambda _answer: None)
             assert (await wire.receive()).question == ReadTaken(2)
+
+    run(scenario)
+
+
+def test_answers_that_would_fill_the_memory_are_withheld(run, monkeypatch):
+    monkeypatch.setattr(conversation, "ANSWERS_BYTES_MAX", 8 * MIB)
+    target = Target("Greeter", "greet", HandlerKind.SERVICE, "")
+    long = Finding(target, Answer(Value(bytes(MIB))))
+
+    async def scenario():
+        async with linked() as ends:
+            tells = []
+            ends.there.answer(ReadTaken, double)
+            ends.there.answer(ReadResult, lambda _question, tell: tells.append(tell))
+            question = ReadResult(InvocationId(bytes(24)))
+            asked = [asyncio.ensure_future(ends.here.asked(1, question)) for _ in range(40)]
+            await until(lambda: len(tells) == 40)
+            for tell in tells:
+                tell(long)
+            assert await ends.here.asked(1, number(21)) == 42
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert answers[:8] == [long] * 8
+            withheld = [each for each in answers if isinstance(each, UnavailableError)]
+            assert 20 < len(withheld) <= 32
+            again = asyncio.ensure_future(ends.here.asked(1, question))
+            await until(lambda: len(tells) == 41)
+            tells[-1](long)
+            assert await again == long
 
     run(scenario)
 

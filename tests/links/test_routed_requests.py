@@ -304,10 +304,24 @@ async def test_no_more_wait_than_may(place):
     async with asking(place, options, add=goes_on) as world:
         waiting = [world.requests.begin_call(world.request(), pytest.fail) for _ in range(2)]
         with pytest.raises(OverloadedError, match="too many requests wait for a result"):
-            world.requests.begin_call(world.request(), pytest.fail)
+            await world.requests.call(world.request())
         for waiter in waiting:
             waiter.leave()
         await world.requests.submit(world.request())
+
+
+async def test_who_waits_elsewhere_counts_there_alone():
+    options = EngineOptions(limits=Limits(waiters=2))
+    async with asking("elsewhere", options, add=goes_on, greet=goes_on) as world:
+        requests = world.requests
+        there = [requests.begin_call(world.request(), pytest.fail) for _ in range(2)]
+        here = [requests.begin_call(world.request("greet"), pytest.fail) for _ in range(2)]
+        await settled()
+        assert [engine.requests.waiters.count for engine in world.server.engines] == [2, 2]
+        for waiter in (*there, *here):
+            waiter.leave()
+        await settled()
+        assert [engine.requests.waiters.count for engine in world.server.engines] == [0, 0]
 
 
 async def test_no_more_wait_for_a_partition_than_may_there():

@@ -337,11 +337,11 @@ LONG = Value(bytes(range(256)) * (LONG_BYTES // 256))
 )
 @pytest.mark.parametrize("version", [5, 6, 7])
 def test_pieces_are_the_frame_of_a_message(message, version):
-    pieces = encode_pieces(message, version)
+    pieces = encode_pieces([message], version)
     ((kind, flags, payload),) = FrameDecoder().receive_data(b"".join(pieces))
     assert decode(kind, flags, payload, version) == message
 
 
 def test_a_long_value_is_not_copied():
-    *_, last = encode_pieces(m.Output(LONG), 7)
+    *_, last = encode_pieces([m.Output(LONG)], 7)
     assert last is LONG.content

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 
@@ -15,7 +16,6 @@ from perdure.server.company import (
     Companions,
     PartitionLostError,
     Place,
-    wait_to_begin,
 )
 
 
@@ -47,8 +47,6 @@ async def company():
 
 
 def begun(made):
-    made.first.go()
-    assert all(wait_to_begin(line) for line in made.lines.values())
     for other in made.others:
         other.start()
 
@@ -57,6 +55,10 @@ def test_all_begin_together_and_serve_when_all_are_ready(run):
     async def scenario():
         async with company() as made:
             begun(made)
+            await asyncio.sleep(0.02)
+            assert not any(other.begun.done() for other in made.others)
+            made.first.go()
+            await asyncio.wait([other.begun for other in made.others])
             ready = asyncio.ensure_future(made.first.ready())
             made.others[0].serve(lambda _connection: True)
             await asyncio.sleep(0.02)
@@ -67,11 +69,14 @@ def test_all_begin_together_and_serve_when_all_are_ready(run):
     run(scenario)
 
 
-def test_whoever_has_lost_the_first_does_not_begin(run):
+def test_whoever_has_lost_the_first_does_nothing(run):
     async def scenario():
         async with company() as made:
+            begun(made)
             made.first.close()
-            return [wait_to_begin(line) for line in made.lines.values()]
+            await asyncio.sleep(0.02)
+            made.others[0].ask_to_stop()
+            return [other.begun.done() or other.stopping.done() for other in made.others]
 
     assert run(scenario) == [False, False]
 
@@ -115,18 +120,19 @@ def test_connections_are_handed_over_whole(run):
     assert run(scenario) == [[b"%d-%d" % (i, n) for n in range(100)] for i in (0, 1)]
 
 
-def test_a_companion_that_takes_nothing_is_passed_over(run):
+def test_a_companion_that_takes_nothing_is_passed_over_and_told_later(run):
     async def scenario():
         async with company() as made:
             (take, _) = made.first.takers()
-            with contextlib.ExitStack() as stack:
-                for _ in range(100_000):
-                    connection = stack.enter_context(socket.socket())
-                    if not take(connection):
-                        return connection.fileno() != -1
-            raise AssertionError
+            while take(connection := socket.socket()):
+                assert connection.fileno() == -1
+            assert connection.fileno() != -1, "it is left to somebody else"
+            connection.close()
+            made.first.stop()
+            begun(made)
+            await asyncio.wait([other.stopping for other in made.others])
 
-    assert run(scenario)
+    run(scenario)
 
 
 def test_whoever_does_not_serve_yet_closes_what_comes(run):
@@ -142,16 +148,60 @@ def test_whoever_does_not_serve_yet_closes_what_comes(run):
     assert run(scenario) == b""
 
 
+def test_what_is_no_connection_is_let_go(run):
+    async def scenario():
+        async with company() as made:
+            begun(made)
+            read_end, write_end = os.pipe()
+            line = made.first._lines[1]
+            socket.send_fds(line, [b"c"], [write_end])
+            os.close(write_end)
+            made.first.stop()
+            await made.others[0].stopping
+            assert os.read(read_end, 1) == b"", "it was closed"
+            os.close(read_end)
+
+    run(scenario)
+
+
+def test_whoever_has_no_file_left_takes_connections_later(run, caplog):
+    async def scenario():
+        async with company() as made:
+            begun(made)
+            taken = []
+            made.others[0].serve(lambda connection: taken.append(connection) or True)
+            take = made.first.takers()[0]
+            pairs = [socket.socketpair() for _ in range(3)]
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+            try:
+                for _, theirs in pairs:
+                    assert take(theirs)
+                await until(lambda: caplog.messages)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            await until(lambda: len(taken) == 2)
+            for each in (*(ours for ours, _ in pairs), *taken):
+                each.close()
+
+    run(scenario)
+    (said,) = caplog.messages
+    assert "one is lost, as none can be taken: [Errno 24]" in said
+
+
 def test_one_that_is_asked_to_stop_has_all_stop(run):
     async def scenario():
         async with company() as made:
             begun(made)
             made.others[1].ask_to_stop()
             await until(lambda: made.asked)
-            assert not made.first.stopping
+            assert made.first.stopped_at is None
             made.first.stop()
+            with socket.socket() as connection:
+                assert not any(take(connection) for take in made.first.takers())
             await asyncio.wait([other.stopping for other in made.others])
-            return made.asked, made.first.stopping
+            assert not any(other.begun.done() for other in made.others)
+            return made.asked, made.first.stopped_at is not None
 
     assert run(scenario) == (1, True)
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_servers import play
 
+from perdure.server.heads import ResponseError
 from perdure.transport.http2_frames import (
     END_HEADERS,
     FRAME_BYTES_DEFAULT,
@@ -41,6 +42,34 @@ def test_a_response_in_one_piece_has_a_length(world):
     play(respond(exchange.send, b"abc", headers=[(b"x", b"y"), (b"connection", b"close")]))
     fields = {b":status": b"200", b"date": b"today", b"x": b"y", b"content-length": b"3"}
     assert world.told() == [("head", 1, fields), ("end", 1, b"abc")]
+    assert world.machine.idle
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_headers_that_come_again_are_sent_each_time(world, kind):
+    headers = kind([(b"X-A", b"b"), (b"content-length", b"2")])
+    fields = {b":status": b"200", b"date": b"today", b"x-a": b"b", b"content-length": b"2"}
+    for stream_id in (1, 3, 5):
+        exchange = world.open(stream_id, fields=GET, flags=ENDED)
+        exchange.start(200, headers)
+        exchange.proceed(b"ok", more=False)
+        assert world.told() == [("head", stream_id, fields), ("end", stream_id, b"ok")]
+    for stream_id in (7, 9):
+        exchange = world.open(stream_id, fields=GET, flags=ENDED)
+        exchange.start(200, kind([(b"x", b"a\nb")]))
+        with pytest.raises(ResponseError):
+            exchange.proceed(b"ok", more=False)
+
+
+def test_many_short_responses_arrive_whole_whoever_reads_late(world):
+    """They are framed at once, but not without end: a client that asks and does not read waits."""
+    world.widen(0, 1_000_000)
+    bodies = {stream_id: b"%d" % stream_id * 1000 for stream_id in range(1, 200, 2)}
+    for stream_id, body in bodies.items():
+        play(respond(world.open(stream_id, fields=GET, flags=ENDED).send, body))
+    assert world.machine.sender.backlog < 128 * 1024
+    ended = {each[1]: each[2] for each in world.told() if each[0] == "end"}
+    assert ended == bodies
     assert world.machine.idle
 
 

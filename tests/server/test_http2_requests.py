@@ -5,10 +5,14 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jh2._hazmat import Encoder
 
 from perdure.server.heads import RequestHead
 from perdure.server.http2_requests import HeadReader, MalformedError
+from perdure.transport.http2_blocks import literal
+from perdure.transport.http2_frames import PeerError
 
 COMMON = (
     (b":method", b"POST"),
@@ -19,43 +23,94 @@ COMMON = (
 )
 
 
+#: Where a client has what is a request's own: in its compression table, or in none.
+IN_TABLE, APART, COMPRESSED = "in the table", "apart", "apart and compressed"
+
+
 class Client:
     """A client that compresses what it says."""
 
     def __init__(self) -> None:
         self._encoder = Encoder()
-        self._reader = HeadReader()
+        self.reader = HeadReader()
 
-    def ask(self, *own: tuple[bytes, bytes], common=COMMON, apart: bool = True, ended=False):
-        """Send a head; give what the server reads of it.
+    def block(self, *own: tuple[bytes, bytes], common=COMMON, kept=APART) -> bytes:
+        """Write a head.
 
         Args:
             own: headers that come last.
             common: those before them.
-            apart: whether its own headers are to be kept out of compression tables.
-            ended: whether no body follows.
+            kept: where its own headers are kept.
         """
-        fields = [(*header, False) for header in common] + [(*header, apart) for header in own]
-        block = bytes(self._encoder.encode(fields))
-        return self._reader.read(self._reader.decode(block), ended=ended)
+        fields = [(*header, False) for header in common]
+        if kept == APART:
+            shared = bytes(self._encoder.encode(fields))
+            return shared + b"".join([literal(name, value) for name, value in own])
+        fields += [(*header, kept == COMPRESSED) for header in own]
+        return bytes(self._encoder.encode(fields))
+
+    def ask(self, *own: tuple[bytes, bytes], ended=False, **how):
+        """Send a head; give what the server reads of it."""
+        return self.reader.read(self.block(*own, **how), ended=ended)
 
 
+@pytest.mark.parametrize("kept", [APART, COMPRESSED])
 @pytest.mark.parametrize(
     "own",
     [
+        [],
         [(b"x-id", b"1")],
         [(b"x-id", b"1"), (b"x-key", b"a b")],
+        [(b"x-id", b"1"), (b"x-proof", b"p" * 300)],
+        [(b"x-id", b"")],
+        [(b"x-id", b"\xe9")],
+        [(b"x-id", b"1"), (b"x-long", b"a" * 3000)],
+        [(b"te", b"trailers")],
         [(b"content-length", b"7")],
         [(b"host", b"elsewhere"), (b"x-id", b"1")],
         [(b"cookie", b"a=1"), (b"cookie", b"b=2")],
         [(b"expect", b"100-continue")],
     ],
 )
-def test_a_head_says_the_same_whatever_is_kept_apart(own):
+def test_a_head_says_the_same_whatever_is_kept_apart(own, kept):
     client = Client()
-    whole = Client().ask(*own, apart=False)
-    assert client.ask(*own) == whole
-    assert client.ask(*own) == whole
+    whole = Client().ask(*own, kept=IN_TABLE)
+    for _ in range(3):
+        assert client.ask(*own, kept=kept) == whole
+
+
+def test_the_same_bytes_are_read_anew_when_the_table_has_changed():
+    """References say something else then, be it that a block only changed the table."""
+    client = Client()
+    for number in range(5):
+        common = (*COMMON, (b"x-path", b"%d" % number))
+        for _ in range(3):
+            assert client.ask((b"x-id", b"1"), common=common).head.headers[-2][1] == b"%d" % number
+        client.reader.decode(client.block(common=[(b"x-trailer", b"%d" % number)]))
+
+
+PATHS = st.sampled_from([b"/a", b"/b", b"/c"])
+OWN = st.lists(st.sampled_from([(b"x-id", b"1"), (b"x-key", b"a b"), (b"x-a", b"a" * 200)]))
+KEPT = st.sampled_from([IN_TABLE, APART, COMPRESSED])
+
+
+@given(st.lists(st.tuples(PATHS, OWN, KEPT), max_size=12))
+def test_heads_are_read_as_if_each_were_the_first(requests):
+    client = Client()
+    for path, own, kept in requests:
+        common = (*COMMON[:3], (b":path", path), *COMMON[4:])
+        anew = Client().ask(*own, common=common, kept=IN_TABLE)
+        assert client.ask(*own, common=common, kept=kept) == anew
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_block_that_ends_within_a_header_ends_the_connection(cut):
+    client = Client()
+    for _ in range(2):
+        block = client.block((b"x-id", b"12345"))
+        client.reader.read(block, ended=False)
+    with pytest.raises(PeerError):
+        client.reader.read(block[:-cut], ended=False)
 
 
 def test_what_a_request_has_of_its_own_stays_with_it():
@@ -86,12 +141,13 @@ def test_what_a_request_has_of_its_own_stays_with_it():
         (b"connection", b"close"),
     ],
 )
-@pytest.mark.parametrize("apart", [True, False])
-def test_what_is_kept_apart_is_looked_at_too(own, apart):
+@pytest.mark.parametrize("kept", [IN_TABLE, APART, COMPRESSED])
+def test_what_is_kept_apart_is_looked_at_too(own, kept):
     client = Client()
-    client.ask((b"x-id", b"1"))
+    for _ in range(2):
+        client.ask((b"x-id", b"1"))
     with pytest.raises(MalformedError):
-        client.ask(own, apart=apart)
+        client.ask(own, kept=kept)
 
 
 @pytest.mark.parametrize("missing", [b":method", b":scheme", b":path"])

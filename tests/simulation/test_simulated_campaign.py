@@ -35,6 +35,13 @@ def test_the_last_line_but_one_says_what_all_came_to(capsys):
     assert trace.startswith("trace ")
 
 
+def test_several_partitions_are_asked_for_by_an_option(capsys):
+    assert main(["--seeds", "2", "--steps", "2", "--jobs", "1", "--partitions", "2"]) == 0
+    several = capsys.readouterr().out.splitlines()[-1]
+    assert main(["--seeds", "2", "--steps", "2", "--jobs", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] != several
+
+
 @pytest.mark.parametrize("options", [["--seeds", "1"], ["--seed", "0"]])
 def test_a_failure_ends_in_a_command_that_repeats_it(options, capsys, monkeypatch):
     monkeypatch.setattr("simworld.__main__.shrink", lambda plan, _fails: plan)

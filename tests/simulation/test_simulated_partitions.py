@@ -21,6 +21,9 @@ from perdure.engine import flushing, partition
 STEPS = 10
 FIXED = [(2, seed) for seed in range(12)] + [(3, seed) for seed in range(6)]
 
+#: A seed that failed once: a question at the start was refused while much was on its way.
+MENDED = [(2, 60_755)]
+
 
 @pytest.fixture(scope="module")
 def simulator() -> Simulator:
@@ -33,7 +36,7 @@ def outcomes() -> list[Outcome]:
     return []
 
 
-@pytest.mark.parametrize(("partitions", "seed"), FIXED)
+@pytest.mark.parametrize(("partitions", "seed"), FIXED + MENDED)
 def test_a_fixed_seed_breaks_no_promise(simulator, outcomes, partitions, seed):
     outcomes.append(hold(simulator, seed, STEPS, partitions=partitions))
 

@@ -21,6 +21,12 @@ def test_only_what_is_needed_is_left():
     assert smallest.sizes == Sizes()
 
 
+def test_a_server_of_several_partitions_is_made_one_of_one():
+    smallest = shrink(draw(4, 3, 3), lambda _plan: True)
+    assert smallest.partitions == 1
+    assert smallest.together
+
+
 def test_it_ends_when_enough_was_tried():
     plan = draw(3, 20)
     tried = []
@@ -36,3 +42,4 @@ def test_a_plan_can_be_read_and_repeated():
     plan = draw(3, 4)
     assert len([line for line in described(plan) if "interferes" in line]) == 4
     assert repeat_command(plan.seed, 4) == "make simulate SEED=3 STEPS=4"
+    assert repeat_command(plan.seed, 4, 2) == "make simulate SEED=3 STEPS=4 PARTITIONS=2"

@@ -172,6 +172,18 @@ def test_each_partition_has_a_folder_and_a_lock_of_its_own(tmp_path):
                 assert other.store_path == tmp_path / f"partition-{index}" / "store"
 
 
+def test_what_an_interrupted_start_left_of_a_partition_is_harmless(tmp_path):
+    (tmp_path / "partition-1").mkdir()
+    DataDirectory.open(tmp_path, share_of(0, 2)).close()
+
+
+@pytest.mark.parametrize("name", ["1", "partition-", "partition-one", "partition-1.txt"])
+def test_what_only_resembles_a_partition_is_not_ours(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(DirectoryUnusableError, match=f"holds '{name}'"):
+        DataDirectory.open(tmp_path, share_of(0, 2))
+
+
 @pytest.mark.parametrize(("made", "opened"), [(1, 2), (2, 1), (2, 3)])
 def test_the_number_of_partitions_cannot_change(tmp_path, made, opened):
     DataDirectory.open(tmp_path, share_of(0, made)).close()

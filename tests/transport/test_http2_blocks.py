@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from jh2._hazmat import Decoder, Encoder
 
 from perdure.transport.exchanges import Request
-from perdure.transport.http2_blocks import KnownBlocks, changes_table, literal
+from perdure.transport.http2_blocks import (
+    REFERENCES,
+    KnownBlocks,
+    changes_table,
+    literal,
+    read_literals,
+)
 from perdure.transport.http2_headers import HeaderCodec, MalformedHeadError, ResponseHead
 
 NAMES = st.sampled_from(["content-type", "x-restate-invocation-id", "x-restate-service-key", "x-a"])
@@ -76,3 +82,31 @@ def test_no_more_is_remembered_than_is_of_use():
     for number in range(1000):
         blocks.learn(number, b"\x88", number)
     assert sum(blocks.get(number) is not None for number in range(1000)) <= 64
+
+
+STRINGS = st.binary(max_size=5) | st.sampled_from([b"v" * 126, b"v" * 127, b"v" * 300])
+
+
+@given(st.lists(st.tuples(STRINGS, STRINGS), max_size=5), st.integers(min_value=1))
+def test_literals_are_read_as_they_were_written(headers, cut: int):
+    pieces = [literal(name, value) for name, value in headers]
+    assert read_literals(b"".join(pieces)) == headers
+    if pieces:
+        short = pieces[-1][: -(cut % len(pieces[-1]) or 1)]
+        assert read_literals(b"".join([*pieces[:-1], short])) in (None, headers[:-1])
+
+
+@given(st.binary(max_size=20))
+def test_what_is_taken_for_literals_is_what_a_decoder_reads(block: bytes):
+    headers = read_literals(block)
+    if headers is not None:
+        assert Decoder().decode(block, True) == [(name, value, True) for name, value in headers]
+
+
+def test_references_stand_for_one_header_each():
+    codec = HeaderCodec("http", "host:80")
+    request = Request("POST", "/a", (("x-a", "b"),))
+    codec.encode(request)
+    block = codec.encode(request)
+    assert not block.lstrip(REFERENCES)
+    assert len(block) == 5

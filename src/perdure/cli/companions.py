@@ -14,16 +14,15 @@ from msgspec.structs import replace
 
 from perdure.cli.errors import EXIT_SERVER, CommandError
 from perdure.cli.loops import Watchdog, run, show_log
-from perdure.cli.processes import Errand, adopt
+from perdure.cli.processes import Errand
 from perdure.cli.serving import check, load_host, started, told, watchdog_of
 from perdure.core.model.shares import share_of
 from perdure.server.collector import settle_down
-from perdure.server.company import Companion, Place, wait_to_begin
+from perdure.server.company import Companion, Place
+from perdure.server.embedded import LifespanHost
 from perdure.server.partitioned import open_companion
 from perdure.server.runtime import Failure
 from perdure.server.settings import Settings
-
-__all__ = ["adopt", "serve"]
 
 
 def serve(errand: Errand, target: str | None, settings: Settings) -> None:
@@ -43,12 +42,9 @@ def serve(errand: Errand, target: str | None, settings: Settings) -> None:
         signal.signal(number, signal.SIG_IGN)
     data_dir = None if errand.data_dir is None else Path(errand.data_dir)
     settings = replace(settings, data_dir=data_dir)
-    line = socket.socket(fileno=errand.line)
-    if not wait_to_begin(line):
-        raise CommandError("the first process has ended", EXIT_SERVER)
     watchdog = watchdog_of(settings)
     try:
-        run(lambda: _serve(errand, line, target, settings, watchdog), watchdog)
+        run(lambda: _serve(errand, target, settings, watchdog), watchdog)
     except CommandError as error:
         raise CommandError(f"partition {errand.index}: {error}", error.exit_code) from error
 
@@ -63,19 +59,38 @@ def _leave_with_first(lifeline: int) -> None:
     threading.Thread(target=wait, name="perdure-lifeline", daemon=True).start()
 
 
-async def _serve(
-    errand: Errand, line: socket.socket, target: str | None, settings: Settings, watchdog: Watchdog
-) -> None:
+def _take_place(errand: Errand) -> Companion:
     sockets = {other: socket.socket(fileno=each) for other, each in errand.links.items()}
-    companion = Companion(Place(share_of(errand.index, errand.count), sockets), line)
+    place = Place(share_of(errand.index, errand.count), sockets)
+    companion = Companion(place, socket.socket(fileno=errand.line))
     companion.start()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, companion.ask_to_stop)
+    return companion
+
+
+async def _load(target: str | None, companion: Companion) -> dict[str, LifespanHost]:
+    """Load the application while the first process does so, too; wait until that one has begun.
+
+    Raises:
+        CommandError: it cannot be used here, though the first process could use it.
+    """
+    try:
+        return {} if target is None else {target: load_host(target)}
+    finally:
+        await companion.begun
+
+
+async def _serve(
+    errand: Errand, target: str | None, settings: Settings, watchdog: Watchdog
+) -> None:
+    companion = _take_place(errand)
     failure = Failure()
     with told():
         async with contextlib.AsyncExitStack() as stack:
-            hosts = {} if target is None else {target: load_host(target)}
+            stack.callback(companion.close)
+            hosts = await _load(target, companion)
             show_log(times=target is None, partition=errand.index)
             for host in hosts.values():
                 await stack.enter_async_context(started(host))

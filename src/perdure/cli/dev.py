@@ -61,13 +61,15 @@ def dev(
     its data is gone when it stops.
     """
     with needed_by("perdure dev"):
-        from perdure.cli import companions, reloading, serving, standing  # noqa: PLC0415 - needs a server
+        from perdure.cli import processes, reloading, serving, standing  # noqa: PLC0415 - needs a server
 
     options = serving.DevOptions(
         target, host, ingress_port, admin_port, data_dir, random_ports, unix_sockets, partitions
     )
     settings = serving.read_settings(options, os.environ)
-    if (errand := companions.adopt()) is not None:
+    if (errand := processes.adopt()) is not None:
+        from perdure.cli import companions  # noqa: PLC0415 - the others do without
+
         companions.serve(errand, target, settings)
     elif target is None:
         standing.try_out(settings, retain=retain, unix_sockets=unix_sockets)

@@ -155,11 +155,16 @@ def heed_signals(stop: asyncio.Future[Any], watchdog: Watchdog | None) -> None:
         watchdog: bounds the stop.
     """
     loop = asyncio.get_running_loop()
+    heard = False
 
     def asked(number: signal.Signals) -> None:
-        if stop.done():
+        nonlocal heard
+        # Not whether the stop has begun: where all processes of a server are sent a signal, another
+        # one may have asked for it before.
+        if heard:
             # What is acknowledged is durable: leaving at once costs only time at the next start.
             sys.exit(128 + number)
+        heard = True
         begin_to_stop(stop, watchdog)
 
     for number in (signal.SIGINT, signal.SIGTERM):

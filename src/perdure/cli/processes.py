@@ -13,14 +13,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from perdure.cli.again import same_command
+from perdure.cli.again import keep, same_command
+from perdure.cli.loops import STUCK_S
 from perdure.core.model.shares import share_of
 from perdure.protocol.session import ServiceHost
 from perdure.server.company import Companions, PartitionLostError, Place
@@ -31,6 +32,9 @@ from perdure.storage.forks import close_when_forked
 
 #: What a companion is told.
 COMPANION_VARIABLE: Final = "_PERDURE_COMPANION"
+#: How long the others may take to stop beyond what the limit allows, in seconds: less than this
+#: process, which then ends them, and says so.
+LEAVE_S: Final = STUCK_S - 1.0
 
 
 class Errand(Struct, frozen=True):
@@ -92,7 +96,11 @@ def count_partitions(settings: Settings) -> int:
 def adopt() -> Errand | None:
     """Take what the first process left to this one; None if this is no companion."""
     told = os.environ.pop(COMPANION_VARIABLE, None)
-    return None if told is None else msgspec.json.decode(told, type=Errand)
+    if told is None:
+        return None
+    errand = msgspec.json.decode(told, type=Errand)
+    keep([*errand.links.values(), errand.line, errand.lifeline])
+    return errand
 
 
 class Staff:
@@ -126,19 +134,25 @@ class Staff:
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for them if they were asked to stop; else end them, as nothing waits for them."""
-        orderly = kind is None and self._companions.stopping
+        stopped_at = self._companions.stopped_at if kind is None else None
         self._ending = True
-        if not orderly:
-            for process in self._processes.values():
-                if process.returncode is None:
-                    process.kill()
+        if stopped_at is not None:
+            limit = stopped_at + self._settings.shutdown_timeout_ms / 1000 + LEAVE_S
+            patience_s = max(0.0, limit - asyncio.get_running_loop().time())
+            await asyncio.wait(self._watches.values(), timeout=patience_s)
+        late = [index for index, process in self._processes.items() if process.returncode is None]
+        for index in late:
+            self._processes[index].kill()
         await asyncio.wait(self._watches.values())
         self._companions.close()
         self._forsake()
-        if orderly:
-            self._check()
+        if stopped_at is not None:
+            self._check(late)
 
-    def _check(self) -> None:
+    def _check(self, late: Sequence[int]) -> None:
+        """Tell of a process that did not end as it should."""
+        if late:
+            raise PartitionLostError(f"the process of partition {late[0]} did not stop in time")
         for index, process in self._processes.items():
             if process.returncode:
                 raise self._lost(index)
@@ -180,7 +194,7 @@ class Staff:
 
     async def _watch(self, index: int) -> None:
         await self._processes[index].wait()
-        if not (self._companions.stopping or self._ending):
+        if self._companions.stopped_at is None and not self._ending:
             self._companions.lose(self._lost(index))
 
     def _lost(self, index: int) -> PartitionLostError:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from watchfiles import PythonFilter, awatch
 
 from perdure.cli import serving
-from perdure.cli.again import same_command
+from perdure.cli.again import keep, same_command
 from perdure.cli.errors import EXIT_SERVER, CommandError
 from perdure.cli.loading import split_target
 from perdure.cli.loops import STUCK_S, run
@@ -54,7 +54,8 @@ def supervise(target: str, options: serving.DevOptions, settings: Settings) -> N
 def _serve_as_child(target: str, settings: Settings, inherited: str) -> None:
     # Compiled files tell versions of a source apart by whole seconds: too coarse for two changes.
     sys.dont_write_bytecode = True
-    ingress, admin, lifeline = (int(number) for number in inherited.split(","))
+    ingress, admin, lifeline = descriptors = [int(number) for number in inherited.split(",")]
+    keep(descriptors)
     listeners = {"ingress": socket.socket(fileno=ingress), "admin": socket.socket(fileno=admin)}
 
     watchdog = serving.watchdog_of(settings)

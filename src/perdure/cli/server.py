@@ -56,13 +56,15 @@ def server(
     Options come before the environment (PERDURE_...), which comes before the file.
     """
     with needed_by("perdure server"):
-        from perdure.cli import companions, standing  # noqa: PLC0415 - only this command needs a server
+        from perdure.cli import processes, standing  # noqa: PLC0415 - needs a server
 
     options = standing.ServerOptions(
         config_file, host, ingress_port, admin_port, base_dir, partitions, assignments
     )
     settings = standing.read_settings(options, os.environ)
-    if (errand := companions.adopt()) is not None:
+    if (errand := processes.adopt()) is not None:
+        from perdure.cli import companions  # noqa: PLC0415 - the others do without
+
         companions.serve(errand, None, settings)
     elif dump_config:
         click.echo(standing.dump_config(settings), nl=False)

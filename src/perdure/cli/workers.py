@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from perdure.cli.again import same_command
+from perdure.cli.again import keep, same_command
 from perdure.cli.errors import EXIT_SERVER, CommandError
 from perdure.cli.loops import stop_signal
 
@@ -40,7 +40,8 @@ def adopt() -> Inheritance | None:
     inherited = os.environ.pop(WORKER_VARIABLE, None)
     if inherited is None:
         return None
-    listener, lifeline = (int(number) for number in inherited.split(","))
+    listener, lifeline = descriptors = [int(number) for number in inherited.split(",")]
+    keep(descriptors)
     return Inheritance(socket.socket(fileno=listener), lifeline)
 
 

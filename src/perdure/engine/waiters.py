@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -41,6 +41,9 @@ OnAnswer = Callable[[Answer | RefusalError | None], None]
 class Waiter(Struct, eq=False):
     """One who waits, until told or gone; made by :meth:`Waiters.add`."""
 
+    #: For how many it counts.
+    weight: ClassVar[int] = 1
+
     _waiters: Waiters
     invocation_id: InvocationId
     #: None as soon as nobody wants to be told any more.
@@ -63,7 +66,7 @@ class Waiters:
         self._by_id: dict[InvocationId, dict[Waiter, None]] = {}
         #: Answers that are found and not given yet.
         self._told: list[tuple[Waiter, Answer | RefusalError | None]] = []
-        #: How many wait.
+        #: How many wait for what lives here.
         self.count = 0
 
     def __len__(self) -> int:
@@ -82,13 +85,13 @@ class Waiters:
         return waiter
 
     def enter(self, waiter: Waiter) -> None:
-        """Count one more, who waits for the end of its invocation."""
+        """Let one more wait for the end of its invocation."""
         waiting = self._by_id.get(waiter.invocation_id)
         if waiting is None:
             self._by_id[waiter.invocation_id] = {waiter: None}
         else:
             waiting[waiter] = None
-        self.count += 1
+        self.count += waiter.weight
 
     def join(self, waiter: Waiter, invocation_id: InvocationId) -> None:
         """Let one who stood apart wait for an invocation, unless it left meanwhile."""
@@ -99,11 +102,11 @@ class Waiters:
         self.enter(waiter)
 
     def forget(self, waiter: Waiter) -> None:
-        """Count on one less, if it still waits."""
+        """Expect one no more, if it still waits."""
         waiting = self._by_id.get(waiter.invocation_id)
         if waiting is None or waiter not in waiting:
             return
-        self.count -= 1
+        self.count -= waiter.weight
         del waiting[waiter]
         if not waiting:
             del self._by_id[waiter.invocation_id]

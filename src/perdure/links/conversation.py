@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from perdure.engine.errors import OverloadedError, RefusalError
+from perdure.engine.errors import OverloadedError, RefusalError, UnavailableError
 from perdure.links.codec import (
     LINK_VERSION,
     Answering,
@@ -34,6 +34,12 @@ from perdure.links.questions import AnyQuestion, Question
 
 #: What may wait for a link before questions are refused.
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
+#: And what may wait before answers are withheld: thousands may wait for one long result.
+ANSWERS_BYTES_MAX: Final = 256 * 1024 * 1024
+_WITHHELD: Final = (
+    "too much is on its way from another partition; if the invocation was accepted it goes on: "
+    "attach to it by its id"
+)
 
 #: Takes the answer, or why there is none.
 OnAnswer = Callable[[Any], None]
@@ -136,7 +142,7 @@ class Conversation:
         if number not in self._answering:
             return
         try:
-            take_back = answerer(question, partial(self._reply, number))
+            take_back = answerer(question, partial(self._answer_to, number, question))
         except RefusalError as error:
             self._reply(number, error)
         except Exception:  # whatever it is, the asker must not wait for ever
@@ -145,6 +151,12 @@ class Conversation:
         else:
             if number in self._answering:
                 self._answering[number] = take_back
+
+    def _answer_to(self, number: int, question: AnyQuestion, answer: Any) -> None:
+        """Give an answer, unless it is one of those that would fill the memory."""
+        if question.refusable and self.link.waiting_bytes > ANSWERS_BYTES_MAX:
+            answer = UnavailableError(_WITHHELD)
+        self._reply(number, answer)
 
     def _reply(self, number: int, answer: Any) -> None:
         if number not in self._answering:

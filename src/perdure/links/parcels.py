@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from perdure.core.model.records import Delivered
 from perdure.engine.engine import Engine
@@ -15,18 +14,22 @@ from perdure.links.links import Links
 from perdure.links.questions import ReadTaken, TakeParcel
 
 
-def carry(links: Links, engine: Engine) -> None:
-    """Carry messages to and from all other partitions, as soon as these do the same.
+async def carry(links: Links, engine: Engine) -> None:
+    """Carry messages to and from all other partitions; return when these do the same.
 
     Args:
         links: to the others.
         engine: has started.
+
+    Raises:
+        DivergedError: another partition and this one disagree about what it has taken.
+        StorageError: this partition has failed.
     """
     carrier = Carrier(links, engine)
     links.answer(ReadTaken, carrier.tell_taken)
     links.answer(TakeParcel, carrier.take)
     for partition in links.partitions:
-        links.ask(partition, ReadTaken(links.share.index), partial(carrier.open, partition))
+        await carrier.open(partition)
 
 
 class Carrier:
@@ -47,15 +50,16 @@ class Carrier:
         except StorageError as error:
             self._engine.partition.fail(error)
 
-    def open(self, partition: int, taken: int | RefusalError) -> None:
-        """Ship what another partition has not taken yet."""
-        if isinstance(taken, RefusalError):
-            self._unanswered(partition, taken)
-            return
+    async def open(self, partition: int) -> None:
+        """Ship what another partition has not taken yet, unless its process is gone."""
+        links, engine = self._links, self._engine
         try:
-            self._engine.outbox.open(partition, taken, self._sender(partition))
-        except StorageError as error:
-            self._engine.partition.fail(error)
+            taken = await links.asked(partition, ReadTaken(links.share.index))
+        except LinkLostError:
+            return  # of which others tell
+        if engine.partition.failure is not None:
+            raise engine.partition.failure
+        engine.outbox.open(partition, taken, self._sender(partition))
 
     def _sender(self, partition: int) -> Callable[[Delivered], None]:
         links, outbox = self._links, self._engine.outbox

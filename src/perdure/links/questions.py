@@ -211,6 +211,7 @@ class ListPinned(Question, frozen=True, tag=63):
     """Which deployments is any invocation pinned to?"""
 
     answer: ClassVar[Any] = tuple[DeploymentId, ...]
+    refusable: ClassVar[bool] = False
 
 
 # ---------------------------------------------------------------------------------------------

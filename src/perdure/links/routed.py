@@ -1,14 +1,14 @@
 """Requests that reach the partition in which their invocation lives, wherever they came in.
 
-Who waits elsewhere for an invocation's end waits here like all others: counted, told when the
-server stops, and free to leave. Whatever else is asked is answered at once, or as soon as it is
-durable, and for that the other process lives long enough.
+Who waits elsewhere for an invocation's end waits here like all others: told when the server stops,
+and free to leave. It counts there alone, so that nobody counts twice. Whatever else is asked is
+answered at once, or as soon as it is durable, and for that the other process lives long enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from perdure.core.model.deployments import Registry
 from perdure.core.model.invocations import Invocation
@@ -43,6 +43,9 @@ from perdure.protocol.messages import Failure, Value, Void
 
 class Away(Waiter):
     """One who waits here for what another process answers."""
+
+    #: It counts where the invocation lives.
+    weight: ClassVar[int] = 0
 
     asked: Asked | None = None
 
@@ -244,7 +247,7 @@ class RoutedRequests(Reception):
     def _wait(
         self, whose: InvocationId, question: AnyQuestion, on_answer: Callable[[Any], None]
     ) -> Away:
-        """Ask whoever has an invocation, and count who waits until that ends."""
+        """Ask whoever has an invocation, and wait until that ends."""
         waiters = self._local.waiters
         away = Away(waiters, whose, on_answer)
         waiters.enter(away)

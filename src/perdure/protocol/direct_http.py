@@ -55,7 +55,12 @@ class Stream(Client, Protocol):
     """A request and its answer, both piece by piece."""
 
     def start(self, status: int, headers: Sequence[Header]) -> None:
-        """Begin the answer, once."""
+        """Begin the answer, once.
+
+        Args:
+            status: the status.
+            headers: names and values; in a tuple if many answers have just these.
+        """
 
     def proceed(self, piece: bytes, *, more: bool) -> None:
         """Send a piece of the answer, if anybody is there to take it; nothing follows the last."""

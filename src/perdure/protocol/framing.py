@@ -123,8 +123,8 @@ class FrameDecoder:
     def _cut(self, data: bytes) -> tuple[list[Frame], int]:
         """Cut the whole frames at the beginning; tell how many bytes they took."""
         frames: list[Frame] = []
-        start = 0
-        while (body := start + _HEADER_BYTES) <= len(data):
+        start, size = 0, len(data)
+        while (body := start + _HEADER_BYTES) <= size:
             kind, flags, length = _HEADER.unpack_from(data, start)
             if length >= self._limit:
                 raise MessageTooLargeError(
@@ -133,7 +133,7 @@ class FrameDecoder:
                     frames,
                 )
             end = body + length
-            if end > len(data):
+            if end > size:
                 self._missing = end - start
                 return frames, start
             whole = data if length < _LONG_BYTES else memoryview(data)

@@ -32,6 +32,7 @@ _SEPARATOR: Final = b"\xff"
 _INVOCATION_TEXT_LENGTH: Final = len("inv_1") + base62.WIDTH_64 + base62.WIDTH_128
 _SEED_PREFIX: Final = INVOCATION_ID_SIZE.to_bytes(8, "little")
 _SEED_KEY: Final = bytes(16)
+_UNSIGNED: Final = 2**64 - 1
 _AWAKEABLE_SIZE: Final = INVOCATION_ID_SIZE + 4
 
 
@@ -84,8 +85,8 @@ def idempotent_id(
 
 def random_seed(invocation_id: bytes) -> int:
     """Seed of the handler's random numbers: SipHash-1-3 of the length-prefixed id."""
-    digest = siphash13(_SEED_PREFIX + invocation_id, key=_SEED_KEY).digest()
-    return int.from_bytes(digest, "little")  # its intdigest() would be signed
+    digest: int = siphash13(_SEED_PREFIX + invocation_id, key=_SEED_KEY).intdigest()
+    return digest & _UNSIGNED
 
 
 @lru_cache(maxsize=16_384)

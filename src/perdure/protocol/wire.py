@@ -6,6 +6,7 @@ nowhere else. Fields that are not known are ignored.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from perdure.protocol import messages
 from perdure.protocol.framing import FLAG_ACK, Payload, WireError, frame, frame_header
-from perdure.protocol.messages import Completion, CompletionKind, Message
+from perdure.protocol.messages import Completion, CompletionKind, Message, Value
 from perdure.protocol.schema import CLASSES
 from perdure.protocol.versions import VERSION_FUTURE_TREES
 from perdure.protocol.wire_messages import (
@@ -25,8 +26,15 @@ from perdure.protocol.wire_messages import (
     write_completion,
     write_signal_notification,
 )
+from perdure.protocol.wire_plain import (
+    read_input,
+    read_output,
+    varint,
+    write_input,
+    write_output,
+)
 from perdure.protocol.wire_trees import TooDeepTreeError
-from perdure.protocol.wire_values import Fields, MissingPartError
+from perdure.protocol.wire_values import MissingPartError
 
 #: Messages that come again and again, as every invocation of a handler says the same: these are
 #: remembered. So many of them, and of those that arrive none that is longer.
@@ -34,6 +42,8 @@ _REMEMBERED_MAX: Final = 1024
 _REMEMBERED_BYTES_MAX: Final = 64
 #: Values from this length on are not copied to be sent.
 LONG_BYTES: Final = 256 * 1024
+
+Serialize = Callable[[Any, int], bytes]
 
 
 class UnknownMessageError(WireError):
@@ -70,35 +80,47 @@ def encode(message: Message, version: int) -> bytes:
     return _encode_remembered(message, version) if remembered else _encode(message, version)
 
 
-def encode_pieces(message: Message, version: int) -> tuple[bytes, ...]:
-    """Give the frame of a message in pieces; a long value is one of them, and is not copied.
+def encode_pieces(sent: Iterable[Message], version: int) -> list[bytes]:
+    """Give the frames of messages in pieces; a long value is one of them, and is not copied.
 
     Args:
-        message: What to send.
+        sent: What to send.
         version: The service protocol's version that the invocation runs with.
 
     Raises:
         UnencodableMessageError: a field holds what cannot travel.
     """
-    place = _LONG_VALUES.get(type(message))
-    if place is None:
-        return (encode(message, version),)
-    attribute, number = place
-    value = getattr(message, attribute)
-    if type(value) is not messages.Value or len(value.content) < LONG_BYTES:
-        return (encode(message, version),)
-    kind, make, write = _ENCODERS[type(message)]
-    content = _tagged(_CONTENT, len(value.content))
-    # Fields may stand in any order, so that the value can be the last one.
-    before = _serialized(message, version, make, partial(_without_value, write))
-    before += _tagged(number, len(content) + len(value.content)) + content
+    pieces = []
+    for message in sent:
+        place = _LONG_VALUES.get(type(message))
+        value = None if place is None else getattr(message, place[0])
+        if place is None or type(value) is not Value or len(value.content) < LONG_BYTES:
+            pieces.append(encode(message, version))
+        else:
+            pieces += _long_pieces(message, version, place[1], value.content)
+    return pieces
+
+
+def _long_pieces(message: Message, version: int, number: int, content: bytes) -> tuple[bytes, ...]:
+    """Give a frame up to the content of its value, the field of this number, and the content."""
+    kind, _ = _ENCODERS[type(message)]
+    value = _tagged(_CONTENT, len(content))
+    try:
+        # Fields may stand in any order, so that the value can be the last one.
+        before = _WITHOUT_VALUES[type(message)](message, version)
+    except (ValueError, TypeError) as error:
+        raise _unencodable(message, error) from error
+    before += _tagged(number, len(value) + len(content)) + value
     kind = message.kind if isinstance(message, Completion) else kind
-    return frame_header(kind, 0, len(before) + len(value.content)) + before, value.content
+    return frame_header(kind, 0, len(before) + len(content)) + before, content
 
 
 def _encode(message: Message, version: int) -> bytes:
-    kind, make, write = _ENCODERS[type(message)]
-    payload = _serialized(message, version, make, write)
+    kind, serialize = _ENCODERS[type(message)]
+    try:
+        payload = serialize(message, version)
+    except (ValueError, TypeError) as error:
+        raise _unencodable(message, error) from error
     flags = 0
     if type(message) is Completion:
         kind = message.kind
@@ -107,25 +129,32 @@ def _encode(message: Message, version: int) -> bytes:
     return frame(kind, flags, payload)
 
 
-def _without_value(write: Write, message: Message, version: int) -> Fields:
-    fields = write(message, version)
-    del fields["value"]
-    return fields
+def _unencodable(message: Message, error: Exception) -> UnencodableMessageError:
+    what = f"{type(message).__name__} cannot be sent: {error}"
+    if not isinstance(error, TooDeepTreeError):
+        what += "; numbers must not be negative, and text must be valid Unicode"
+    return UnencodableMessageError(what)
 
 
-def _serialized(message: Message, version: int, make: Any, write: Write) -> bytes:
-    try:
-        payload: bytes = make(**write(message, version)).SerializeToString()
-    except TooDeepTreeError as error:
-        raise UnencodableMessageError(
-            f"{type(message).__name__} cannot be sent: {error}"
-        ) from error
-    except (ValueError, TypeError) as error:
-        raise UnencodableMessageError(
-            f"{type(message).__name__} cannot be sent: {error}; numbers must not be negative, and "
-            "text must be valid Unicode"
-        ) from error
-    return payload
+def _by_library(make: Any, write: Write, *, but: str | None = None) -> Serialize:
+    """Make a function that writes messages of one kind, perhaps without one of their fields."""
+
+    def serialize(message: Message, version: int) -> bytes:
+        fields = write(message, version)
+        if but is not None:
+            del fields[but]
+        payload: bytes = make(**fields).SerializeToString()
+        return payload
+
+    return serialize
+
+
+def _serializer(cls: type[Message], make: Any, write: Write) -> Serialize:
+    """Make a function that writes messages of one kind, without the library where that can be."""
+    by_library, plainly = _by_library(make, write), _PLAIN_WRITERS.get(cls)
+    if plainly is None:
+        return by_library
+    return lambda message, version: plainly(message) or by_library(message, version)
 
 
 def decode(kind: int, flags: int, payload: Payload, version: int) -> Message:
@@ -157,9 +186,10 @@ def _decode(kind: int, payload: Payload, version: int) -> Message:
             f"a message of type {kind:#06x} came, which version {version} of the service protocol "
             "does not have; both sides must speak the version that they agreed on"
         )
-    parse, read = known
+    parse, read, read_plainly = known
     try:
-        return read(parse(payload), version)
+        plain = None if read_plainly is None else read_plainly(payload)
+        return read(parse(payload), version) if plain is None else plain
     except TooDeepTreeError as error:
         raise TooDeepMessageError(
             f"the handler waits for a future that is too deep: {error}, then resume"
@@ -191,16 +221,7 @@ def _asking_for_ack(message: Message) -> Message:
 
 def _tagged(number: int, size: int) -> bytes:
     """Write what stands before so many bytes of a field of this number."""
-    return _varint(number << 3 | _BYTES) + _varint(size)
-
-
-def _varint(number: int) -> bytes:
-    written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
+    return varint(number << 3 | _BYTES) + varint(size)
 
 
 def _type_of(cls: type[Message]) -> int:
@@ -209,21 +230,37 @@ def _type_of(cls: type[Message]) -> int:
     return tag
 
 
+_PLAIN_WRITERS: Final[dict[type[Message], Callable[[Any], bytes | None]]] = {
+    messages.Input: write_input,
+    messages.Output: write_output,
+}
+_PLAIN_READERS: Final[dict[type[Message], Callable[[Payload], Message | None]]] = {
+    messages.Input: read_input,
+    messages.Output: read_output,
+}
 _NOTIFICATION: Final = CLASSES["Notification"]
 
-_ENCODERS: Final[dict[type[Message], tuple[int, Any, Write]]] = {
+_WRITERS: Final[dict[type[Message], tuple[int, Any, Write]]] = {
     cls: (_type_of(cls), CLASSES[cls.__name__], write) for cls, (write, _) in TABLE.items()
 } | {
     Completion: (0, _NOTIFICATION, write_completion),
     messages.Signal: (_type_of(messages.Signal), _NOTIFICATION, write_signal_notification),
 }
-_DECODERS: Final[dict[int, tuple[Any, Read]]] = {
-    **{_type_of(cls): (CLASSES[cls.__name__].FromString, read) for cls, (_, read) in TABLE.items()},
+_ENCODERS: Final[dict[type[Message], tuple[int, Serialize]]] = {
+    cls: (kind, _serializer(cls, make, write)) for cls, (kind, make, write) in _WRITERS.items()
+}
+
+#: How messages are read: by the library's parser and a reader, unless the third can read them.
+_DECODERS: Final[dict[int, tuple[Any, Read, Callable[[Payload], Message | None] | None]]] = {
     **{
-        int(kind): (_NOTIFICATION.FromString, partial(read_completion, kind))
+        _type_of(cls): (CLASSES[cls.__name__].FromString, read, _PLAIN_READERS.get(cls))
+        for cls, (_, read) in TABLE.items()
+    },
+    **{
+        int(kind): (_NOTIFICATION.FromString, partial(read_completion, kind), None)
         for kind in CompletionKind
     },
-    _type_of(messages.Signal): (_NOTIFICATION.FromString, read_signal_notification),
+    _type_of(messages.Signal): (_NOTIFICATION.FromString, read_signal_notification, None),
 }
 
 #: Messages whose value may be long, the value's attribute, and the number of its field.
@@ -231,6 +268,11 @@ _LONG_VALUES: Final[dict[type[Message], tuple[str, int]]] = {
     messages.Input: ("value", 14),
     messages.Output: ("result", 14),
     Completion: ("result", 5),
+}
+_WITHOUT_VALUES: Final[dict[type[Message], Serialize]] = {
+    cls: _by_library(make, write, but="value")
+    for cls, (_, make, write) in _WRITERS.items()
+    if cls in _LONG_VALUES
 }
 #: Number of the bytes in a value, and how protobuf marks a field of bytes.
 _CONTENT: Final = 1

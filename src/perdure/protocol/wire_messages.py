@@ -201,6 +201,16 @@ def _read_keys(pb: Any, _version: int) -> Message:
     return messages.GetEagerStateKeys(messages.StateKeys(tuple(pb.keys.keys)), pb.name)
 
 
+def _write_sleep(message: messages.Sleep, _version: int) -> Fields:
+    fields: Fields = {
+        "wake_up_time": message.wake_up_time,
+        "result_completion_id": message.result_completion_id,
+    }
+    if message.name:
+        fields["name"] = message.name
+    return fields
+
+
 def _write_set_state(message: messages.SetState, _version: int) -> Fields:
     return {"key": message.key, "value": {"content": message.value.content}, "name": message.name}
 
@@ -307,7 +317,6 @@ _AS_IS: Final[tuple[type[Message], ...]] = (
     messages.GetLazyStateKeys,
     messages.GetPromise,
     messages.PeekPromise,
-    messages.Sleep,
     messages.Run,
 )
 _ODD: Final[dict[type[Message], tuple[Write, Read]]] = {
@@ -318,6 +327,7 @@ _ODD: Final[dict[type[Message], tuple[Write, Read]]] = {
     messages.AwaitingOn: (_write_awaiting, _read_awaiting),
     messages.Input: (_write_input, _read_input),
     messages.Output: (_write_output, _read_output),
+    messages.Sleep: (_write_sleep, _reader_as_is(messages.Sleep)),
     messages.SetState: (_write_set_state, _read_set_state),
     messages.GetEagerState: one_of(messages.GetEagerState, "result", result_field, read_result),
     messages.GetEagerStateKeys: (_write_keys, _read_keys),

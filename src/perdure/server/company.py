@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
 import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from perdure.core.model.shares import Share
-from perdure.server.dealing import Taker
+from perdure.server.dealing import RECOVER_S, SHORT_OF, Taker
 from perdure.storage.forks import close_copy, close_when_forked
 
 #: Words to a companion: storage may be opened; a connection comes along; stop.
@@ -35,6 +38,8 @@ _TOGETHER: Final = 64
 #: A connection that comes along goes to no program that this process may start.
 _NOT_INHERITED: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _DESCRIPTOR: Final = struct.Struct("i")
+
+logger = logging.getLogger("perdure.server")
 
 
 class Place(NamedTuple):
@@ -79,8 +84,8 @@ class Companions:
         self.place = place
         self._lines = dict(lines)
         self._on_asked = on_asked
-        #: Whether all are to end.
-        self.stopping = False
+        #: Since when all are to end, by the loop's time; None until then.
+        self.stopped_at: float | None = None
         loop = asyncio.get_running_loop()
         self._ready = {index: loop.create_future() for index in lines}
         #: Done once a companion has ended by itself, with a PartitionLostError.
@@ -113,11 +118,11 @@ class Companions:
 
     def takers(self) -> list[Taker]:
         """Give what hands connections to each."""
-        return [_hands_to(line) for line in self._lines.values()]
+        return [partial(self._hand, line) for line in self._lines.values()]
 
     def stop(self) -> None:
         """Begin the end of all."""
-        self.stopping = True
+        self.stopped_at = asyncio.get_running_loop().time()
         self._tell(_STOP)
 
     def close(self) -> None:
@@ -125,16 +130,36 @@ class Companions:
         loop = asyncio.get_running_loop()
         for line in self._lines.values():
             loop.remove_reader(line.fileno())
+            loop.remove_writer(line.fileno())
             line.close()
         self._lines.clear()
         for link in self.place.sockets.values():
             link.close()  # unless whoever used it did so
 
+    def _hand(self, line: socket.socket, connection: socket.socket) -> bool:
+        if self.stopped_at is not None:
+            return False  # it may have closed when the connection arrives
+        try:
+            socket.send_fds(line, [_CONNECTION], [connection.fileno()])
+        except OSError:  # it is too busy to take more, or gone
+            return False
+        connection.close()
+        return True
+
     def _tell(self, word: bytes) -> None:
         for line in self._lines.values():
-            # Who has gone, or takes nothing, will not be waited for.
-            with contextlib.suppress(OSError):
-                line.send(word)
+            self._say(line, word)
+
+    def _say(self, line: socket.socket, word: bytes) -> None:
+        """Say a word, as soon as a companion that is busy has taken some connections."""
+        loop = asyncio.get_running_loop()
+        loop.remove_writer(line.fileno())
+        try:
+            line.send(word)
+        except BlockingIOError:
+            loop.add_writer(line.fileno(), self._say, line, word)
+        except OSError:
+            return  # it is gone
 
     def _hear(self, index: int) -> None:
         try:
@@ -155,18 +180,6 @@ class Companions:
         _forsake((*self._lines.values(), *self.place.sockets.values()))
 
 
-def _hands_to(line: socket.socket) -> Taker:
-    def hand(connection: socket.socket) -> bool:
-        try:
-            socket.send_fds(line, [_CONNECTION], [connection.fileno()])
-        except OSError:  # it is too busy to take more, or gone
-            return False
-        connection.close()
-        return True
-
-    return hand
-
-
 class Companion:
     """A process of another partition than the first: its end of the line."""
 
@@ -179,13 +192,17 @@ class Companion:
         """
         self.place = place
         self._line = line
-        #: Done once all are to end.
-        self.stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        #: Done once storage may be opened, and once all are to end.
+        self.begun: asyncio.Future[None] = loop.create_future()
+        self.stopping: asyncio.Future[None] = loop.create_future()
         self._take: Taker = _refuse
+        self._pause: asyncio.TimerHandle | None = None
         close_when_forked(self, Companion._forsake)
 
     def start(self) -> None:
         """Listen."""
+        self._pause = None
         self._line.setblocking(False)
         asyncio.get_running_loop().add_reader(self._line.fileno(), self._hear)
 
@@ -204,6 +221,8 @@ class Companion:
 
     def close(self) -> None:
         """Hang up."""
+        if self._pause is not None:
+            self._pause.cancel()
         asyncio.get_running_loop().remove_reader(self._line.fileno())
         self._line.close()
 
@@ -217,44 +236,57 @@ class Companion:
                 word, connection = _receive(self._line)
             except BlockingIOError:
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno in SHORT_OF:
+                    self._recover(error)
+                    return
                 word, connection = b"", None
             if not word:
                 asyncio.get_running_loop().remove_reader(self._line.fileno())
                 return
-            if word == _STOP:
-                self.stopping.set_result(None)
+            done = {_GO: self.begun, _STOP: self.stopping}.get(word)
+            if done is not None:
+                done.set_result(None)
             if connection is not None and not self._take(connection):
                 connection.close()
+
+    def _recover(self, error: OSError) -> None:
+        """Leave what comes to the line, and then to the first, until there may be room again."""
+        logger.error("connections wait, and one is lost, as none can be taken: %s", error)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._line.fileno())
+        self._pause = loop.call_later(RECOVER_S, self.start)
 
     def _forsake(self) -> None:
         """Close the copies that a process has which was forked off."""
         _forsake((self._line, *self.place.sockets.values()))
 
 
-def wait_to_begin(line: socket.socket) -> bool:
-    """Wait until the first has opened its storage; false if it has ended instead.
-
-    Args:
-        line: a companion's end, on which nothing else was read; it blocks.
-    """
-    return line.recv(1) == _GO
-
-
 def _receive(line: socket.socket) -> tuple[bytes, socket.socket | None]:
     """Give a word, empty at the end, and the connection that came along.
 
     Raises:
-        OSError: there is none now, or never will be.
+        OSError: there is none now, or never will be; or the connection could not be had.
     """
     # Not socket.recv_fds, which takes flags and passes them to nobody.
-    word, along, _, _ = line.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTOR.size), _NOT_INHERITED)
+    word, along, flags, _ = line.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTOR.size), _NOT_INHERITED)
+    if flags & socket.MSG_CTRUNC:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     for level, kind, data in along:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             (descriptor,) = _DESCRIPTOR.unpack(data)
-            os.set_inheritable(descriptor, False)  # where there is no such flag
-            return word, socket.socket(fileno=descriptor)
+            return word, _socket(descriptor)
     return word, None
+
+
+def _socket(descriptor: int) -> socket.socket | None:
+    """Take a descriptor that came along."""
+    os.set_inheritable(descriptor, False)  # where there is no such flag
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError:  # some systems know nothing of a connection whose client is gone already
+        os.close(descriptor)
+        return None
 
 
 def _refuse(_connection: socket.socket) -> bool:

@@ -19,7 +19,7 @@ Taker = Callable[[socket.socket], bool]
 #: Connections accepted in one turn of the loop.
 _TOGETHER: Final = 64
 #: What the system lacks when it cannot give a connection, and how long it is given to find some.
-_SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 RECOVER_S: Final = 1.0
 
 logger = logging.getLogger("perdure.server")
@@ -63,7 +63,7 @@ class Dealer:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _SHORT_OF:
+                if error.errno not in SHORT_OF:
                     raise
                 self._recover(error)
                 return

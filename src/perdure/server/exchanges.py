@@ -355,7 +355,7 @@ class Exchange:
             await self._wire.writable.wait()
         kind = message["type"]
         if kind == "http.response.start":
-            self.response.start(message["status"], message.get("headers", ()))
+            self.response.start(message["status"], list(message.get("headers", ())))
             return
         if kind != "http.response.body":
             raise ResponseError(f"'{kind}' is nothing that can be sent here")

@@ -219,29 +219,31 @@ class Http2:
         """Take a header block."""
         if not stream_id & 1:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the client uses a stream of the server's")
+        ended = bool(flags & END_STREAM)
+        if stream_id > self._newest:
+            self._newest = stream_id
+            self._on_request(stream_id, block, ended=ended)
+            return
         # Even what nobody wants any more changes the compression state.
         fields = self._heads.decode(block)
-        ended = bool(flags & END_STREAM)
         stream = self._streams.get(stream_id)
         if stream is not None:
             self._on_trailers(stream, fields, ended=ended)
-        elif stream_id <= self._newest:
-            # Trailers that were on their way when the stream ended. No trailer has these names.
-            if any(name[:1] == b":" for name, _, _ in fields):
-                raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} is used again")
-            self._spend(1)
-        else:
-            self._newest = stream_id
-            self._on_request(stream_id, fields, ended=ended)
+            return
+        # Trailers that were on their way when the stream ended. No trailer has these names.
+        if any(name[:1] == b":" for name, _, _ in fields):
+            raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} is used again")
+        self._spend(1)
 
-    def _on_request(self, stream_id: int, fields: list[Field], *, ended: bool) -> None:
+    def _on_request(self, stream_id: int, block: bytes, *, ended: bool) -> None:
         most = self._streams_max
         if self.leaving or len(self._streams) >= most or len(self._at_work) >= most:
+            self._heads.decode(block)  # likewise
             self._refuse(stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._taken = stream_id
         try:
-            request = self._heads.read(fields, ended=ended)
+            request = self._heads.read(block, ended=ended)
         except MalformedError:
             self._refuse(stream_id, ErrorCode.PROTOCOL_ERROR)
             return

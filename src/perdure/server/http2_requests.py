@@ -14,6 +14,7 @@ from perdure.protocol.direct_http import Header
 from perdure.server.heads import RequestHead, breaks_line
 from perdure.server.http1_requests import HEAD_BYTES_MAX, HEADERS_MAX
 from perdure.server.http1_text import split_target
+from perdure.transport.http2_blocks import REFERENCES, read_literals
 from perdure.transport.http2_frames import ErrorCode, PeerError
 
 _PSEUDO: Final = frozenset({b":method", b":scheme", b":authority", b":path"})
@@ -22,11 +23,15 @@ _OF_CONNECTIONS: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+#: Values with nothing in them that has to be looked at.
+_PLAIN: Final = re.compile(rb"[!-~]*")
 #: Headers that are known to be fine: so many of them, and none that is longer.
 _REMEMBERED_MAX: Final = 256
 _REMEMBERED_BYTES_MAX: Final = 128
-#: Headers that are looked at together with others.
-_LINKED: Final = frozenset({b"content-length", b"cookie", b"expect", b"host"})
+#: Headers that are looked at together with others, or at more than their name.
+_LINKED: Final = frozenset({b"content-length", b"cookie", b"expect", b"host", b"te"})
+#: What a request may have of its own to be told by what it has in common with others, in bytes.
+_OWN_BYTES_MAX: Final = 2048
 #: What requests of one connection have in common: so much of it, and no head that is longer.
 _COMMON_BYTES_MAX: Final = 16 * 1024
 _COMMON_HEAD_BYTES_MAX: Final = 2048
@@ -53,13 +58,14 @@ class HeadReader:
     """Reads the heads that one client sends.
 
     What a request has of its own is mostly kept out of compression tables and comes last. What
-    comes before that is the same in many requests, and looked at once.
+    comes before that are references into the table: as long as the table stays as it is, the same
+    ones stand for the same headers, which are looked at once.
     """
 
     def __init__(self) -> None:
         self._decoder = Decoder(HEAD_BYTES_MAX)
-        #: What requests had in common, and what it says.
-        self._common: dict[tuple[Field, ...], IncomingRequest] = {}
+        #: What requests had in common, by how it is written.
+        self._common: dict[bytes, IncomingRequest] = {}
         self._common_bytes = 0
 
     def decode(self, block: bytes) -> list[Field]:
@@ -68,6 +74,42 @@ class HeadReader:
         Raises:
             PeerError: it cannot be, or is too long; nothing after it can be read.
         """
+        self._forget()  # for it may change the table
+        return self._decompress(block)
+
+    def read(self, block: bytes, *, ended: bool) -> IncomingRequest:
+        """Decompress a block, and make a request's head of it.
+
+        Args:
+            block: a header block.
+            ended: whether no body follows.
+
+        Raises:
+            PeerError: it cannot be decompressed, or is too long; nothing after it can be read.
+            MalformedError: it is no request's head.
+        """
+        literals = block.lstrip(REFERENCES)
+        own = _own_headers(literals) if len(literals) <= _OWN_BYTES_MAX else None
+        if own is None:
+            request = _read(self.decode(block))
+        else:
+            request = self._read_common(block[: len(block) - len(literals)])
+            if own:
+                request = IncomingRequest(request.head.with_more(own), request.body_bytes)
+        if ended and request.body_bytes:
+            raise MalformedError("a body is declared, and does not come")
+        return request
+
+    def _read_common(self, references: bytes) -> IncomingRequest:
+        """Read what leaves the compression table as it is."""
+        request = self._common.get(references)
+        if request is None:
+            fields = self._decompress(references)
+            request = _read(fields)
+            self._learn(references, fields, request)
+        return request
+
+    def _decompress(self, block: bytes) -> list[Field]:
         fields: list[Field]
         try:
             fields = self._decoder.decode(block, True)
@@ -81,47 +123,37 @@ class HeadReader:
             raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, f"more than {HEADERS_MAX} headers")
         return fields
 
-    def read(self, fields: list[Field], *, ended: bool) -> IncomingRequest:
-        """Make a request's head of its fields.
-
-        Args:
-            fields: what a block holds, in order.
-            ended: whether no body follows.
-
-        Raises:
-            MalformedError: they are none.
-        """
-        request = self._read_apart(fields) or _read(fields)
-        if ended and request.body_bytes:
-            raise MalformedError("a body is declared, and does not come")
-        return request
-
-    def _read_apart(self, fields: list[Field]) -> IncomingRequest | None:
-        """Read what others have too, and what is kept apart behind it; None if nothing can be."""
-        end = len(fields)
-        while end and fields[end - 1][2]:
-            end -= 1
-        own = [(name, value) for name, value, _ in fields[end:]]
-        if not own or any(name in _LINKED or name[:1] == b":" for name, _ in own):
-            return None
-        for name, value in own:
-            _check(name, value)
-        common = tuple(fields[:end])
-        request = self._common.get(common)
-        if request is None:
-            request = _read(common)
-            self._learn(common, request)
-        return IncomingRequest(request.head.with_more(own), request.body_bytes)
-
-    def _learn(self, common: tuple[Field, ...], request: IncomingRequest) -> None:
-        size = sum([len(name) + len(value) + _FIELD_BYTES for name, value, _ in common])
+    def _learn(self, references: bytes, fields: list[Field], request: IncomingRequest) -> None:
+        size = sum([len(name) + len(value) + _FIELD_BYTES for name, value, _ in fields])
         if size > _COMMON_HEAD_BYTES_MAX:
             return
         if self._common_bytes + size > _COMMON_BYTES_MAX:
+            self._forget()
+        self._common[references] = request
+        self._common_bytes += size
+
+    def _forget(self) -> None:
+        if self._common:
             self._common.clear()
             self._common_bytes = 0
-        self._common[common] = request
-        self._common_bytes += size
+
+
+def _own_headers(literals: bytes) -> list[Header] | None:
+    """Read headers that can be looked at by themselves; None if there is anything else."""
+    headers = read_literals(literals)
+    if headers is not None:
+        for name, value in headers:
+            if not (_is_apart(name) and _PLAIN.fullmatch(value)):
+                return None
+    return headers
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _is_apart(name: bytes) -> bool:
+    """Tell whether a header of this name is legal whatever its value and its neighbours."""
+    if name in _LINKED or name in _OF_CONNECTIONS:
+        return False
+    return _NAME.fullmatch(name) is not None
 
 
 def _read(fields: Sequence[Field]) -> IncomingRequest:

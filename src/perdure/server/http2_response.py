@@ -81,10 +81,8 @@ class Http2Response:
         if self._status is None:
             raise ResponseError("a response has a body before it began")
         headers = self._headers
-        # A tuple stands for itself, as those of all attempts of a handler do.
-        written, declared = (
-            _written_before(headers) if type(headers) is tuple else _written(headers)
-        )
+        # A tuple comes again and again: all attempts are answered with the same one.
+        written, declared = _remembered(headers) if type(headers) is tuple else _written(headers)
         fields = [(b":status", b"%d" % self._status), (b"date", date), *written]
         length = length if declared is None else declared
         if self._status in (204, 304):
@@ -109,4 +107,4 @@ def _written(headers: Iterable[Header]) -> tuple[list[Header], int | None]:
     return fields, length
 
 
-_written_before: Final = lru_cache(_REMEMBERED_MAX)(_written)
+_remembered: Final = lru_cache(_REMEMBERED_MAX)(_written)

@@ -144,6 +144,10 @@ class Member:
         Args:
             hosts: applications, by name.
             registered: called when they are.
+
+        Raises:
+            StorageError: the partition cannot be used, or not together with another one.
+            RegistrationError: an application cannot be registered.
         """
         # Before anything is registered, which would hide that a registry was lost.
         self.engine.recover()
@@ -153,7 +157,7 @@ class Member:
             registered()
         await self.engine.start()
         answer_requests(self._links, self.engine.requests)
-        carry(self._links, self.engine)
+        await carry(self._links, self.engine)
 
     @contextlib.asynccontextmanager
     async def ending(self) -> AsyncIterator[None]:

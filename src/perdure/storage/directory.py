@@ -207,7 +207,8 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _is_harmless(name: str) -> bool:
-    return name in _HARMLESS or name.removeprefix(_PARTITION_PREFIX).isdecimal()
+    prefix, partition, index = name.partition(_PARTITION_PREFIX)
+    return name in _HARMLESS or (not prefix and bool(partition) and index.isdecimal())
 
 
 def _lock(path: Path, patience_s: float) -> int:

@@ -104,6 +104,7 @@ class Exchange:
         "_outgoing",
         "_tries",
         "ended",
+        "ending",
         "held",
         "memory",
         "over",
@@ -125,6 +126,8 @@ class Exchange:
         self._answered = False
         #: Whether the sender has said all it has to say.
         self.ended = False
+        #: Whether the response ends with what the listener is told now.
+        self.ending = False
         #: Whether nobody listens any more.
         self.over = False
 

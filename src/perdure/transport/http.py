@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Final
 from urllib.parse import quote
 
@@ -77,7 +78,7 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
             placed: gives the path of a request by its path below the deployment's own.
         """
         target, endpoint = line.target, deployment.endpoint
-        content_type = f"application/vnd.restate.invocation.v{line.protocol_version}"
+        content_type, typed = _media(line.protocol_version)
         path = f"/invoke/{target.service}/{target.handler}"
         keyed = target.kind.keyed and len(target.key) <= TOLD_KEY_CHARS_MAX
         subject = target.key if keyed else None
@@ -86,7 +87,6 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         if subject is not None:
             own = (("x-restate-service-key", quote(subject, safe="")), *own)
         own = (("x-restate-invocation-id", invocation_text(line.invocation_id)), *own)
-        headers = (("content-type", content_type), ("accept", content_type), *shared)
         session = HttpSession(
             line,
             endpoint,
@@ -94,7 +94,14 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
             self.payload_bytes_limit,
             lambda: self.refused(endpoint, signer),
         )
-        return Request("POST", placed(path), headers, own), session
+        return Request("POST", placed(path), typed + shared, own), session
+
+
+@cache  # of as many as there are versions
+def _media(protocol_version: int) -> tuple[str, Headers]:
+    """Give the content type of attempts, and the headers that name it."""
+    content_type = f"application/vnd.restate.invocation.v{protocol_version}"
+    return content_type, (("content-type", content_type), ("accept", content_type))
 
 
 class HttpTransport:

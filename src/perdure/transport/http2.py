@@ -145,6 +145,7 @@ class Http2:
             reason = "more data than the window allows"
             self.sender.break_off(stream, ErrorCode.FLOW_CONTROL_ERROR, reason)
             return
+        stream.exchange.ending = ended
         if content:
             stream.exchange.hear_data(content)
         if ended:

@@ -7,6 +7,7 @@ written once and sent again, or read once and recognised. Most heads are like th
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -15,11 +16,17 @@ M = TypeVar("M")
 #: Blocks that are remembered, and the longest of them.
 _BLOCKS_MAX: Final = 64
 _BLOCK_BYTES_MAX: Final = 1024
+#: Names of headers that are remembered: there are a few that we keep out of tables.
+_NAMES_MAX: Final = 64
 
 _INDEXED: Final = 0x80
 #: Literals that go into the table, and changes of its size.
 _CHANGING: Final = 0x60
 _NEVER_INDEXED: Final = b"\x10"
+_COMPRESSED: Final = 0x80
+
+#: What may begin a block, a byte for each header: references to what stands in the table.
+REFERENCES: Final = bytes(range(0x81, 0xFF))
 
 
 class KnownBlocks(Generic[K, M]):
@@ -44,7 +51,29 @@ class KnownBlocks(Generic[K, M]):
 
 def literal(name: bytes, value: bytes) -> bytes:
     """Write a header that is never put into a table, by anybody."""
-    return _NEVER_INDEXED + _string(name) + _string(value)
+    return _beginning(name) + _string(value)
+
+
+@lru_cache(_NAMES_MAX)
+def _beginning(name: bytes) -> bytes:
+    """Write what stands before the value of such a header."""
+    return _NEVER_INDEXED + _string(name)
+
+
+def read_literals(block: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Read headers that :func:`literal` wrote; None if there is anything else."""
+    headers = []
+    at = 0
+    try:
+        while at < len(block):
+            if block[at] != _NEVER_INDEXED[0]:
+                return None
+            name, at = _read_string(block, at + 1)
+            value, at = _read_string(block, at)
+            headers.append((name, value))
+    except (IndexError, ValueError):
+        return None
+    return headers
 
 
 def changes_table(block: bytes) -> bool:
@@ -76,6 +105,23 @@ def _string(text: bytes) -> bytes:
         size >>= 7
     number.append(size)
     return bytes(number) + text
+
+
+def _read_string(block: bytes, at: int) -> tuple[bytes, int]:
+    """Read a string that stands there as it is; give it, and where it ends.
+
+    Raises:
+        ValueError: it is compressed, or the block ends before it.
+        IndexError: the block ends before its length does.
+    """
+    first = block[at]
+    if first & _COMPRESSED:
+        raise ValueError("a compressed string")
+    size, at = (first, at + 1) if first < 0x7F else _read_number(block, at, 0x7F)
+    end = at + size
+    if end > len(block):
+        raise ValueError("a string without end")
+    return block[at:end], end
 
 
 def _read_number(block: bytes, at: int, mask: int) -> tuple[int, int]:

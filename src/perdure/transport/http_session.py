@@ -211,10 +211,7 @@ class HttpSession:
     def _send(self, messages: Sequence[Message]) -> None:
         exchange = self._exchange
         assert exchange is not None
-        version = self._line.protocol_version
-        pieces: list[bytes] = []
-        for message in messages:
-            pieces += wire.encode_pieces(message, version)
+        pieces = wire.encode_pieces(messages, self._line.protocol_version)
         if sum(map(len, pieces)) <= PIECE_BYTES:
             exchange.send(b"".join(pieces))
             return
@@ -241,7 +238,8 @@ class HttpSession:
         exchange = self._exchange
         if exchange is not None:
             exchange.end()
-            self._farewells.begin(exchange)
+            if not exchange.ending:
+                self._farewells.begin(exchange)
 
     def _lose(
         self, doc_code: str, what: str, *, code: int = 500, retry_after_ms: int | None = None

@@ -201,6 +201,8 @@ class Joined(Telling):
             for other in self.worlds
             if other is not source
         ]
+        if not roads:
+            return
         source, destination = roads[chance.where % len(roads)]
         match chance.what:
             case Happening.SHIP:

@@ -21,7 +21,8 @@ turns = st.integers(0, 30).flatmap(
         st.tuples(choices, st.lists(chances, max_size=4)), min_size=size, max_size=40
     )
 )
-counts = st.integers(2, 4)
+#: One partition alone comes to what all come to together.
+counts = st.integers(1, 4)
 
 
 def play(count, program) -> Joined:

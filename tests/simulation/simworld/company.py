@@ -7,7 +7,6 @@ one by one, which is harder than what is promised, links are opened anew.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -44,8 +43,6 @@ class Company:
         #: Partitions that have started since the last end, and whether all of them may serve.
         self._started: set[int] = set()
         self._open = False
-        #: Partitions that stop and run no attempt any more.
-        self._idle: set[int] = set()
         self._waiting: list[asyncio.Future[None]] = []
         #: Ends that nobody has taken yet.
         self._free: dict[tuple[int, int], Plug] = {}
@@ -87,19 +84,9 @@ class Company:
         while not self._open:
             await self._change()
 
-    async def idle(self, index: int, limit_s: float) -> None:
-        """Wait until none of those who stop together runs an attempt any more, or for so long."""
-        self._idle.add(index)
-        self._tell_of_change()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while self.together and not self._members.keys() <= self._idle:
-                    await self._change()
-
     def leave(self, index: int) -> None:
         """Learn that the process of a partition is gone, or does not lead any more."""
         self._switchboards.pop(index, None)
-        self._idle.discard(index)
         if self._members.pop(index, -1) == self._age:
             self._begin_end()
         for plug in self._held.pop(index, ()):

@@ -69,6 +69,7 @@ def uncollected() -> Iterator[None]:
     """Let the garbage collector wait until all is over, and look once at what is left then."""
     enabled = gc.isenabled()
     gc.disable()
+    gc.collect(1)  # what the run before left to somebody who has let go of it by now
     try:
         yield
     finally:

@@ -95,6 +95,7 @@ class Scheduler:
         """Drop what is left; the world is over."""
         self.ready.clear()
         self._timed.clear()
+        self.running = None
 
     def _put_off(self, callback: Callback) -> None:
         """Keep what cannot run now, if it ever can: its process is frozen."""

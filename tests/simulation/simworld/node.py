@@ -11,11 +11,13 @@ from typing import Any
 from perdure.core.model.deployments import Defaults
 from perdure.engine.engine import Engine, EngineOptions, nobody
 from perdure.engine.engine import World as EngineWorld
+from perdure.engine.errors import RefusalError
 from perdure.engine.outbox import DivergedError
 from perdure.engine.ports import CorruptLogError, StorageError
 from perdure.engine.reception import Reception
 from perdure.engine.registry import RegistryKeeper
 from perdure.engine.transports import Transports
+from perdure.links.ending import Ending
 from perdure.links.following import publish
 from perdure.links.links import Links
 from perdure.links.routed import RoutedRequests
@@ -33,6 +35,11 @@ from simworld.storage import Disk, SimLog
 from simworld.switchboard import begin_together, followed, open_questions
 from simworld.violations import Violation
 from simworld.wire import WatchedHost
+
+#: How long a process may go on when the link to another one has ended, in seconds.
+SUSPECT_S = 2.0
+#: How long a process that stops waits for others to have given all their answers, in seconds.
+OTHERS_S = 1.0
 
 
 class Node:
@@ -69,6 +76,8 @@ class Node:
         self.face: Reception | None = None
         self._keeper: RegistryKeeper | None = None
         self._links: Links | None = None
+        #: How it ends together with others, where they do.
+        self._ending: Ending | None = None
         self.log: SimLog | None = None
         self.serving = False
         self.stopping = False
@@ -140,9 +149,11 @@ class Node:
             self.log = SimLog(records, self.loop, hardware.sync_latency_s, estate.truth)
             if not self.share.alone:
                 self._links = await self._company.enter(self.share, self.loop, self._lost)
+                self._ending = Ending(self._links) if self._company.together else None
             keeper = self._keeper = await self._know_registry()
             self.engine = self._engine(self.log, keeper)
             await self.engine.start()
+            self._started(self)
             if self._links is not None:
                 await self._begin_together(self._links, self.engine, keeper)
         except CorruptLogError as error:
@@ -152,12 +163,15 @@ class Node:
             self.die("refused")
         except Violation as error:
             hardware.history.accuse("the log holds what was acknowledged", str(error))
+        except RefusalError as error:  # another one is gone that it needs for its start
+            hardware.history.note("cannot start", str(error))
+            self.die("exit")
         except StorageError as error:
             hardware.history.note("cannot start", str(error))
+            self._check_that_it_is_no_defect(error)
             self.die("exit")
         else:
             self.serving = True
-            self._started(self)
 
     async def _know_registry(self) -> RegistryKeeper:
         """Register what is served, or get the registry from the process that keeps it."""
@@ -172,7 +186,7 @@ class Node:
     async def _begin_together(self, links: Links, engine: Engine, keeper: RegistryKeeper) -> None:
         """Answer others, and serve when all do, where all begin together."""
         self.face = RoutedRequests(self.share, engine.requests, links)
-        begin_together(links, engine)
+        await begin_together(links, engine)
         if self._company.together:
             await self._company.begin(self.share.index, links, keeper, engine)
 
@@ -211,24 +225,38 @@ class Node:
     def _failed(self, error: BaseException) -> None:
         """Go down as a server does whose log or store failed."""
         self._hardware.history.note("fails", str(error))
+        self._check_that_it_is_no_defect(error)
+        if self.engine is not None and not self.engine._invoker._stopping:
+            self._hardware.history.accuse("leads on", "attempts start although their store failed")
+        self.loop.call_soon(self.stop, 0.0)
+
+    def _check_that_it_is_no_defect(self, error: BaseException) -> None:
         if isinstance(error, DivergedError) or not isinstance(error, StorageError):
             self._hardware.history.accuse("no defects", f"the partition stopped: {error!r}")
-        self.loop.call_soon(self.stop, 0.0)
 
     async def _stop(self, grace_s: float) -> None:
         engine = self.engine
         assert engine is not None
         with contextlib.suppress(StorageError):
-            others = partial(self._company.idle, self.share.index, grace_s)
-            await engine.drain(grace_s, nobody if self.share.alone else others)
+            others = nobody if self._ending is None else partial(self._await_others, engine)
+            await engine.drain(grace_s, others)
             await engine.close()
         if self._links is not None:
             await self._links.close()
         self.die("exit")
 
+    async def _await_others(self, engine: Engine) -> None:
+        """Go only when the others have given all their answers."""
+        assert self._ending is not None
+        await engine.partition.settle()
+        await self._ending.together(OTHERS_S)
+
     def _lost(self, partition: int) -> None:
-        """End with the process of another partition."""
+        """End with the process of another partition, now or a little later."""
         self._hardware.history.note("lost", partition)
+        self.loop.call_later(self._company.chance.uniform(0, SUSPECT_S), self._end_with_others)
+
+    def _end_with_others(self) -> None:
         if not self.stopping:
             self.die("kill")
 

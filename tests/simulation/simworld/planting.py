@@ -22,6 +22,10 @@ STEPS = 10
 BEGIN, END = "<!-- planted defects -->", "<!-- end of planted defects -->"
 
 
+#: Errors of a defect that does not fit the code any more.
+MISFITS = ("TypeError(", "AttributeError(", "NameError(")
+
+
 def find(defect: Defect, seeds_max: int = SEEDS_MAX) -> tuple[int, Violation] | None:
     """Give the number of seeds it took to find a defect, and what found it."""
     simulator = Simulator()
@@ -29,6 +33,7 @@ def find(defect: Defect, seeds_max: int = SEEDS_MAX) -> tuple[int, Violation] | 
         for seed in range(seeds_max):
             violation = simulator.run(draw(seed, STEPS, defect.partitions), every=10).violation
             if violation is not None:
+                assert not any(misfit in violation.what for misfit in MISFITS), violation
                 return seed + 1, violation
     return None
 

@@ -150,12 +150,12 @@ class Seat:
     def _started(self, node: Node) -> None:
         engine = node.engine
         assert engine is not None
+        self.watch.follow(engine, self._history.accuse)
         try:
             self.watch.look(engine)
             self.watch.compare(node)
         except Violation as violation:
             self._history.accuse(violation.promise, violation.what)
-        self.watch.follow(engine, self._history.accuse)
 
     def _after_callback(self, node: Node) -> None:
         if node is not self.processes.node:

@@ -84,6 +84,7 @@ class Simulator:
                 for seat in world.seats:
                     seat.processes.end()
                 world.scheduler.forget()
+                world.shop.outside.leave()
         return Outcome(
             plan,
             violation,

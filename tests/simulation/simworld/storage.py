@@ -17,10 +17,11 @@ from simulated_disk import PowerCut, SimulatedDisk
 
 from perdure.core.machine.actions import Action
 from perdure.core.machine.apply import Machine
-from perdure.core.model.records import AnnounceLeader, Record, RecordBody
+from perdure.core.model.records import AnnounceLeader, Progress, Record, RecordBody, Suspended
 from perdure.core.model.shares import Share
 from perdure.core.tables.tables import Tables
 from perdure.engine.ports import CorruptLogError, LogFailedError, StorageError
+from perdure.protocol.ids import InvocationId
 from perdure.storage.direct_log import DirectLog
 from perdure.storage.memory_store import MemoryStore, Rows
 from perdure.storage.segmented import SegmentedRecords
@@ -67,6 +68,8 @@ class Truth:
         #: Is told of each record that counts, and of what follows from it.
         self.heed: Callable[[RecordBody, Sequence[Action]], None] = lambda _body, _actions: None
         self.epoch = 0
+        #: How many journal entries each suspended invocation's last attempt had been sent.
+        self.seen: dict[InvocationId, int] = {}
 
     def durable(self, encoded: bytes, *, stale: bool = False) -> None:
         """Take a record that the log acknowledged."""
@@ -75,10 +78,13 @@ class Truth:
             self.stale.add(len(self.records))
             return
         record = decode_record(encoded)
-        if isinstance(record.body, AnnounceLeader):
-            self.epoch = record.body.epoch
+        body = record.body
+        if isinstance(body, AnnounceLeader):
+            self.epoch = body.epoch
+        elif isinstance(body, Progress) and isinstance(body.ending, Suspended):
+            self.seen[body.invocation_id] = body.ending.seen
         actions, _ = self.machine.apply(record)
-        self.heed(record.body, actions)
+        self.heed(body, actions)
 
     def check_log(self, records: SegmentedRecords, *, damaged: bool = False) -> None:
         """Compare a log that was opened with what was acknowledged; take what it holds beyond.

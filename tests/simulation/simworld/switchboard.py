@@ -11,7 +11,7 @@ from perdure.core.model.shares import Share
 from perdure.engine.engine import Engine
 from perdure.engine.errors import RefusalError
 from perdure.engine.followed_registry import FollowedRegistry
-from perdure.engine.ports import Clock
+from perdure.engine.ports import Clock, StorageError
 from perdure.engine.registry import Edition
 from perdure.links.answering import answer_requests
 from perdure.links.errors import LinkLostError
@@ -64,7 +64,7 @@ class Switchboard(Links):
         """Carry messages over each link, those that are opened later as well."""
         self._engine = engine
         for line in self._lines.values():
-            carry(line, engine)
+            self.loop.create_task(self._carry(line, engine))
 
     def follow(self, registry: FollowedRegistry) -> None:
         """Ask for the registry whenever its keeper is there again."""
@@ -84,10 +84,16 @@ class Switchboard(Links):
         if before is not None:
             await before.close()
         await line.start()
-        if self._engine is not None:
-            carry(line, self._engine)
         if self._registry is not None and partner == 0:
             line.ask(partner, FollowRegistry(self.share.index), self._take_edition)
+        if self._engine is not None:
+            await self._carry(line, self._engine)
+
+    async def _carry(self, line: Links, engine: Engine) -> None:
+        try:
+            await carry(line, engine)
+        except StorageError as error:
+            engine.partition.fail(error)
 
     def _take_edition(self, edition: Edition | RefusalError) -> None:
         if self._registry is not None and isinstance(edition, Edition):
@@ -121,13 +127,13 @@ async def followed(links: Links, clock: Clock, defaults: Defaults) -> FollowedRe
         return registry
 
 
-def begin_together(links: Links, engine: Engine) -> None:
+async def begin_together(links: Links, engine: Engine) -> None:
     """Answer others, and carry messages between them and this one."""
     answer_requests(links, engine.requests)
     if isinstance(links, Switchboard):
         links.carry(engine)
     else:
-        carry(links, engine)
+        await carry(links, engine)
 
 
 def open_questions(links: Links) -> int:

@@ -20,6 +20,10 @@ class Outside:
     """What handlers touch of the world; the same services serve one world after the other."""
 
     def __init__(self) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Know no world."""
         self.history = History()
         self.now_ms: Callable[[], int] = lambda: 0
         #: Told at each side effect, which may be the server's last moment; False once it was.

@@ -35,6 +35,8 @@ class Watch:
 
     def follow(self, engine: Engine, accuse: Any) -> None:
         """Look at whatever an engine applies from now on."""
+        # What was durable and not applied when the process before ended was applied unseen.
+        self.seen.update(self._truth.seen)
         machine = engine.partition.machine
         apply = machine.apply
 

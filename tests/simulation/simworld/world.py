@@ -87,7 +87,7 @@ class World:
         self._calm_down()
         if self.plan.partitions > 1:
             # What is frozen finds out what was lost meanwhile.
-            self._run(self.scheduler.now_s + max(faults.FROZEN_S) + 1.0)
+            self._run(self.scheduler.now_s + max(faults.FROZEN_S) + 3.0)
         self._run_until_ended()
         self._judge()
         self._run_until_forgotten()

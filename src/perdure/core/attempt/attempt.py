@@ -161,9 +161,11 @@ class Attempt:
         """Note what the replay holds."""
         self._known = self._replayed = self._entries = len(messages) - 1
         self._bytes = stored_bytes(messages[1:])
-        self._has_output = self._known > 1 and Output in map(type, messages)
-        if self._known > 1 and Run in map(type, messages):
-            self._open_runs = open_runs(messages)
+        if self._known > 1:
+            kinds = set(map(type, messages))
+            self._has_output = Output in kinds
+            if Run in kinds:
+                self._open_runs = open_runs(messages)
 
     def notification(self, index: int, notification: Notification) -> Message | None:
         """Give what to forward for a new journal entry, or None if the replay held it."""

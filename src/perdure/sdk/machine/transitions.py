@@ -49,7 +49,6 @@ class Transitions:
         "_children",
         "_commands",
         "_output",
-        "_places",
         "_proposed",
         "_queue",
         "_start",
@@ -74,9 +73,8 @@ class Transitions:
         self._state: State = Waiting()
         self._start: Start | None = None
         self._output: list[Message] = []
-        self._queue: deque[Completion | Signal] = deque()
-        #: For those of the queue that came with the journal: how many commands stand before each.
-        self._places: deque[int] = deque()
+        #: Notifications, and for those that came with the journal how many commands stand before.
+        self._queue: deque[tuple[int, Completion | Signal]] = deque()
         #: Commands issued so far, in replay or anew; the next one gets this index.
         self._commands = 0
         #: Proposed run results that the server acknowledges by id alone (version 7).
@@ -140,11 +138,10 @@ class Transitions:
         """
         if not self._queue or type(self._state) is Closed:
             return None
-        if self._places:
-            if self._places[0] > self._commands and not ahead:
-                return None
-            self._places.popleft()
-        notification = self._queue.popleft()
+        place, notification = self._queue[0]
+        if place > self._commands and not ahead:
+            return None
+        self._queue.popleft()
         if type(notification) is Completion:
             handle, result = notification.completion_id, notification.result
             if type(result) is InvocationIdentity and handle in self._children:
@@ -169,8 +166,7 @@ class Transitions:
             if type(message) in _COMMANDS:
                 waiting.commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
             elif isinstance(message, (Completion, Signal)):
-                self._queue.append(message)
-                self._places.append(len(waiting.commands))
+                self._queue.append((len(waiting.commands), message))
             else:
                 raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
             waiting.missing -= 1
@@ -197,13 +193,13 @@ class Transitions:
             result = self._proposed.pop(handle, None)
             if result is None:
                 raise ProtocolViolationError(f"no proposal with completion id {handle} waits")
-            self._queue.append(Completion(_RUN, handle, result))
+            self._queue.append((0, Completion(_RUN, handle, result)))
         elif isinstance(message, Completion):
             # A server need not take up the offer to acknowledge a proposal by its id alone.
             self._proposed.pop(message.completion_id, None)
-            self._queue.append(message)
+            self._queue.append((0, message))
         elif isinstance(message, Signal):
-            self._queue.append(message)
+            self._queue.append((0, message))
         elif not isinstance(message, CommandAck):
             raise ProtocolViolationError(
                 f"{type(message).__name__} must not come once the journal is complete"
@@ -251,7 +247,6 @@ class Transitions:
         if type(self._state) is not Closed:
             self._become(Closed(ending))
             self._queue.clear()
-            self._places.clear()
 
     def _become(self, state: State) -> None:
         assert type(state) in LEGAL[type(self._state)]

@@ -78,9 +78,8 @@ def answer_only_the_first() -> list[Change]:
 def answer_only_one_client() -> list[Change]:
     def make(real):
         def finish(self, invocation_id, outcome):
-            waiting = self._by_id.get(invocation_id, [])
-            self.count -= len(waiting[1:])
-            del waiting[1:]
+            for waiter in list(self._by_id.get(invocation_id, ()))[1:]:
+                self.forget(waiter)
             real(self, invocation_id, outcome)
 
         return finish

@@ -44,7 +44,7 @@ def see_before_durable() -> list[Change]:
         def propose(self, handle, outcome):
             real(self, handle, outcome)
             if not self.closed and self._proposed.pop(handle, None) is not None:
-                self._queue.append(_run_completion(handle, outcome))
+                self._queue.append((0, _run_completion(handle, outcome)))
 
         return propose
 

@@ -35,7 +35,7 @@ def say_again_what_was_not_said() -> list[Change]:
 
     def rewind(self, tries=2):
         self._carrier = None
-        if self._over or self._answered or self._tries > tries:
+        if self.over or self._answered or self._kept is None or self._tries > tries:
             return False
         self._kept, self._kept_bytes = [], 0
         return True
