@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -103,6 +104,16 @@ def only_options_say_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PERDURE_DEFAULT_NUM_PARTITIONS", raising=False)
 
 
+@pytest.fixture
+def forked() -> Iterator[list[int]]:
+    """Take the ids of processes that handlers fork off; they end with the test."""
+    children: list[int] = []
+    yield children
+    for each in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
 def start(
     dev: Dev, *options: str, source: str = SHOP, variables: dict[str, str] | None = None
 ) -> None:
@@ -168,11 +179,11 @@ def outcome(dev: Dev, invocation_id: str) -> str:
 
 
 @pytest.mark.parametrize("whom", ["first", "another"])
-def test_all_end_when_one_is_killed_and_everything_goes_on_at_the_next_start(dev, whom):
+def test_all_end_when_one_is_killed_and_everything_goes_on_at_the_next_start(dev, whom, forked):
     start(dev, "--partitions", "3")
     all_of_them = processes(dev)
     # What a step has forked off may go on for as long as it likes, and holds nobody up.
-    forked = [dev.ask("/Greeter/fork").json() for _ in all_of_them]
+    forked += [dev.ask("/Greeter/fork").json() for _ in all_of_them]
     assert dev.ask("/Greeter/count_all", KEYS).json() == [1] * len(KEYS)
     for number in range(3):
         dev.ask(f"/Signup/{number}/begin/send", "Ada")
@@ -191,8 +202,6 @@ def test_all_end_when_one_is_killed_and_everything_goes_on_at_the_next_start(dev
         attached = httpx.get(f"{dev.url}/restate/workflow/Signup/{number}/attach", timeout=20)
         assert attached.json() == "Ada: c"
     assert dev.stop() == 0
-    for each in forked:
-        os.kill(each, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("asked", ["first", "another"])
