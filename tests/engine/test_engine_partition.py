@@ -12,6 +12,7 @@ from led_partition import Led, ended
 from perdure.core.machine.actions import Finish, StartAttempt
 from perdure.core.model.records import Cancel, Kill
 from perdure.core.model.verdicts import Admission
+from perdure.engine import partition
 from perdure.engine.errors import UnavailableError
 from perdure.engine.partition import BATCH_RECORDS_MAX
 from perdure.engine.ports import LogFailedError, StorageError
@@ -101,6 +102,7 @@ async def test_the_next_batch_gathers_while_one_is_on_its_way():
 
     here.log.commit()
     assert [came for came in here.came if isinstance(came, tuple)] == [("A", Admission(None))]
+    await settled()
     assert here.log.waiting == 1, "both others are one batch"
     assert [type(body).__name__ for body in records_of(here.records)] == [
         "AnnounceLeader",
@@ -111,7 +113,24 @@ async def test_the_next_batch_gathers_while_one_is_on_its_way():
     assert here.log.waiting == 0
 
 
-async def test_the_disk_works_on_the_next_batch_while_one_is_applied():
+async def test_a_small_batch_waits_for_what_follows_from_the_one_before_it():
+    here = Led()
+    await here.lead()
+    here.propose(invoke(A), "A")
+    await settled()
+    here.propose(invoke(B), "B")
+    here.performers[StartAttempt] = lambda _action: here.propose(Cancel(A), "cancel")
+    syncs = here.log.counters.syncs
+    here.log.commit()
+    assert here.log.waiting == 0
+    await settled()
+    here.log.commit()
+    assert [came[0] for came in here.came if isinstance(came, tuple)] == ["A", "B", "cancel"]
+    assert here.log.counters.syncs == syncs + 2
+
+
+async def test_the_disk_works_on_the_next_batch_while_one_is_applied(monkeypatch):
+    monkeypatch.setattr(partition, "EARLY_RECORDS", 1)
     here = Led()
     await here.lead()
     busy = []

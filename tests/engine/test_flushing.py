@@ -26,6 +26,7 @@ def slow(monkeypatch):
     monkeypatch.setattr(flushing, "FLUSH_ROWS", 1)
     monkeypatch.setattr(flushing, "ENCODE_S", -1.0)
     monkeypatch.setattr(changes, "PIECE_ROWS", 1)
+    monkeypatch.setattr(partition, "EARLY_RECORDS", 1)
 
 
 async def half_flushed(store=None) -> Led:

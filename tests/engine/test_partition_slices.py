@@ -26,6 +26,7 @@ THIRD = [("C", Admission(None)), StartAttempt(C, 3)]
 def slow(monkeypatch):
     """Let every action take as long as a slice."""
     monkeypatch.setattr(partition, "SLICE_S", -1.0)
+    monkeypatch.setattr(partition, "EARLY_RECORDS", 1)
 
 
 async def half_applied() -> Led:

@@ -1,9 +1,10 @@
 """The loop of a partition: gather records, make them durable, apply them, hand on what follows.
 
 One batch is on its way to the disk while the next one gathers; that is the only commit point there
-is. Records are applied once their batch is durable, in order, and their actions are handed on one
-record at a time (invariants I1 and I2). A batch that takes long is applied in slices, between which
-others have their turn, and so is a record that sends very many messages.
+is. A small one gathers until the batch before it is applied. Records are applied once their batch
+is durable, in order, and their actions are handed on one record at a time (invariants I1 and I2). A
+batch that takes long is applied in slices, between which others have their turn, and so is a record
+that sends very many messages.
 
 Everything here happens in callbacks of the event loop; no lock is needed, since nothing waits
 between reading and writing. What cannot be applied or made durable ends the partition: going on
@@ -34,6 +35,9 @@ from perdure.engine.ports import Clock, CorruptLogError, Log, LogFailedError, St
 
 #: Records in one batch at the most.
 BATCH_RECORDS_MAX: Final = 128
+#: So many records make a batch that goes to the disk while the one before it is applied; fewer wait
+#: for what follows from that, as each sync costs as much as a few records.
+EARLY_RECORDS: Final = 64
 #: Messages that one record sends and that are delivered in one turn of the loop.
 DELIVERIES_MAX: Final = 256
 #: Actions that are performed in one turn of the loop, however long they take.
@@ -178,10 +182,7 @@ class Partition:
         self._gathered.append(Proposal(record, encoded, on_reply))
         self.waiting_bytes += len(encoded)
         if not self._commit_planned and not self._in_flight:
-            assert self._loop is not None, "a partition leads before it takes records"
-            # Whatever else this turn of the loop brings goes into the same batch.
-            self._commit_planned = True
-            self._loop.call_soon(self._commit)
+            self._plan_commit()
 
     def _read(self, lsn: int, encoded: bytes) -> Record:
         try:
@@ -226,6 +227,12 @@ class Partition:
         if self._on_failure is not None:
             self._on_failure(error)
 
+    def _plan_commit(self) -> None:
+        """Commit once the loop has looked what else has come in: it goes into the same batch."""
+        assert self._loop is not None, "a partition leads before it takes records"
+        self._commit_planned = True
+        self._loop.call_soon(self._loop.call_soon, self._commit)
+
     def _commit(self) -> None:
         self._commit_planned = False
         if self._in_flight or not self._gathered or self.failure is not None:
@@ -246,8 +253,11 @@ class Partition:
         batch, self._in_flight = self._in_flight, []
         sizes = [len(proposal.encoded) for proposal in batch]
         self.waiting_bytes -= sum(sizes)
-        # The disk works on the next batch while this one is applied.
-        self._commit()
+        if len(self._gathered) >= EARLY_RECORDS:
+            # The disk works on the next batch while this one is applied.
+            self._commit()
+        elif self._gathered and not self._commit_planned:
+            self._plan_commit()
         self._unapplied.extend(batch)
         self._applying = self._apply(sizes)
         self._go_on()
