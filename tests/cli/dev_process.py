@@ -100,9 +100,7 @@ class Dev:
     def children(self) -> list[int]:
         """Give the processes that it started."""
         assert self.process is not None
-        pid = self.process.pid
-        listing = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [int(child) for child in listing.split()]
+        return children_of(self.process.pid)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -136,6 +134,12 @@ def environment() -> dict[str, str]:
         if not name.startswith("PERDURE_") or name == "PERDURE_DEFAULT_NUM_PARTITIONS"
     }
     return {**kept, "PYTHONPATH": str(SOURCES), "PYTHONUNBUFFERED": "1"}
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the processes that a process started."""
+    listing = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in listing.split()]
 
 
 def gone(pid: int) -> bool:

@@ -332,6 +332,66 @@ def test_a_change_of_the_source_starts_all_anew(dev):
     until(lambda: all(gone(each) for each in second), "the end of all")
 
 
+#: Its processes go by a clock that a file sets, in seconds ahead of the system's.
+OF_THE_CLOCK = """
+    import pathlib, time
+    from datetime import timedelta
+    import perdure
+
+    ahead, real, real_ns = pathlib.Path("ahead"), time.time, time.time_ns
+    time.time = lambda: real() + int(ahead.read_text())
+    time.time_ns = lambda: real_ns() + int(ahead.read_text()) * 10**9
+
+    greeter = perdure.Service("Greeter")
+    counter = perdure.VirtualObject("Counter")
+
+    @greeter.handler()
+    async def add_later(ctx: perdure.Context, keys: list[str]) -> None:
+        for key in keys:
+            ctx.object_send(add, key, 1, send_delay=timedelta(hours=1))
+
+    @counter.handler()
+    async def add(ctx: perdure.ObjectContext, by: int) -> int:
+        await ctx.sleep(timedelta(milliseconds=1))
+        total = (await ctx.get("total", type_hint=int) or 0) + by
+        ctx.set("total", total)
+        return total
+
+    app = perdure.app([greeter, counter])
+"""
+
+
+def test_a_clock_that_was_set_costs_no_partition_a_message(dev):
+    keys, once = KEYS[:6], {"idempotency-key": "once"}
+
+    def totals(by: int, **headers: str) -> set[int]:
+        return {dev.ask(f"/Counter/{key}/add", by, **headers).json() for key in keys}
+
+    set_clock(dev, 0)
+    start(dev, "--partitions", "2", source=OF_THE_CLOCK)
+    for _ in range(2):  # from each of them to both
+        dev.ask("/Greeter/add_later", keys)
+    assert totals(1, **once) == {1}
+    set_clock(dev, -3600)
+    dev.ask("/Greeter/add_later", keys)
+    assert totals(1) == {2}
+    assert totals(1, **once) == {1}
+    assert dev.stop() == 0
+    set_clock(dev, 2 * 3600)
+    dev.start("--no-reload")
+    until(lambda: totals(0) == {2 + 3}, "all that came due meanwhile")
+    set_clock(dev, 0)
+    assert totals(1) == {6}
+    assert totals(1, **once) == {1}
+    assert dev.stop() == 0
+
+
+def set_clock(dev: Dev, ahead_s: int) -> None:
+    unfinished = dev.folder / "ahead.new"
+    unfinished.write_text(str(ahead_s))
+    unfinished.replace(dev.folder / "ahead")
+
+
 def test_a_process_that_is_busy_does_not_outlive_the_others(dev):
     start(dev, "--partitions", "2")
     all_of_them = processes(dev)

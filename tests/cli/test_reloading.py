@@ -8,7 +8,7 @@ import time
 
 import httpx
 import pytest
-from dev_process import DEADLINE_S, Dev, gone, until
+from dev_process import DEADLINE_S, Dev, children_of, gone, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -44,6 +44,9 @@ def sleeper(steps: str) -> str:
 
 NAP = 'await ctx.sleep(timedelta(milliseconds=1500), name="nap"); return "by the {} code"'
 SOON = {"PERDURE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "100ms"}
+ONE_OR_SEVERAL = pytest.mark.parametrize(
+    "options", [(), ("--partitions", "2")], ids=["one", "several"]
+)
 
 
 def begin_nap(dev: Dev) -> None:
@@ -154,7 +157,7 @@ def test_both_processes_leave_when_asked(dev):
     assert "Traceback" not in dev.said
 
 
-@pytest.mark.parametrize("options", [(), ("--partitions", "2")], ids=["one", "several"])
+@ONE_OR_SEVERAL
 def test_modules_beside_the_application_hide_none_of_the_library(dev, tmp_path, options):
     """The installed command does not look for modules where it is called; nor do its children."""
     dev.write(greeter("Hello"))
@@ -178,6 +181,31 @@ def test_a_child_that_dies_is_told_and_started_again_with_the_next_change(dev):
     assert "the server was ended by signal 9\n" in dev.said
     dev.write(greeter("Hello again"))
     assert dev.ask("/Greeter/greet", "Ada").json() == "Hello again Ada"
+    assert dev.stop() == 0
+
+
+def test_nor_does_it_end_with_one_partition_of_several(dev):
+    dev.write(greeter("Hello"))
+    dev.start("--partitions", "2")
+    assert dev.ask("/Greeter/greet", "Ada").status_code == 200
+    (child,) = dev.children()
+    (another,) = children_of(child)
+    os.kill(another, signal.SIGKILL)
+    dev.until_said("waiting for a change of the source")
+    assert f"process {another} of partition 1 was ended by signal 9" in dev.said
+    dev.write(greeter("Hello again"))
+    assert dev.ask("/Greeter/greet", "Ada").json() == "Hello again Ada"
+    assert dev.stop() == 0
+
+
+@ONE_OR_SEVERAL
+def test_a_stop_is_one_whatever_became_of_the_child_before(dev, options):
+    dev.write(greeter("Hello"))
+    dev.start(*options)
+    assert dev.ask("/Greeter/greet", "Ada").status_code == 200
+    (child,) = dev.children()
+    os.kill((children_of(child) or [child])[-1], signal.SIGKILL)
+    dev.until_said("waiting for a change of the source")
     assert dev.stop() == 0
 
 

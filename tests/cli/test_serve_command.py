@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ import pytest
 import trustme
 from click.testing import CliRunner
 from dev_process import environment, until
+from test_dev_command import free_port
 
 from perdure.cli.errors import CommandError
 from perdure.cli.main import cli
@@ -31,9 +33,13 @@ app = perdure.app([perdure.Service("Shop")])
 
 @contextmanager
 def serve(
-    folder: Path, port: int, *options: str, ready: Callable[[], bool] | None = None
+    folder: Path,
+    port: int,
+    *options: str,
+    ready: Callable[[], bool] | None = None,
+    source: str = SHOP,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    (folder / "shop.py").write_text(SHOP)
+    (folder / "shop.py").write_text(dedent(source))
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "perdure", "serve", "shop:app", "--port", str(port), *options],
@@ -76,10 +82,7 @@ def is_free(port: int) -> bool:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+    return free_port()
 
 
 def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, port: int):

@@ -16,6 +16,7 @@ from perdure.cli.errors import EXIT_SERVER, CommandError
 from perdure.cli.loops import Watchdog, run, show_log
 from perdure.cli.processes import Errand
 from perdure.cli.serving import check, load_host, started, told, watchdog_of
+from perdure.cli.signals import hear_signals
 from perdure.core.model.shares import share_of
 from perdure.server.collector import settle_down
 from perdure.server.company import Companion, Place
@@ -64,9 +65,7 @@ def _take_place(errand: Errand) -> Companion:
     place = Place(share_of(errand.index, errand.count), sockets)
     companion = Companion(place, socket.socket(fileno=errand.line))
     companion.start()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, companion.ask_to_stop)
+    hear_signals(lambda _: companion.ask_to_stop())
     return companion
 
 

@@ -36,6 +36,10 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+class DiedError(CommandError):
+    """One of the server's processes ended as only a defect ends one, or a kill."""
+
+
 class RefusedError(CommandError):
     """The server refused, or has no such thing."""
 

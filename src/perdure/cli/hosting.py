@@ -12,8 +12,8 @@ import click
 
 from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
 from perdure.cli.loading import load_application, make_ready
-from perdure.cli.loops import run, show_log, stop_signal
-from perdure.cli.workers import Inheritance, adopt, supervise
+from perdure.cli.loops import STUCK_S, Watchdog, leaving, run, show_log, stop_signal
+from perdure.cli.workers import LEAVE_S, Inheritance, adopt, supervise
 from perdure.sdk.app import App
 from perdure.sdk.streamed import Streamed
 from perdure.server.collector import settle_down
@@ -44,8 +44,9 @@ def serve(options: ServeOptions) -> None:
     app = load(options.target)
     tls = read_tls(options)
     inherited = adopt()
+    watchdog = Watchdog(STOP_S + STUCK_S)
     if inherited is not None:
-        run(lambda: serve_on(app, inherited.listener, tls, inherited))
+        run(lambda: serve_on(app, inherited.listener, tls, watchdog, inherited), watchdog)
         return
     try:
         listener = bind(options.host, options.port, "--port")
@@ -56,9 +57,11 @@ def serve(options: ServeOptions) -> None:
     names = ", ".join(service.name for service in app.services) or "no services yet"
     click.echo(f"serving {names} at {scheme}://{f'[{host}]' if ':' in host else host}:{port}")
     if options.workers == 1:
-        run(lambda: serve_on(app, listener, tls))
+        run(lambda: serve_on(app, listener, tls, watchdog), watchdog)
     else:
-        asyncio.run(supervise(listener, options.workers, STOP_S))
+        watchdog = Watchdog(STOP_S + LEAVE_S + STUCK_S)  # not before it has ended the others
+        with leaving(watchdog):
+            asyncio.run(supervise(listener, options.workers, STOP_S, watchdog))
 
 
 def load(target: str) -> App:
@@ -101,11 +104,12 @@ async def serve_on(
     app: App,
     listener: socket.socket,
     tls: ssl.SSLContext | None,
+    watchdog: Watchdog,
     inherited: Inheritance | None = None,
 ) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM."""
     show_log(times=True)
-    stop = stop_signal()
+    stop = stop_signal(watchdog, supervised=inherited is not None)
     if inherited is not None:
         inherited.leave_with_parent()
     endpoint = app.endpoint()

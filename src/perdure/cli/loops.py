@@ -10,11 +10,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from perdure.cli.errors import EXIT_SERVER
+from perdure.cli.signals import hear_signals, ignore_signals
 from perdure.cli.streams import say
 from perdure.server.open_files import raise_limit
 
@@ -28,7 +29,7 @@ LOG_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 
 
 class Watchdog:
-    """Ends the process when a stop does not come to its end.
+    """Ends the process when a stop does not come to its end, which is that of the process.
 
     Args:
         limit_s: how long a stop may take, in seconds.
@@ -39,16 +40,13 @@ class Watchdog:
         self._timer: threading.Timer | None = None
 
     def watch(self) -> None:
-        """Begin to count: the process was asked to stop."""
+        """Begin to count, unless that was begun: the process stops."""
+        if self._timer is not None:
+            return
         # A thread, for the event loop may be what is stuck.
         self._timer = threading.Timer(self._limit_s, self._leave)
         self._timer.daemon = True
         self._timer.start()
-
-    def rest(self) -> None:
-        """Stop counting: the stop has come to its end."""
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _leave(self) -> None:
         say(
@@ -103,18 +101,30 @@ def show_log(*, times: bool, partition: int | None = None) -> None:
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]], watchdog: Watchdog | None = None) -> None:
-    """Run on the fastest event loop there is.
+    """Run on the fastest event loop there is, and leave after that.
 
     Args:
         main: what to run.
-        watchdog: rests once that has ended.
+        watchdog: bounds the end.
     """
     raise_limit()
-    try:
+    with leaving(watchdog):
         _run(main)
+
+
+@contextlib.contextmanager
+def leaving(watchdog: Watchdog | None = None) -> Iterator[None]:
+    """Let signals do nothing after an event loop, when the process has only to leave.
+
+    Args:
+        watchdog: bounds what an application does as the process ends, which no signal does then.
+    """
+    try:
+        yield
     finally:
+        ignore_signals()
         if watchdog is not None:
-            watchdog.rest()
+            watchdog.watch()
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -136,40 +146,44 @@ def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
             raise
 
 
-def stop_signal(watchdog: Watchdog | None = None) -> asyncio.Future[Any]:
+def stop_signal(
+    watchdog: Watchdog | None = None, *, supervised: bool = False
+) -> asyncio.Future[Any]:
     """Give a future that is done when the process is asked to stop; asked twice, it exits.
 
     Args:
         watchdog: bounds the stop.
+        supervised: whether that is up to a parent, which passes signals on.
     """
     stop: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    heed_signals(stop, watchdog)
+    heed_signals(stop, watchdog, supervised=supervised)
     return stop
 
 
-def heed_signals(stop: asyncio.Future[Any], watchdog: Watchdog | None) -> None:
+def heed_signals(
+    stop: asyncio.Future[Any], watchdog: Watchdog | None, *, supervised: bool = False
+) -> None:
     """Stop when the process is asked to; asked twice, it exits.
 
     Args:
         stop: done from then on.
         watchdog: bounds the stop.
+        supervised: whether the latter is up to a parent, which passes signals on: where all
+            processes are sent one, this process gets it twice.
     """
-    loop = asyncio.get_running_loop()
     heard = False
 
     def asked(number: signal.Signals) -> None:
         nonlocal heard
         # Not whether the stop has begun: where all processes of a server are sent a signal, another
         # one may have asked for it before.
-        if heard:
+        if heard and not supervised:
             # What is acknowledged is durable: leaving at once costs only time at the next start.
             sys.exit(128 + number)
         heard = True
         begin_to_stop(stop, watchdog)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
-            loop.add_signal_handler(number, asked, number)
+    hear_signals(asked)
 
 
 def begin_to_stop(stop: asyncio.Future[Any], watchdog: Watchdog | None) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -31,8 +30,6 @@ from perdure.server.settings import Settings
 from perdure.storage.directory import partitions_in
 from perdure.storage.forks import close_when_forked
 
-#: How a companion ends that is asked to stop when it has nothing left to do but leave.
-_ASKED_LATE: Final = (-signal.SIGTERM, -signal.SIGINT)
 #: What a companion is told.
 COMPANION_VARIABLE: Final = "_PERDURE_COMPANION"
 #: How long the others may take to stop beyond what the limit allows, in seconds: less than this
@@ -157,7 +154,7 @@ class Staff:
         if late:
             raise PartitionLostError(f"the process of partition {late[0]} did not stop in time")
         for index, process in self._processes.items():
-            if process.returncode and process.returncode not in _ASKED_LATE:
+            if process.returncode:
                 raise self._lost(index)
 
     async def _start_all(self) -> tuple[dict[int, socket.socket], dict[int, socket.socket]]:

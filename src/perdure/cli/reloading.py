@@ -8,7 +8,6 @@ new code. A whole new process is the only reload that never mixes old code with 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -22,9 +21,10 @@ from watchfiles import PythonFilter, awatch
 
 from perdure.cli import serving
 from perdure.cli.again import keep, same_command
-from perdure.cli.errors import EXIT_SERVER, CommandError
+from perdure.cli.errors import EXIT_SERVER, CommandError, DiedError
 from perdure.cli.loading import split_target
-from perdure.cli.loops import STUCK_S, run
+from perdure.cli.loops import STUCK_S, leaving, run
+from perdure.cli.signals import hear_signals
 from perdure.cli.streams import say
 from perdure.server.settings import Settings
 
@@ -32,8 +32,10 @@ from perdure.server.settings import Settings
 CHILD_VARIABLE: Final = "_PERDURE_DEV_CHILD"
 #: Beyond the graceful stop's own bound: how long the child may take to leave.
 LEAVE_S: Final = STUCK_S + 5.0
-#: How a child ends whose stop hung.
-_STUCK: Final = (EXIT_SERVER, -signal.SIGKILL)
+#: How a child ends one of whose processes died: as if it had died itself, which a change may mend.
+_DIED: Final = 70
+#: How a child ends whose stop hung, or was none.
+_STUCK: Final = (EXIT_SERVER, _DIED, -signal.SIGKILL)
 
 
 def supervise(target: str, options: serving.DevOptions, settings: Settings) -> None:
@@ -47,7 +49,7 @@ def supervise(target: str, options: serving.DevOptions, settings: Settings) -> N
         _serve_as_child(target, settings, inherited)
         return
     split_target(target)  # no change of the source would mend it
-    with serving.listening(settings, unix_sockets=options.unix_sockets) as listeners:
+    with serving.listening(settings, unix_sockets=options.unix_sockets) as listeners, leaving():
         asyncio.run(Supervisor(settings, listeners).run())
 
 
@@ -63,9 +65,12 @@ def _serve_as_child(target: str, settings: Settings, inherited: str) -> None:
     async def main() -> None:
         # The pipe ends when the parent does, however it dies: then nobody would restart us.
         asyncio.get_running_loop().add_reader(lifeline, os._exit, EXIT_SERVER)
-        await serving.serve_on(target, settings, listeners, watchdog)
+        await serving.serve_on(target, settings, listeners, watchdog, supervised=True)
 
-    run(main, watchdog)
+    try:
+        run(main, watchdog)
+    except DiedError as error:
+        raise CommandError(str(error), _DIED) from error
 
 
 class Supervisor:
@@ -84,10 +89,7 @@ class Supervisor:
         Raises:
             CommandError: the server or the watching of files ended.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
-                loop.add_signal_handler(number, self._asked_to_stop, number)
+        hear_signals(self._asked_to_stop)
         changes = awatch(Path.cwd(), watch_filter=PythonFilter(), stop_event=self._stopping)
         while not self._stopping.is_set():
             # Watching begins before the child reads the source: no change falls in between.
@@ -113,6 +115,7 @@ class Supervisor:
             if code < 0:
                 say(f"the server was ended by signal {-code}")
             say("waiting for a change of the source")
+            self._child = None  # how it ended is told
             await asyncio.wait({changed})
         left.cancel()
         try:

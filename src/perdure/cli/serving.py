@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import click
 from msgspec.structs import replace
 
-from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError
+from perdure.cli.errors import EXIT_SERVER, EXIT_USAGE, CommandError, DiedError
 from perdure.cli.loading import load_application, make_ready
 from perdure.cli.loops import (
     STUCK_S,
@@ -156,9 +156,21 @@ def watchdog_of(settings: Settings) -> Watchdog:
 
 
 async def serve_on(
-    target: str, settings: Settings, listeners: Mapping[str, socket.socket], watchdog: Watchdog
+    target: str,
+    settings: Settings,
+    listeners: Mapping[str, socket.socket],
+    watchdog: Watchdog,
+    *,
+    supervised: bool = False,
 ) -> None:
     """Serve on bound sockets until SIGINT or SIGTERM, or until the engine stops by itself.
+
+    Args:
+        target: the application.
+        settings: how.
+        listeners: bound sockets by the name of the door.
+        watchdog: bounds the end.
+        supervised: whether a parent passes signals on.
 
     Raises:
         CommandError: the application, a setting or the data directory cannot be used, or no
@@ -171,7 +183,7 @@ async def serve_on(
             show_log(times=False)
             failure = Failure()
             # Not before the application is loaded, which nothing could interrupt then.
-            heed_signals(stop, watchdog)
+            heed_signals(stop, watchdog, supervised=supervised)
             async with (
                 started(host),
                 opened({target: host}, listeners, failure) as runtime,
@@ -179,6 +191,7 @@ async def serve_on(
                 settle_down()
                 greet(runtime)
                 await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
+                watchdog.watch()
     check(failure)
 
 
@@ -219,8 +232,9 @@ def told() -> Iterator[None]:
     except (StorageError, UnavailableError) as error:
         raise CommandError(str(error), EXIT_SERVER) from error
     except PartitionLostError as error:
-        code = EXIT_USAGE if error.exit_code == EXIT_USAGE else EXIT_SERVER
-        raise CommandError(f"{error}; see above", code) from error
+        if error.exit_code == EXIT_USAGE:
+            raise CommandError(f"{error}; see above", EXIT_USAGE) from error
+        raise _ended(error, "see above") from error
 
 
 def check(failure: Failure) -> None:
@@ -230,8 +244,14 @@ def check(failure: Failure) -> None:
         CommandError: it did.
     """
     if failure.reason.done():
-        reason = failure.reason.result()
-        raise CommandError(f"{reason}; start again once that is mended", EXIT_SERVER)
+        raise _ended(failure.reason.result(), "start again once that is mended")
+
+
+def _ended(reason: BaseException, advice: str) -> CommandError:
+    code = reason.exit_code if isinstance(reason, PartitionLostError) else None
+    # What a process says with a code of its own is no death.
+    died = code not in (None, EXIT_USAGE, EXIT_SERVER)
+    return (DiedError if died else CommandError)(f"{reason}; {advice}", EXIT_SERVER)
 
 
 def greet(runtime: Runtime) -> None:

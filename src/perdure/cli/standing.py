@@ -126,6 +126,7 @@ async def _serve(
                 + runtime.admin_url
             )
             await asyncio.wait({stop, failure.reason}, return_when=asyncio.FIRST_COMPLETED)
+            watchdog.watch()
     check(failure)
 
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from perdure.cli.again import keep, same_command
 from perdure.cli.errors import EXIT_SERVER, CommandError
-from perdure.cli.loops import stop_signal
+from perdure.cli.loops import Watchdog, stop_signal
 
 #: What a worker is told: the file descriptors of the socket, and of the parent's lifeline.
 WORKER_VARIABLE: Final = "_PERDURE_SERVE_WORKER"
@@ -45,18 +45,21 @@ def adopt() -> Inheritance | None:
     return Inheritance(socket.socket(fileno=listener), lifeline)
 
 
-async def supervise(listener: socket.socket, workers: int, stop_s: float) -> None:
+async def supervise(
+    listener: socket.socket, workers: int, stop_s: float, watchdog: Watchdog
+) -> None:
     """Run this command in so many processes until SIGINT or SIGTERM.
 
     Args:
         listener: what they serve on.
         workers: how many.
         stop_s: how long each may take to stop, in seconds.
+        watchdog: bounds the end of this process.
 
     Raises:
         CommandError: one of them ended by itself; the others were stopped.
     """
-    stop = stop_signal()
+    stop = stop_signal(watchdog)
     read_end, _write_end = os.pipe()
     children = [await _start(listener, read_end) for _ in range(workers)]
     left = [asyncio.ensure_future(child.wait()) for child in children]

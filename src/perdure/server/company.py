@@ -59,7 +59,7 @@ class PartitionLostError(Exception):
 
         Args:
             message: says it.
-            exit_code: with which, unless by a signal.
+            exit_code: with which; negative if by a signal, None if it did not.
         """
         super().__init__(message)
         self.exit_code = exit_code
