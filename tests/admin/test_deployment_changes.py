@@ -16,6 +16,8 @@ from perdure.admin.errors import AdminError
         ("HTTP://h:1/", "http://h:1/"),
         ("http://h?k=v", "http://h/?k=v"),
         ("https://h/a/b/", "https://h/a/b/"),
+        ("http://h#part", "http://h/"),
+        ("http://h/a?k=v#part?x", "http://h/a?k=v"),
     ],
 )
 def test_an_address_has_a_path(uri, checked):
@@ -29,13 +31,47 @@ def test_only_absolute_addresses_are_taken(uri):
     assert refused.value.status == 400
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://h:1/a b",
+        "http://h:1\t/",
+        "http://h:1/\r\nx: y",
+        "http://h/\u00fc",
+        "http://b\u00fccher.example",
+        "http://\u24dbocalhost",  # which names stand for as well, once they are looked up
+        "http://h/\x00",
+    ],
+)
+def test_an_address_is_written_in_ascii(uri):
+    with pytest.raises(AdminError, match="white space or letters beyond ASCII") as refused:
+        check_uri(uri)
+    assert refused.value.status == 400
+
+
 def test_headers_have_lower_case_names():
     assert check_headers({"X-Api-Key": "k"}) == {"x-api-key": "k"}
 
 
+def test_white_space_around_the_value_of_a_header_is_not_sent():
+    """Node.js drops a header that has it, and Python's h2 refuses the request."""
+    headers = {"a": " k", "b": "k\t ", "c": "k l", "d": " "}
+    assert check_headers(headers) == {"a": "k", "b": "k", "c": "k l", "d": ""}
+
+
 @pytest.mark.parametrize(
     "headers",
-    [{"a b": "c"}, {"": "c"}, {"a": "b\r\nc: d"}, {"a": "\u20ac"}, {"Host": "h"}, {":path": "/"}],
+    [
+        *(
+            {"a b": "c"},
+            {"": "c"},
+            {"a": "b\r\nc: d"},
+            {"a": "b\n"},
+            {"a": "\u20ac"},
+            {":path": "/"},
+        ),
+        *({"Host": "h"}, {"Proxy-Connection": "close"}, {"X-Restate-Service-Key": "k"}),
+    ],
 )
 def test_headers_that_cannot_be_sent_are_refused(headers):
     with pytest.raises(AdminError) as refused:

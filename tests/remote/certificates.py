@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +26,19 @@ class Certificates(NamedTuple):
         return context
 
 
-def certificates(folder: Path, *names: str) -> Certificates:
-    """Make a certificate for names and addresses, and the authority that signed it."""
+def certificates(folder: Path, *names: str, until: datetime | None = None) -> Certificates:
+    """Make a certificate for names and addresses, and the authority that signed it.
+
+    Args:
+        folder: where they go.
+        names: what it is for.
+        until: when it ends; None for one that holds.
+    """
     folder.mkdir(exist_ok=True)
     authority = trustme.CA()
     made = Certificates(folder / "ca.pem", folder / "chain.pem", folder / "key.pem")
     authority.cert_pem.write_to_path(made.ca)
-    certificate = authority.issue_cert(*names)
+    certificate = authority.issue_cert(*names, not_after=until)
     certificate.private_key_pem.write_to_path(made.key)
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(made.chain, append=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgi_services import greeting_app, hosted
@@ -80,6 +81,18 @@ def test_a_certificate_for_another_name_is_not_trusted(tmp_path):
             refused = await world.register(f"https://{authority}")
             assert refused.json()["restate_code"] == "META0003"
             assert "IP address mismatch" in refused.json()["message"]
+
+    play(scenario())
+
+
+def test_a_certificate_that_has_ended_is_not_trusted(tmp_path):
+    async def scenario():
+        ended = datetime.now(UTC) - timedelta(hours=1)
+        tls = certificates(tmp_path, "127.0.0.1", until=ended)
+        async with serving(ca_file=tls.ca) as world, hosted(greeting_app(), tls=tls) as authority:
+            refused = await world.register(f"https://{authority}")
+            assert refused.json()["restate_code"] == "META0003"
+            assert "certificate has expired" in refused.json()["message"]
 
     play(scenario())
 

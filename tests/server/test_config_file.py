@@ -65,7 +65,7 @@ def test_headers_are_a_table(tmp_path):
     inline = 'additional-request-headers = {x-tenant = "blue", Authorization = "Bearer b"}'
     assert read(tmp_path, f"[worker.invoker]\n{inline}") == expected
     table = '[worker.invoker.additional-request-headers]\nx-tenant = "blue"\n'
-    assert read(tmp_path, f'{table}Authorization = "Bearer b"') == expected
+    assert read(tmp_path, f'{table}Authorization = " Bearer b "') == expected
     assert read(tmp_path, "[worker.invoker.additional-request-headers]") == {
         "additional_headers": {}
     }

@@ -343,6 +343,21 @@ def test_a_variable_that_is_like_no_setting_is_refused_all_the_same():
         ("ingress.bind-address", "localhost:http", "127.0.0.1:8080"),
         ("admin.bind-address", "localhost:65536", "127.0.0.1:8080"),
         ("admin.bind-address", "localhost:-1", "127.0.0.1:8080"),
+        ("ingress.bind-address", "[::1:8080", "[::1]:8080"),
+        ("ingress.bind-address", "[localhost]:8080", "127.0.0.1:8080"),
+        ("ingress.bind-address", "http://localhost:8080", "127.0.0.1:8080"),
+        ("ingress.bind-address", "local host:8080", "127.0.0.1:8080"),
+        ("ingress.advertised-ingress-endpoint", "", "https://ingress.example"),
+        ("ingress.advertised-ingress-endpoint", "shop.example:8080", "https://ingress.example"),
+        ("ingress.advertised-ingress-endpoint", "http://", "https://ingress.example"),
+        ("ingress.advertised-ingress-endpoint", "http://i:99999", "https://ingress.example"),
+        ("ingress.advertised-ingress-endpoint", "http://[::1", "https://ingress.example"),
+        ("ingress.advertised-ingress-endpoint", "http://shop example", "without spaces"),
+        ("worker.invoker.connect-timeout", "0", "from 100ms to 365d"),
+        ("worker.invoker.http2-keep-alive-interval", "0s", "from 100ms to 365d"),
+        ("worker.invoker.http2-keep-alive-timeout", "99ms", "from 100ms to 365d"),
+        ("worker.invoker.http2-idle-connection-timeout", "366d", "from 100ms to 365d"),
+        ("shutdown-timeout", "366d", "up to 365d"),
         ("base-dir", "", "./perdure-data"),
         ("base-dir", "~nobody-of-this-name/data", "without ~"),
         ("shutdown-timeout", "soon", "duration"),
@@ -405,6 +420,10 @@ def test_a_setting_that_is_none_is_refused_with_those_there_are():
 def test_some_bounds_may_be_unlimited(key, field):
     assert read_environment({environment_name(key): "Unlimited"}) == {field: None}
     assert KEYS[key].show(None) == "unlimited"
+
+
+def test_a_server_may_leave_at_once():
+    assert parse_keys({"shutdown-timeout": "0"}, "settings") == {"shutdown_timeout_ms": 0}
 
 
 @pytest.mark.parametrize(
@@ -503,6 +522,7 @@ def test_partitions_have_each_a_part_of_what_is_the_server_s():
         ("localhost:0", Address("localhost", 0)),
         ("[::]:8080", Address("::", 8080)),
         ("::1:8080", Address("::1", 8080)),
+        ("[fe80::1%eth0]:8080", Address("fe80::1%eth0", 8080)),
     ],
 )
 def test_addresses(text, address):

@@ -9,8 +9,15 @@ import pytest
 from jh2._hazmat import Encoder
 
 from perdure.transport.client_http import HttpClient
-from perdure.transport.exchanges import LostError, NotHttp2Error, Request
-from perdure.transport.http2_frames import END_HEADERS, END_STREAM, FrameType, frame, settings_frame
+from perdure.transport.exchanges import LostError, NotHttp2Error, PartedError, Request
+from perdure.transport.http2_frames import (
+    END_HEADERS,
+    END_STREAM,
+    ErrorCode,
+    FrameType,
+    frame,
+    settings_frame,
+)
 from perdure.transport.http2_limits import Http2Limits
 from perdure.transport.network import NetworkOptions, Origin
 
@@ -200,11 +207,23 @@ def test_http2_a_server_that_always_refuses_is_told():
     server = Server([(b"PRI", HELLO_2), (b"hello", goaway)])
 
     async def steps(client, origin):
-        with pytest.raises(LostError):
+        with pytest.raises(PartedError):
             await ask(client, origin)
 
     exchange_with(server, steps, http2=True)
     assert 1 < server.connections <= 4
+
+
+def test_http2_a_stream_that_is_refused_everywhere_is_nobody_s_failure():
+    code = bytes((0, 0, 0, ErrorCode.REFUSED_STREAM))
+    refusals = [(b"hello", frame(FrameType.RST_STREAM, 0, number, code)) for number in (1, 3, 5)]
+    server = Server([(b"PRI", HELLO_2), *refusals], keep=True)
+
+    async def steps(client, origin):
+        with pytest.raises(PartedError, match="REFUSED_STREAM"):
+            await ask(client, origin)
+
+    exchange_with(server, steps, http2=True)
 
 
 def test_http2_what_comes_at_once_gets_as_many_connections_as_it_needs():

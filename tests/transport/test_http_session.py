@@ -82,6 +82,13 @@ def test_a_service_that_leaves_in_good_order_is_forgiven_a_few_times(failures, r
     assert attempt.problems == [("RT0010", 500, retry_after_ms)]
 
 
+def test_the_parameters_of_a_media_type_say_nothing():
+    attempt = Attempt()
+    attempt.session.head(200, {"content-type": f"{TYPE.upper()}; charset=utf-8"})
+    attempt.session.data(said(OUTPUT))
+    assert (attempt.problems, attempt.heard) == ([], [OUTPUT])
+
+
 def test_messages_go_both_ways():
     attempt = Attempt()
     attempt.session.receive((Sleep(1, 2), Sleep(3, 4)))

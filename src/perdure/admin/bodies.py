@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from perdure.admin.errors import AdminError
 from perdure.core.model.durations import DurationError, parse_duration_ms
+from perdure.core.model.payloads import essence
 
 T = TypeVar("T", bound=Struct)
 
@@ -155,7 +156,7 @@ def read_duration(field: str, text: str | None) -> int | None:
 
 
 async def _read_json(request: Request, bytes_max: int) -> Any:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = essence(request.headers.get("content-type", ""))
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise AdminError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -23,7 +23,7 @@ from perdure.core.model.lambda_arns import ArnError, check_role_arn, parse_lambd
 from perdure.core.model.manifest_checks import RegistrationError
 from perdure.engine.registrar import Amendment, DiscoveryError, Order, Outcome, Registrar
 from perdure.protocol.ids import DeploymentId, IdentifierError, parse_deployment_id
-from perdure.transport.additional_headers import header_fault
+from perdure.transport.additional_headers import as_sent, header_fault
 
 _STATUS: Final = {
     "META0006": HTTPStatus.CONFLICT,
@@ -200,15 +200,21 @@ def _check_role_alone(role: str) -> str:
 
 
 def check_uri(uri: str) -> str:
-    """Accept an absolute URI, with a path at least of ``/``.
+    """Accept an absolute URI, with a path at least of ``/``, and without its fragment.
 
     Raises:
         AdminError: it is none.
     """
-    scheme, separator, rest = uri.partition("://")
-    if not separator or not scheme.isalnum() or not rest or " " in uri:
+    scheme, separator, rest = uri.partition("#")[0].partition("://")
+    if not separator or not scheme.isalnum() or not rest:
         reason = f"The provided uri {uri} is not absolute, only absolute URIs can be used."
         raise bad_value("uri", reason)
+    if any(not "!" <= character <= "~" for character in uri):
+        raise bad_value(
+            "uri",
+            f"The provided uri {uri} holds white space or letters beyond ASCII; write them as "
+            "%xx in a path, and the name of a host in its form for machines (xn--...)",
+        )
     authority, query_mark, query = rest.partition("?")
     if "/" not in authority:
         authority += "/"
@@ -216,12 +222,12 @@ def check_uri(uri: str) -> str:
 
 
 def check_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Accept headers that a request may carry; give them with lower-case names.
+    """Accept headers that a request may carry; give them as they are sent.
 
     Raises:
         AdminError: names all that cannot be sent.
     """
-    checked = {name.lower(): value for name, value in headers.items()}
+    checked = as_sent(headers)
     wrong = []
     for name, value in checked.items():
         fault = header_fault(name, value)

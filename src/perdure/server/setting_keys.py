@@ -19,6 +19,7 @@ from perdure.server.setting_values import (
     parse_ceiling,
     parse_count,
     parse_factor,
+    parse_grace_ms,
     parse_headers,
     parse_levels,
     parse_memory_size,
@@ -26,10 +27,12 @@ from perdure.server.setting_values import (
     parse_on_exhausted,
     parse_partitions,
     parse_path,
+    parse_patience_ms,
     parse_request_size,
     parse_size,
     parse_streams,
     parse_switch,
+    parse_url,
     parse_window,
     parse_word,
     show_address,
@@ -61,6 +64,10 @@ def _duration(field: str) -> Setting:
     return Setting(field, parse_duration_ms, format_duration)
 
 
+def _patience(field: str) -> Setting:
+    return Setting(field, parse_patience_ms, format_duration)
+
+
 def _ceiling(field: str) -> Setting:
     return Setting(field, parse_ceiling, show_ceiling)
 
@@ -71,7 +78,7 @@ def _switch(field: str) -> Setting:
 
 KEYS: Final[Mapping[str, Setting]] = {
     "ingress.bind-address": Setting("ingress", parse_address, show_address),
-    "ingress.advertised-ingress-endpoint": Setting("advertised_ingress", parse_word),
+    "ingress.advertised-ingress-endpoint": Setting("advertised_ingress", parse_url),
     "ingress.request-size-limit": Setting("request_bytes_limit", parse_request_size, int),
     "ingress.concurrent-api-requests-limit": Setting("requests_limit", parse_count, int),
     "ingress.http2-max-concurrent-streams": Setting("ingress_streams_limit", parse_streams, int),
@@ -82,7 +89,7 @@ KEYS: Final[Mapping[str, Setting]] = {
     "default-num-partitions": Setting("partitions", parse_partitions, int),
     "cluster-name": Setting("cluster_name", parse_word),
     "node-name": Setting("node_name", parse_word),
-    "shutdown-timeout": _duration("shutdown_timeout_ms"),
+    "shutdown-timeout": Setting("shutdown_timeout_ms", parse_grace_ms, format_duration),
     "default-journal-retention": _duration("journal_retention_ms"),
     "max-journal-retention": _ceiling("journal_retention_max_ms"),
     "default-idempotency-retention": _duration("idempotency_retention_ms"),
@@ -116,10 +123,10 @@ KEYS: Final[Mapping[str, Setting]] = {
     "worker.invoker.disable-eager-state": _switch("disable_eager_state"),
     "worker.invoker.eager-state-size-limit": Setting("eager_state_bytes_limit", parse_size, int),
     "worker.invoker.message-size-limit": Setting("message_bytes_limit", parse_message_size, int),
-    "worker.invoker.connect-timeout": _duration("connect_timeout_ms"),
-    "worker.invoker.http2-keep-alive-interval": _duration("ping_interval_ms"),
-    "worker.invoker.http2-keep-alive-timeout": _duration("ping_timeout_ms"),
-    "worker.invoker.http2-idle-connection-timeout": _duration("idle_timeout_ms"),
+    "worker.invoker.connect-timeout": _patience("connect_timeout_ms"),
+    "worker.invoker.http2-keep-alive-interval": _patience("ping_interval_ms"),
+    "worker.invoker.http2-keep-alive-timeout": _patience("ping_timeout_ms"),
+    "worker.invoker.http2-idle-connection-timeout": _patience("idle_timeout_ms"),
     "worker.invoker.http2-streams-per-connection-limit": Setting("streams_limit", parse_count, int),
     "worker.invoker.http2-requests-per-connection-limit": Setting(
         "connection_requests_limit", parse_count, int

@@ -8,13 +8,14 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from perdure.admin.secrets import REDACTED, redact
 from perdure.core.model.durations import format_duration, parse_duration_ms
 from perdure.core.model.retries import OnExhausted
 from perdure.protocol.framing import PAYLOAD_BYTES_LIMIT
 from perdure.protocol.trees import LEVELS_MAX
-from perdure.transport.additional_headers import header_fault
+from perdure.transport.additional_headers import as_sent, header_fault
 
 #: The least and the most that flow control of HTTP/2 lets be asked for.
 _WINDOW_MIN: Final = 64 * 1024
@@ -27,6 +28,11 @@ PARTITIONS_MAX: Final = 64
 _MEMORY_MIN: Final = 1024 * 1024
 
 
+#: What connections are looked after by; and what timers of every platform can count.
+_PATIENCE_MIN_MS: Final = 100
+_PATIENCE_MAX_MS: Final = 365 * 24 * 60 * 60 * 1000
+
+
 class Address(NamedTuple):
     """Where a door listens."""
 
@@ -35,11 +41,24 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """Read ``host:port``; an IPv6 host stands in brackets."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError("write host:port, such as 127.0.0.1:8080")
-    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by ":port"
+    """Read ``host:port``; an IPv6 host may stand in brackets."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError("write host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    host = match["host"] or match["bare"] or "0.0.0.0"  # noqa: S104 - asked for by ":port"
+    return Address(host, int(match["port"]))
+
+
+def parse_url(text: str) -> str:
+    """Read where clients find a server: an URL of HTTP."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError("write an URL, such as https://ingress.example:8080")
+    return parse_word(text)
 
 
 def parse_path(text: str) -> Path:
@@ -72,6 +91,22 @@ def parse_attempts(text: str) -> int | None:
 def parse_ceiling(text: str) -> int | None:
     """Read the longest duration that services may ask for, or ``unlimited``."""
     return None if text.strip().lower() == "unlimited" else parse_duration_ms(text)
+
+
+def parse_patience_ms(text: str) -> int:
+    """Read how long peers may be silent, in milliseconds: without any time nobody can answer."""
+    duration_ms = parse_duration_ms(text)
+    if not _PATIENCE_MIN_MS <= duration_ms <= _PATIENCE_MAX_MS:
+        raise ValueError("write a duration from 100ms to 365d")
+    return duration_ms
+
+
+def parse_grace_ms(text: str) -> int:
+    """Read how long this server may take to leave, in milliseconds."""
+    duration_ms = parse_duration_ms(text)
+    if duration_ms > _PATIENCE_MAX_MS:
+        raise ValueError("write a duration up to 365d")
+    return duration_ms
 
 
 def parse_factor(text: str) -> float:
@@ -166,14 +201,14 @@ def parse_levels(text: str) -> int:
 
 
 def parse_headers(text: str) -> Mapping[str, str]:
-    """Read headers of requests, as an inline table of TOML; names come in lower case."""
+    """Read headers of requests, as an inline table of TOML; give them as they are sent."""
     try:
         given = tomllib.loads(f"headers = {text}")["headers"]
     except tomllib.TOMLDecodeError:
         given = None
     if not isinstance(given, dict) or not all(isinstance(each, str) for each in given.values()):
         raise ValueError('write a table of names and texts, such as {x-tenant = "blue"}')
-    headers = {name.lower(): value for name, value in given.items()}
+    headers = as_sent(given)
     for name, value in headers.items():
         fault = header_fault(name, value)
         if fault is not None:
@@ -190,6 +225,9 @@ def parse_word(text: str) -> str:
     return text
 
 
+_ADDRESS: Final = re.compile(
+    r"(?:\[(?P<host>[^\s/@\[\]]*:[^\s/@\[\]]*)\]|(?P<bare>[^\s/@\[\]]*)):(?P<port>[0-9]{1,5})"
+)
 _SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?([kKMG]i?B|B)?")
 _UNITS: Final = {
     "b": 1,

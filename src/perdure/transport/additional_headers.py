@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 _NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
@@ -10,10 +11,20 @@ _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 #: Headers that belong to the connection or to the protocol.
 _RESERVED: Final = frozenset(
     {
-        *("connection", "host", "keep-alive", "te", "transfer-encoding", "upgrade"),
-        *("content-length", "content-type", "accept", "x-restate-invocation-id"),
+        *("connection", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding"),
+        *("upgrade", "content-length", "content-type", "accept"),
+        *("x-restate-invocation-id", "x-restate-service-key"),
     }
 )
+
+
+def as_sent(headers: Mapping[str, str]) -> dict[str, str]:
+    """Give headers as they travel: names in lower case, values without white space around them.
+
+    That is no part of a value, and over HTTP/2 forbidden: some services drop the header, others
+    the request.
+    """
+    return {name.lower(): value.strip(" \t") for name, value in headers.items()}
 
 
 def header_fault(name: str, value: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from perdure.core.model.payloads import essence
 from perdure.engine.registrar import Discovered, DiscoveryError, Location
 from perdure.protocol.manifest import HandlerManifest, Manifest, Options
 from perdure.protocol.versions import MANIFEST_VERSIONS
@@ -196,7 +197,7 @@ def read_answer(endpoint: str, answer: Answer) -> Manifest:
             "META0003",
             f"error when calling {endpoint!r}: HTTP status {status}{hint}. Its answer: {body}",
         )
-    content_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = essence(answer.headers.get("content-type", ""))
     if content_type not in _TYPES:
         raise _useless(f"it has content type {content_type!r} instead of one of {_TYPES}")
     try:

@@ -35,7 +35,7 @@ class LostError(Exception):
 
 
 class PartedError(LostError):
-    """The server said goodbye in good order, and left what it had begun."""
+    """The server left in good order, what it had begun or had not looked at yet."""
 
 
 class NotHttp2Error(LostError):

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from perdure.transport.exchanges import Exchange, LostError, NotHttp2Error
+from perdure.transport.exchanges import Exchange, LostError, NotHttp2Error, PartedError
 from perdure.transport.http2_connection import Http2Connection
 from perdure.transport.network import Network, Origin, UnreachableError
 
@@ -81,11 +81,14 @@ class Http2Pool:
             self._roomy[connection] = None
 
     def again(self, exchange: Exchange, reason: str) -> None:
-        """Carry an exchange on another connection, unless it was refused too often."""
+        """Carry an exchange on another connection, unless it was refused too often.
+
+        It was never looked at, as by a service that leaves: that is nobody's failure.
+        """
         if exchange.rewind():
             self.open(exchange)
         else:
-            exchange.lose(LostError(reason))
+            exchange.lose(PartedError(reason))
 
     def broken(self, exchange: Exchange, error: LostError) -> None:
         """Try an exchange once more: the server may just have closed an idle connection."""

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from perdure.core.model.invocations import Problem
+from perdure.core.model.payloads import essence
 from perdure.engine.transports import Line
 from perdure.protocol import wire
 from perdure.protocol.framing import Frame, FrameDecoder, MessageTooLargeError, WireError
@@ -154,8 +155,9 @@ class HttpSession:
                 code=refusal.code,
                 retry_after_ms=retry_after_ms,
             )
-        elif headers.get("content-type") != self._content_type:
-            given = headers.get("content-type")
+            return
+        given = headers.get("content-type", "")
+        if given != self._content_type and essence(given) != self._content_type:
             self._lose(
                 "RT0012",
                 f"the service answers with content type {given!r} instead of "

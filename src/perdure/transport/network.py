@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from perdure.transport.http2_limits import Http2Limits
 
 P = TypeVar("P", bound=asyncio.Protocol)
+#: What a socket connects to: address and port, and for IPv6 two numbers more.
+SocketAddress: TypeAlias = tuple[Any, ...]
+
+#: How long an address may take before the next one is tried beside it (RFC 8305), in seconds.
+_NEXT_S: Final = 0.25
 
 #: Where clouds answer questions about a machine, beside the link-local addresses.
 _METADATA: Final = frozenset(
@@ -106,13 +112,18 @@ class Network:
     ) -> tuple[P, str | None]:
         loop = asyncio.get_running_loop()
         secure = self._context(alpn) if origin.scheme == "https" else None
+        addresses = await self._resolve(origin)
         failure: Exception | None = None
-        for address in await self._resolve(origin):
+        while addresses:
+            try:
+                address, reached = await first_reached(addresses)
+            except OSError as error:
+                raise UnreachableError(str(failure or error)) from error
+            addresses.remove(address)
             try:
                 transport, protocol = await loop.create_connection(
                     factory,
-                    address,
-                    origin.port,
+                    sock=reached,
                     ssl=secure,
                     server_hostname=origin.host if secure else None,
                 )
@@ -123,16 +134,16 @@ class Network:
             return protocol, tls.selected_alpn_protocol() if tls is not None else None
         raise UnreachableError(str(failure)) from failure
 
-    async def _resolve(self, origin: Origin) -> list[str]:
+    async def _resolve(self, origin: Origin) -> list[SocketAddress]:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise UnreachableError(f"the name {origin.host!r} is not known: {error}") from error
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        addresses = list(dict.fromkeys(info[4] for info in found))
         if not self.options.allow_link_local:
             for address in addresses:
-                check_address(address)
+                check_address(str(address[0]))
         return addresses
 
     def _context(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
@@ -143,6 +154,63 @@ class Network:
             context.set_alpn_protocols(list(alpn))
             self._contexts[alpn] = context
         return context
+
+
+async def first_reached(addresses: Sequence[SocketAddress]) -> tuple[SocketAddress, socket.socket]:
+    """Connect to whichever address takes a connection first; give it and the connection.
+
+    The next one is tried when the one before fails or takes longer than usual: an address that
+    swallows what it is sent, such as one of IPv6 behind a wall, does not hide those after it.
+
+    Raises:
+        OSError: none does.
+    """
+    waiting = list(addresses)
+    trying: dict[asyncio.Task[socket.socket], SocketAddress] = {}
+    failure: OSError | None = None
+    try:
+        while waiting or trying:
+            if waiting:
+                address = waiting.pop(0)
+                trying[asyncio.ensure_future(_reached(address))] = address
+            patience_s = _NEXT_S if waiting else None
+            done, _ = await asyncio.wait(
+                trying, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                address = trying.pop(task)
+                try:
+                    reached = task.result()
+                except OSError as error:
+                    failure = error
+                    continue
+                return address, reached
+    finally:
+        for task in trying:
+            task.add_done_callback(_let_go)
+            task.cancel()
+    raise failure or OSError("the name stands for no address")
+
+
+async def _reached(address: SocketAddress) -> socket.socket:
+    family = socket.AF_INET6 if ":" in str(address[0]) else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, OSError) and error.errno:
+            # The words that people look for, whatever the event loop has made of them.
+            raise OSError(error.errno, os.strerror(error.errno)) from error
+        raise
+    return connection
+
+
+def _let_go(task: asyncio.Task[socket.socket]) -> None:
+    """Close a connection that came when another one was there already."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:

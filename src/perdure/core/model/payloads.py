@@ -69,8 +69,8 @@ def media_type_matches(given: str, expected: str) -> bool:
     """Tell whether a content type is one that is expected; both may carry parameters."""
     if expected in (given, "*/*"):
         return True
-    given_essence = _essence(given)
-    expected_essence = _essence(expected)
+    given_essence = essence(given)
+    expected_essence = essence(expected)
     if expected_essence.endswith("/*"):
         return given_essence.startswith(expected_essence[:-1])
     if given_essence == expected_essence:
@@ -78,7 +78,8 @@ def media_type_matches(given: str, expected: str) -> bool:
     return expected_essence == _JSON and given_essence.endswith("+json")
 
 
-def _essence(media_type: str) -> str:
+def essence(media_type: str) -> str:
+    """Give a media type without its parameters, in lower case."""
     return media_type.partition(";")[0].strip().lower()
 
 
