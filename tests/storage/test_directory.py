@@ -131,14 +131,44 @@ def test_another_format_is_refused_with_what_to_do(tmp_path, version, step):
     DataDirectory.open(tmp_path).close()
 
 
-def test_the_format_before_partitions_is_read_and_left_as_it_is(tmp_path):
-    before = json.dumps({"format": 3, "created_by": "0.1.0"})
-    (tmp_path / "FORMAT").write_text(before)
+def format_of(path):
+    return json.loads((path / "FORMAT").read_bytes())
+
+
+@pytest.mark.parametrize("older", [3, 4])
+def test_an_older_format_is_read_and_becomes_this_one(tmp_path, older):
+    (tmp_path / "FORMAT").write_text(json.dumps({"format": older, "created_by": "0.0.1"}))
+    (tmp_path / "FORMAT.new").write_bytes(b"what a crash left while it became this one" * 9)
     assert partitions_in(tmp_path) == 1
-    DataDirectory.open(tmp_path).close()
-    assert (tmp_path / "FORMAT").read_text() == before
+    assert format_of(tmp_path)["format"] == older, "who only looks changes nothing"
+    with DataDirectory.open(tmp_path):
+        assert format_of(tmp_path)["format"] == FORMAT, "before anything can be written"
+    assert format_of(tmp_path)["created_by"] != "0.0.1", "whom an older version is to name"
+    assert (format_of(tmp_path)["partitions"], format_of(tmp_path)["partition"]) == (1, 0)
     with pytest.raises(OtherPartitionsError):
         DataDirectory.open(tmp_path, share_of(0, 2))
+
+
+def test_an_older_directory_that_is_refused_is_left_as_it_is(tmp_path):
+    before = json.dumps({"format": 4, "created_by": "0.1.0", "partitions": 2})
+    (tmp_path / "FORMAT").write_text(before)
+    with pytest.raises(OtherPartitionsError):
+        DataDirectory.open(tmp_path)
+    (tmp_path / "registry.json").write_bytes(b"whatever")
+    with pytest.raises(DirectoryUnusableError, match="but no log"):
+        DataDirectory.open(tmp_path, share_of(0, 2))
+    assert (tmp_path / "FORMAT").read_text() == before
+
+
+def test_an_older_directory_that_cannot_become_this_format_is_refused(tmp_path):
+    before = json.dumps({"format": 4})
+    (tmp_path / "FORMAT").write_text(before)
+    (tmp_path / "FORMAT.new").mkdir()
+    with pytest.raises(DirectoryUnusableError, match=r"cannot be used.*FORMAT\.new"):
+        DataDirectory.open(tmp_path)
+    assert (tmp_path / "FORMAT").read_text() == before
+    (tmp_path / "FORMAT.new").rmdir()
+    DataDirectory.open(tmp_path).close()
 
 
 def test_a_damaged_format_file_is_refused(tmp_path):
@@ -218,6 +248,20 @@ def test_an_interrupted_first_start_with_more_partitions_is_taken(tmp_path):
         DataDirectory.open(tmp_path, share_of(1, 2)),
     ):
         assert partitions_in(tmp_path) == 2
+
+
+def test_each_partition_of_an_older_directory_becomes_this_format_in_its_turn(tmp_path):
+    DataDirectory.open(tmp_path, share_of(0, 2)).close()
+    folders = (tmp_path, tmp_path / "partition-1")
+    for index, path in enumerate(folders):
+        document = {"format": 4, "created_by": "0.1.0", "partitions": 2, "partition": index}
+        (path / "FORMAT").write_text(json.dumps(document))
+    # A process may die between the two: then it begins with the second one the next time.
+    for index, formats in enumerate([[FORMAT, 4], [FORMAT, FORMAT]]):
+        DataDirectory.open(tmp_path, share_of(index, 2)).close()
+        assert [format_of(path)["format"] for path in folders] == formats
+    assert format_of(folders[1])["partition"] == 1
+    DataDirectory.open(tmp_path, share_of(0, 2)).close()
 
 
 def test_a_process_that_is_leaving_is_waited_for(tmp_path):

@@ -22,7 +22,6 @@ from perdure.core.machine.actions import (
 )
 from perdure.core.model.deployments import Registry
 from perdure.core.model.invocations import Running
-from perdure.core.model.records import TimerFired
 from perdure.core.model.shares import ALONE, Share
 from perdure.core.tables.tables import ATTEMPTS
 from perdure.engine.errors import UnavailableError
@@ -114,7 +113,7 @@ class Engine:
         self._timers = Timers(
             tables,
             world.clock,
-            lambda timer: self.partition.propose(TimerFired(timer)),
+            self.partition.propose,
             self.partition.fail,
             options.timers,
             lambda: self.partition.waiting,

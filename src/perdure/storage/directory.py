@@ -1,7 +1,7 @@
 """The data directory: one folder, of one server, of one format.
 
 LOCK          who uses the directory: its process id, under an exclusive lock
-FORMAT        {"format": 4, "created_by": "0.1.0", "partitions": 2, "partition": 0}
+FORMAT        {"format": 5, "created_by": "0.1.0", "partitions": 2, "partition": 0}
 log/          segments of the log
 store/        the embedded store
 registry.json deployments and what they serve
@@ -28,10 +28,11 @@ from perdure.storage.forks import close_when_forked
 from perdure.storage.segments import SUFFIX
 
 #: 2: waiting and paused invocations stand in a table of their own; 3: the row of an invocation
-#: begins with its times; 4: tells how many partitions there are.
-FORMAT: Final = 4
-#: What format 3 has is as format 4 has it, where there is one partition.
-_READ: Final = (3, FORMAT)
+#: begins with its times; 4: tells how many partitions there are; 5: one record of the log may say
+#: of many timers that they fired.
+FORMAT: Final = 5
+#: What formats 3 and 4 have is as format 5 has it, where there is one partition in format 3.
+_READ: Final = (3, 4, FORMAT)
 
 _LOCK_NAME: Final = "LOCK"
 _FORMAT_NAME: Final = "FORMAT"
@@ -64,6 +65,7 @@ class FormatDocument(Struct):
     """What the file FORMAT holds; later formats may add to it."""
 
     format: int
+    #: The version that gave the directory this format.
     created_by: str = "an unknown version"
     #: How many partitions there are, and whose folder this is.
     partitions: int = 1
@@ -86,6 +88,9 @@ class DataDirectory:
     @classmethod
     def open(cls, path: Path, share: Share = ALONE) -> DataDirectory:
         """Open a data directory, or make one of an empty or missing folder.
+
+        One of an older format has this version's from then on: an older version, which could not
+        read what is written now, refuses it.
 
         Args:
             path: the directory.
@@ -158,8 +163,10 @@ class DataDirectory:
         try:
             if not (path / _FORMAT_NAME).exists():
                 _create(path, share.count)
-            _check_format(path, share)
+            document = _check_format(path, share)
             directory._check_log()
+            if document.format != FORMAT:
+                _write_format(path, document.partitions, document.partition)
         except BaseException:
             directory.close()
             raise
@@ -254,11 +261,15 @@ def _create(root: Path, partitions: int) -> None:
     for index in reversed(range(partitions)):
         path = partition_path(root, index)
         create_folder(path)
-        document = FormatDocument(FORMAT, _own_version(), partitions, index)
-        write_whole(OsFiles(path), _FORMAT_NAME, msgspec.json.encode(document) + b"\n")
+        _write_format(path, partitions, index)
 
 
-def _check_format(path: Path, share: Share) -> None:
+def _write_format(path: Path, partitions: int, index: int) -> None:
+    document = FormatDocument(FORMAT, _own_version(), partitions, index)
+    write_whole(OsFiles(path), _FORMAT_NAME, msgspec.json.encode(document) + b"\n")
+
+
+def _check_format(path: Path, share: Share) -> FormatDocument:
     document = _read_format(path)
     if document.partitions != share.count:
         raise OtherPartitionsError(
@@ -272,6 +283,7 @@ def _check_format(path: Path, share: Share) -> None:
             f"{path} is the folder of partition {document.partition}, not of {share.index}: name "
             "the whole data directory with --data-dir, and leave the folders in it where they were"
         )
+    return document
 
 
 def _counted(partitions: int) -> str:

@@ -35,7 +35,7 @@ from perdure.core.model.records import (
     RecordBody,
     Respond,
     Shipped,
-    TimerFired,
+    TimersFired,
 )
 from perdure.core.model.shares import Share, share_of
 from perdure.core.model.timers import Timer
@@ -165,10 +165,13 @@ class Joined(Telling):
         """Sweep whatever is due: a limit is each partition's own, and would tell them apart."""
         return super().expire(max(limit, 1_000))
 
-    def fire(self, timer: Timer) -> list[Action]:
-        """Let a timer ring, of which only its own partition knows."""
-        self.home(timer.invocation_id).armed.discard(timer)
-        return super().fire(timer)
+    def fire(self, *timers: Timer) -> list[Action]:
+        """Let timers ring, of which only their own partitions know."""
+        for world in self.worlds:
+            if own := [timer for timer in timers if world.share.holds(timer.invocation_id)]:
+                world.armed.difference_update(own)
+                super().fire(*own)
+        return self.actions
 
     def _apply(self, world: World, record: Record) -> Reply:
         body = record.body
@@ -284,8 +287,8 @@ def addressed(body: RecordBody) -> bytes | None:
             return None
         case MutateState(service=service, key=key):
             return object_group(service, key)
-        case TimerFired(timer):
-            return timer.invocation_id
+        case TimersFired(timers):
+            return timers[0].invocation_id
         case Respond(caller):
             return caller.invocation_id
         case _:

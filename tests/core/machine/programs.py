@@ -375,7 +375,7 @@ _HAPPEN = {
     Event.RESTART_AS_NEW: Program.restart_as_new,
     Event.EXPIRE: lambda self, choice: self.world.expire(1 + choice.what),
     Event.ADVANCE: lambda self, choice: self.world.advance(
-        (SECOND, MINUTE, HOUR, DAY)[choice.what % 4] * (1 + choice.how)
+        (SECOND, MINUTE, HOUR, DAY)[choice.what % 4] * (1 + choice.how), late=choice.who % 2 == 1
     ),
     Event.STRAY_TIMER: Program.stray_timer,
     Event.STRAY_RESPONSE: Program.stray_response,

@@ -32,7 +32,7 @@ from perdure.core.model.records import (
     RestartAsNew,
     Resume,
     SignalReceived,
-    TimerFired,
+    TimersFired,
 )
 from perdure.core.model.targets import Target
 from perdure.core.model.timers import Timer
@@ -169,16 +169,23 @@ class Telling(ABC):
         self.epoch += 1
         self.apply(AnnounceLeader(self.epoch))
 
-    def fire(self, timer: Timer) -> list[Action]:
-        """Let a timer ring that is due, or late, or gone."""
-        self.now = max(self.now, timer.due_at)
-        self.armed.discard(timer)
-        self.apply(TimerFired(timer))
+    def fire(self, *timers: Timer) -> list[Action]:
+        """Let timers ring in one record that are due, or late, or gone."""
+        self.now = max(self.now, *(timer.due_at for timer in timers))
+        self.armed.difference_update(timers)
+        self.apply(TimersFired(timers))
         return self.actions
 
-    def advance(self, ms: int) -> list[Action]:
-        """Let time pass, and every timer ring that becomes due; give what followed."""
+    def advance(self, ms: int, *, late: bool = False) -> list[Action]:
+        """Let time pass, and every timer ring that becomes due; give what followed.
+
+        ``late`` lets them all ring in the end, in one record.
+        """
         until, followed = self.now + ms, []
+        if late:
+            self.now = until
+            due = sorted(timer for timer in self.armed if timer.due_at <= until)
+            return self.fire(*due) if due else []
         while due := sorted(timer for timer in self.armed if timer.due_at <= until):
             followed += self.fire(due[0])
         self.now = until

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from programs import Program, choices, programs
 from watched_tables import MemoryStore, WatchedTables
 from world import World
@@ -20,6 +21,7 @@ from perdure.core.model.records import (
     RestartAsNew,
     Resume,
     TimerFired,
+    TimersFired,
 )
 
 LAW = settings(
@@ -38,7 +40,7 @@ IDEMPOTENT = (
     PurgeJournal,
     RestartAsNew,
     Resume,
-    TimerFired,
+    TimersFired,
 )
 
 
@@ -87,6 +89,21 @@ def test_a_record_in_pieces_comes_to_the_same(program, size):
             actions += pieces.go_on(size)
         assert (actions, reply) == whole.apply(record)
     assert pieces.tables.flush() == whole.tables.flush()
+
+
+@LAW
+@given(programs)
+def test_timers_that_fire_together_do_what_each_does_in_a_record_of_its_own(program):
+    together, alone = (Machine(WatchedTables(MemoryStore())) for _ in range(2))
+    for record in Program().play(program).records:
+        actions, _ = together.apply(record)
+        bodies = [record.body]
+        if isinstance(record.body, TimersFired):
+            bodies = [TimerFired(timer) for timer in record.body.timers]
+        assert actions == [
+            one for body in bodies for one in alone.apply(replace(record, body=body))[0]
+        ]
+    assert together.tables.flush() == alone.tables.flush()
 
 
 @LAW

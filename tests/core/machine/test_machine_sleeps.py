@@ -21,7 +21,7 @@ from machine_values import (
 
 from perdure.core.machine.actions import ArmTimer
 from perdure.core.model.invocations import Paused, Running, Suspended
-from perdure.core.model.records import TimerFired
+from perdure.core.model.records import TimersFired
 from perdure.core.model.retries import OnExhausted, RetryPolicy
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import INSTANT_MAX
@@ -136,5 +136,5 @@ def test_a_sleep_that_ends_in_the_record_that_ends_the_invocation(world):
     until = world.now + SECOND
     world.progress(A, sleep(until, number=1), output(), ending=ENDED)
     assert not world.image.timers
-    world.apply(TimerFired(Timer(until, TimerKind.SLEEP, A, 1)))
+    world.apply(TimersFired((Timer(until, TimerKind.SLEEP, A, 1),)))
     assert world.journal(A) == [sleep(until, number=1), output()]

@@ -54,6 +54,7 @@ from perdure.core.model.records import (
     Shipped,
     SignalReceived,
     TimerFired,
+    TimersFired,
 )
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.model.verdicts import Verdict
@@ -230,6 +231,8 @@ NO_EFFECT = (
     TimerFired(Timer(1, TimerKind.START, A)),
     TimerFired(Timer(1, TimerKind.RETRY, A)),
     TimerFired(Timer(1, TimerKind.SLEEP, A, 1)),
+    TimersFired(tuple(Timer(1, kind, A, 1) for kind in TimerKind)),
+    TimersFired(()),
     Delivered(1, 1, ()),
     Shipped(1, 0),
 )

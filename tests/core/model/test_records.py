@@ -112,6 +112,9 @@ BODIES = [
         ),
     ),
     records.Shipped(63, 2**40),
+    records.TimersFired(
+        (Timer(2**64 - 1, TimerKind.SLEEP, ID, 2**32 - 1), Timer(1, TimerKind.RETRY, ID))
+    ),
 ]
 STATUSES = [
     Scheduled(1),
@@ -151,6 +154,19 @@ def through_bytes(value, as_type):
 def test_a_record_comes_back_as_it_was(body):
     record = Record(7, 1_000_000, body)
     assert through_bytes(record, Record) == record
+
+
+@pytest.mark.parametrize(
+    ("body", "stored"),
+    [
+        (records.TimerFired(Timer(5, TimerKind.RETRY, ID)), [3, [5, 2, ID, 0]]),
+        (records.TimersFired((Timer(5, TimerKind.SLEEP, ID, 9),)), [19, [[5, 0, ID, 9]]]),
+    ],
+)
+def test_what_older_logs_hold_of_timers_can_be_read(body, stored):
+    encoded = msgspec.msgpack.encode([7, 1_000_000, stored])
+    assert msgspec.msgpack.decode(encoded, type=Record) == Record(7, 1_000_000, body)
+    assert msgspec.msgpack.encode(Record(7, 1_000_000, body)) == encoded
 
 
 def test_every_kind_of_record_is_tried():

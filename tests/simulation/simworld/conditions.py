@@ -91,6 +91,7 @@ def sized(plan: Plan) -> Iterator[None]:
         (partition, "SLICE_S", sizes.slice_s),
         (invoker, "SLICE_S", sizes.slice_s),
         (timers, "BURST", sizes.timer_burst),
+        (timers, "TOGETHER", sizes.timer_burst),
         (engine_module, "CHECKPOINT_CHECK_S", sizes.checkpoint_check_s),
         (engine_module, "RECOVERY_PAGE", sizes.recovery_page),
         (link, "SLICE_S", sizes.slice_s),

@@ -116,7 +116,7 @@ class Sizes:
     batch_records: int = 512
     slice_s: float = 0.02
     timer_window: int = 16_384
-    timer_burst: int = 512
+    timer_burst: int = 128
     recovery_page: int = 4096
     sweep_limit: int = 256
     segment_bytes: int = 64 << 20
@@ -246,7 +246,7 @@ def _sizes(random: Random) -> Sizes:
         long_row_bytes=random.choice((120, 1 << 20)),
         batch_records=random.choice((1, 3, 512)),
         timer_window=random.choice((2, 8, 16_384)),
-        timer_burst=random.choice((1, 512)),
+        timer_burst=random.choice((1, 128)),
         recovery_page=random.choice((1, 3, 4096)),
         sweep_limit=random.choice((1, 5, 256)),
         segment_bytes=random.choice((2_000, 20_000)),

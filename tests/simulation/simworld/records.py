@@ -12,7 +12,7 @@ from perdure.core.model.records import (
     Record,
     RecordBody,
     Shipped,
-    TimerFired,
+    TimersFired,
 )
 from perdure.core.model.targets import HandlerKind, Target
 from perdure.engine.engine import Engine
@@ -24,7 +24,7 @@ from simworld.storage import Truth, decode_record, encode_record
 
 def may_be_repeated(engine: Engine, body: RecordBody) -> bool:
     """Tell what may come twice, and is to have no effect the second time."""
-    if isinstance(body, TimerFired | Delivered | Shipped):
+    if isinstance(body, TimersFired | Delivered | Shipped):
         return True
     if not isinstance(body, Progress):
         return False

@@ -38,7 +38,13 @@ from perdure.core.machine.starts import admit
 from perdure.core.machine.step import Step
 from perdure.core.model import records
 from perdure.core.model.invocations import Scheduled
-from perdure.core.model.records import AnnounceLeader, Record, RecordBody, TimerFired
+from perdure.core.model.records import (
+    AnnounceLeader,
+    Record,
+    RecordBody,
+    TimerFired,
+    TimersFired,
+)
 from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.model.verdicts import Reply
@@ -120,9 +126,20 @@ def deliver(step: Step, share: Share, deliveries_max: int) -> None:
             post(step, share.owner(whose), message)
 
 
+def timers_fired(step: Step, body: TimersFired) -> None:
+    """Do what timers were armed for, one after the other."""
+    for timer in body.timers:
+        fire(step, timer)
+
+
 def timer_fired(step: Step, body: TimerFired) -> None:
+    """Do what a timer was armed for, as an older log has it."""
+    fire(step, body.timer)
+
+
+def fire(step: Step, timer: Timer) -> None:
     """Do what a timer was armed for, once."""
-    timer, key = body.timer, timer_key(body.timer)
+    key = timer_key(timer)
     if step.tables.timers.get(key) is None:
         return  # it fired before, or was disarmed
     step.tables.timers.delete(key)
@@ -147,6 +164,7 @@ HANDLERS: Final[Mapping[type[RecordBody], Callable[[Step, Any], Reply]]] = {
     records.Invoke: admission.invoke,
     records.Progress: progress.progress,
     records.TimerFired: timer_fired,
+    records.TimersFired: timers_fired,
     records.SignalReceived: notifications.signal_received,
     records.Respond: notifications.respond,
     records.Attach: notifications.attach,

@@ -110,7 +110,7 @@ class Progress(Body, frozen=True, tag=2):
 
 
 class TimerFired(Body, frozen=True, tag=3):
-    """A timer is due."""
+    """A timer is due, as logs of format 4 and before say it."""
 
     timer: Timer
 
@@ -233,6 +233,12 @@ class Shipped(Body, frozen=True, tag=18):
     upto: int
 
 
+class TimersFired(Body, frozen=True, tag=19):
+    """Timers are due, in this order: many at once cost one record, and not one each."""
+
+    timers: tuple[Timer, ...]
+
+
 RecordBody = (
     AnnounceLeader
     | Invoke
@@ -253,6 +259,7 @@ RecordBody = (
     | MutateState
     | Delivered
     | Shipped
+    | TimersFired
 )
 
 

@@ -19,13 +19,13 @@ from perdure.core.machine.entries import effects, promises, sleeps
 from perdure.core.model.awaiting import settle_stored
 from perdure.core.model.invocations import Completed, Suspended
 from perdure.core.model.promises import Settled
-from perdure.core.model.records import Respond, TimerFired
+from perdure.core.model.records import Respond
 from perdure.core.tables.keys import object_key
 from perdure.engine.invoker import Invoker
 from perdure.engine.timers import Timers
 from perdure.engine.waiters import Waiters
 from perdure.protocol.messages import VOID
-from simworld.planted.change import Change, handler, instead
+from simworld.planted.change import Change, instead
 
 
 def sleep_through_a_late_wake_up() -> list[Change]:
@@ -128,18 +128,17 @@ def forget_idempotency_of_the_ended() -> list[Change]:
 
 
 def fire_twice() -> list[Change]:
-    def fired(step, body: TimerFired):
-        key = apply.timer_key(body.timer)
-        step.tables.timers.delete(key)
-        if step.tables.invocations.get(body.timer.invocation_id) is not None:
-            if body.timer.kind is apply.TimerKind.SLEEP:
-                sleeps.wake(step, body.timer)
-            elif body.timer.kind is apply.TimerKind.START:
-                apply.start_scheduled(step, body.timer)
+    def fire(step, timer):
+        step.tables.timers.delete(apply.timer_key(timer))
+        if step.tables.invocations.get(timer.invocation_id) is not None:
+            if timer.kind is apply.TimerKind.SLEEP:
+                sleeps.wake(step, timer)
+            elif timer.kind is apply.TimerKind.START:
+                apply.start_scheduled(step, timer)
             else:
-                apply.retry(step, body.timer)
+                apply.retry(step, timer)
 
-    return handler("TimerFired", lambda _: fired)
+    return [(apply, "fire", fire)]
 
 
 def complete_a_promise_again() -> list[Change]:
@@ -160,8 +159,8 @@ def complete_a_promise_again() -> list[Change]:
 
 def ring_early() -> list[Change]:
     def make(real):
-        def __init__(self, tables, clock, fire, *bounds):  # noqa: N807 - it takes the place of one
-            real(self, tables, _Ahead(clock), fire, *bounds)
+        def __init__(self, tables, clock, propose, *bounds):  # noqa: N807 - it takes the place of one
+            real(self, tables, _Ahead(clock), propose, *bounds)
 
         return __init__
 
