@@ -72,6 +72,30 @@ def test_a_write_without_changes_reaches_its_lsn(kind):
 
 
 @every_kind
+def test_a_batch_takes_its_changes_piece_by_piece_and_makes_them_at_once(kind):
+    with opened(kind) as store:
+        store.write([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], 1)
+        before = list(store.scan(b"", b"\xff"))
+        batch = store.batch()
+        for piece in ([(b"z", b"26"), (b"b", None)], [], [(b"a", b"one")]):
+            batch.extend(piece)
+            assert list(store.scan(b"", b"\xff")) == before
+            assert store.applied_lsn == 1
+        batch.write(2)
+        assert list(store.scan(b"", b"\xff")) == [(b"a", b"one"), (b"c", b"3"), (b"z", b"26")]
+        assert store.applied_lsn == 2
+
+
+@every_kind
+def test_a_batch_that_is_given_up_changes_nothing(kind):
+    with opened(kind) as store:
+        store.batch().extend([(b"a", b"1")])
+        store.batch().write(3)
+        assert list(store.scan(b"", b"\xff")) == []
+        assert store.applied_lsn == 3
+
+
+@every_kind
 def test_a_scan_takes_its_start_and_leaves_its_end(kind):
     with opened(kind) as store:
         keys = [b"\x01", b"a", b"a\x00", b"a\xff", b"b", b"\xff"]

@@ -39,7 +39,7 @@ from perdure.server.setting_keys import (
 )
 from perdure.server.settings import Settings
 from perdure.server.untaken import UNTAKEN_BYTES_MAX
-from perdure.storage.long_values import LONG_BYTES
+from perdure.storage.rocks_batch import LONG_BYTES
 from perdure.storage.segmented import SEGMENT_BYTES
 from perdure.transport.discovery import HANDLERS_MAX, SCHEMA_LEVELS_MAX
 

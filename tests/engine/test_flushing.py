@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from engine_world import A, B, C, invoke, rows_of, settled
+from engine_world import A, B, C, ident, invoke, rows_of, settled
 from led_partition import Led
 
 from perdure.core.machine.actions import StartAttempt
@@ -69,6 +69,74 @@ async def test_who_cannot_wait_writes_the_rest():
     await here.partition.settle()
     assert rows_of(again.store) == rows_of(here.store)
     assert here.came == [*FIRST, *SECOND]
+
+
+class WatchedStore(MemoryStore):
+    """A store that notes up to where each write has come."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = []
+        self.wrote = asyncio.Event()
+
+    def write(self, changes, lsn):
+        super().write(changes, lsn)
+        self.written.append(lsn)
+        self.wrote.set()
+
+
+async def just_written() -> Led:
+    """Give a partition whose store has all that A changed, in the turn in which it was written."""
+    here = await half_flushed(WatchedStore())
+    await here.store.wrote.wait()
+    assert here.partition.flushing
+    assert here.partition.tables.changed
+    return here
+
+
+async def test_what_was_written_is_forgotten_in_another_turn():
+    here = await just_written()
+    assert here.partition.tables.invocations.get(A).attempt == 1
+    assert [key for key, _ in here.partition.tables.running.scan(b"", b"\xff" * 25, 2)] == [A]
+    assert here.came == FIRST
+    await asyncio.sleep(0)
+    assert here.partition.tables.invocations.changed.get(A) is None
+    await here.partition.settle()
+    assert here.came == [*FIRST, *SECOND]
+
+
+async def test_nothing_is_written_twice_by_who_cannot_wait():
+    here = await just_written()
+    here.partition.flush()
+    assert here.store.written == [2]
+    assert not here.partition.tables.changed
+    await here.partition.settle()
+    assert here.came == [*FIRST, *SECOND]
+    assert here.store.written == [2, 3]
+
+
+@pytest.mark.parametrize("just", [half_flushed, just_written])
+async def test_a_crash_at_any_turn_of_a_flush_leaves_whole_records(just):
+    here = await just()
+    here.partition.fail(StorageError("a crash"))
+    await settled()
+    assert here.store.applied_lsn == (2 if just is just_written else 0)
+    again = Led(here.records, here.store)
+    again.partition.recover()
+    whole = Led(here.records)
+    whole.partition.recover()
+    assert rows_of(again.store) == rows_of(whole.store)
+
+
+async def test_in_a_crowd_more_changes_are_gathered(monkeypatch):
+    monkeypatch.setattr(flushing, "FLUSH_ROWS", 10)
+    flusher = Led().partition._flusher
+    tables = flusher._tables
+    for number in range(10 * flushing.FLUSH_ROWS_BUSY):
+        assert flusher.much_changed() is (number >= 10)
+        assert not flusher.much_changed(crowded=True)
+        tables.parked.insert(ident(str(number)), b"")
+    assert flusher.much_changed(crowded=True)
 
 
 class FullStore(MemoryStore):

@@ -28,7 +28,7 @@ store = RocksStore.open(Path(sys.argv[1]))
 lsn = store.applied_lsn
 while True:
     lsn += 1
-    key, value = b"%d" % (lsn % 3), b"%d" % lsn * 500_000
+    key, value = b"%d" % (lsn % 3), b"%05d" % lsn * 250_000
     for _ in store.stage(key, value):
         if lsn % 4 == 0:
             break
@@ -122,6 +122,28 @@ def test_a_write_without_what_was_staged_forgets_it(store):
     assert own_rows(store) == []
 
 
+def test_a_batch_takes_long_values_from_where_they_were_staged(store):
+    store.write([staged(store), (b"b", OTHER)], 1)
+    batch = store.batch()
+    batch.extend([(b"a", b""), (b"b", b"short")])
+    batch.extend([staged(store, b"c", OTHER), (b"d", LONG)])
+    assert store.get(b"a") == LONG
+    batch.write(2)
+    rows = [(b"a", b""), (b"b", b"short"), (b"c", OTHER), (b"d", LONG)]
+    assert list(store.scan(b"", b"\xff")) == rows
+    assert len(own_rows(store)) == 4
+
+
+def test_a_batch_is_for_the_next_write(store):
+    late = store.batch()
+    late.extend([(b"a", b"")])
+    store.write([staged(store)], 1)
+    with pytest.raises(AssertionError, match="no other write"):
+        late.write(2)
+    assert store.get(b"a") == LONG
+    assert store.applied_lsn == 1
+
+
 def test_a_view_and_a_scan_show_their_moment(store):
     store.write([staged(store)], 1)
     view, scan = store.view(), store.scan(b"", b"\xff")
@@ -175,7 +197,7 @@ def test_a_killed_process_leaves_whole_values_and_no_pieces_of_others(tmp_path):
         store = RocksStore.open(tmp_path)
         start = store.applied_lsn
         assert durable <= start
-        rows = {b"%d" % (lsn % 3): b"%d" % lsn * 500_000 for lsn in range(start - 2, start + 1)}
+        rows = {b"%d" % (lsn % 3): b"%05d" % lsn * 250_000 for lsn in range(start - 2, start + 1)}
         assert dict(store.scan(b"", b"\xff")) == rows | {b"lsn": b"%d" % start}
         indexed = [key for key in own_rows(store) if key.startswith(b"\x00v")]
         sizes = [-(-len(rows[key[2:]]) // PIECE_BYTES) for key in indexed]

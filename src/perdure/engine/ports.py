@@ -75,6 +75,24 @@ class StoreView(Protocol):
         """Release what the view holds."""
 
 
+class Batch(Protocol):
+    """What one write changes, taken in piece by piece: so the write itself holds up others less.
+
+    It belongs to the store's next write: no other comes in between. One that is given up has
+    changed nothing.
+    """
+
+    def extend(self, changes: Sequence[tuple[bytes, bytes | None]], /) -> None:
+        """Take some more keys, each at most once, to be put or (with None) deleted."""
+
+    def write(self, lsn: int) -> None:
+        """Make all these changes in one atomic step that reaches ``lsn``; once, and no more.
+
+        Raises:
+            StorageError: nothing was written.
+        """
+
+
 class Store(Protocol):
     """The tables: a fold of the log, as ordered keys and values.
 
@@ -105,6 +123,9 @@ class Store(Protocol):
         Raises:
             StorageError: it cannot be written; raised by a step.
         """
+
+    def batch(self) -> Batch:
+        """Give what takes in the changes of the next write, ahead of it."""
 
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
         """Put (or, with None, delete) keys, each at most once, in one step that reaches ``lsn``."""

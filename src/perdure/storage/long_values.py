@@ -22,10 +22,9 @@ from typing import Final, NamedTuple
 import rocksdict
 
 from perdure.engine.ports import StoreView
+from perdure.storage.rocks_batch import RocksBatch
 from perdure.storage.rocks_errors import StoreFailedError, translated
 
-#: Values from this length on may be staged.
-LONG_BYTES: Final = 1 << 20
 PIECE_BYTES: Final = 1 << 20
 #: Memtables that wait for the disk: with one more than this, a write might have to wait, too.
 _WAITING_MAX: Final = 1
@@ -38,7 +37,6 @@ _NUMBERS: Final = Struct(">QI")
 _NUMBER_BYTES: Final = 8
 
 Row = tuple[bytes, bytes]
-Changes = Sequence[tuple[bytes, bytes | None]]
 
 
 class Pieces(NamedTuple):
@@ -102,33 +100,31 @@ class LongValues:
             yield
         staged.complete = True
 
-    def settle(self, batch: rocksdict.WriteBatch, changes: Changes) -> dict[bytes, Pieces]:
+    def settle(self, batch: RocksBatch) -> dict[bytes, Pieces]:
         """Put rows into a write that were staged for it, and delete what it makes superfluous.
 
         Gives the rows that were put; call :meth:`settled` with them when the write is made.
         """
-        if self.index:
-            for key, _ in changes:
-                if key in self.index:
-                    batch.delete(_INDEX + key)
-                    _delete(batch, self.index[key])
+        assert batch.index is self.index, "no other write comes between a batch and its own"
+        rows = batch.rows
+        for key in batch.replaced:
+            rows.delete(_INDEX + key)
+            _delete(rows, self.index[key])
         put: dict[bytes, Pieces] = {}
-        values = dict(changes) if self._staged else {}
         for staged in self._staged:
             pieces = Pieces(staged.number, staged.count)
-            if staged.complete and values.get(staged.key) is staged.value:
-                batch.put(staged.key, b"")
-                batch.put(_INDEX + staged.key, _NUMBERS.pack(*pieces))
+            if staged.complete and batch.long.get(staged.key) is staged.value:
+                rows.put(staged.key, b"")
+                rows.put(_INDEX + staged.key, _NUMBERS.pack(*pieces))
                 put[staged.key] = pieces
             else:
-                _delete(batch, pieces)
+                _delete(rows, pieces)
         return put
 
-    def settled(self, changes: Changes, put: dict[bytes, Pieces]) -> None:
+    def settled(self, batch: RocksBatch, put: dict[bytes, Pieces]) -> None:
         """Take note that a write was made."""
-        gone = {key for key, _ in changes if key in self.index} if self.index else ()
-        if gone or put:
-            kept = {key: pieces for key, pieces in self.index.items() if key not in gone}
+        if batch.replaced or put:
+            kept = {key: pieces for key, pieces in self.index.items() if key not in batch.replaced}
             self.index = kept | put
         self._staged.clear()
 

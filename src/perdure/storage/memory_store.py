@@ -7,7 +7,7 @@ to copies, so that a view costs nothing where nothing is written.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -46,6 +46,10 @@ class MemoryStore:
         """Do nothing ahead of a write: memory keeps a value as it is."""
         return iter(())
 
+    def batch(self) -> MemoryBatch:
+        """Give what takes in the changes of the next write, ahead of it."""
+        return MemoryBatch(self.write)
+
     def write(self, changes: Sequence[tuple[bytes, bytes | None]], lsn: int) -> None:
         """Put (or, with None, delete) rows in one atomic step that reaches ``lsn``."""
         if self._viewed:
@@ -69,6 +73,26 @@ class MemoryStore:
 
     def close(self) -> None:
         """Keep everything: whoever has the store can go on with it."""
+
+
+class MemoryBatch:
+    """The port :class:`perdure.engine.ports.Batch` in memory.
+
+    Args:
+        write: makes the write.
+    """
+
+    def __init__(self, write: Callable[[list[tuple[bytes, bytes | None]], int], None]) -> None:
+        self._write = write
+        self._changes: list[tuple[bytes, bytes | None]] = []
+
+    def extend(self, changes: Sequence[tuple[bytes, bytes | None]], /) -> None:
+        """Take some more changes."""
+        self._changes.extend(changes)
+
+    def write(self, lsn: int) -> None:
+        """Make all these changes in one atomic step that reaches ``lsn``."""
+        self._write(self._changes, lsn)
 
 
 class MemoryView:

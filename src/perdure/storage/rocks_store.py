@@ -22,7 +22,8 @@ import rocksdict
 
 from perdure.engine.ports import StoreView
 from perdure.storage.files import create_folder
-from perdure.storage.long_values import LONG_BYTES, LongValues, WholeView
+from perdure.storage.long_values import LongValues, WholeView
+from perdure.storage.rocks_batch import RocksBatch
 from perdure.storage.rocks_errors import translated
 from perdure.storage.rocks_view import FIRST_KEY, RocksView
 
@@ -134,26 +135,26 @@ class RocksStore:
         Raises:
             StoreFailedError: nothing was written.
         """
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        put, delete = batch.put, batch.delete
-        put(_LSN_KEY, lsn.to_bytes(8))
-        staged = self._long.settle(batch, changes)
-        # The batch is one piece of memory, which is copied when it grows: long values come last.
-        long = []
-        for key, value in changes:
-            if value is None:
-                delete(key)
-            elif len(value) < LONG_BYTES:
-                put(key, value)
-            elif key not in staged:
-                long.append((key, value))
-        for key, value in long:
-            put(key, value)
+        batch = self.batch()
+        batch.extend(changes)
+        batch.write(lsn)
+
+    def batch(self) -> RocksBatch:
+        """Give what takes in the changes of the next write, ahead of it."""
+        return RocksBatch(self._long.index, self._write)
+
+    def _write(self, batch: RocksBatch, lsn: int) -> None:
+        rows = batch.rows
+        staged = self._long.settle(batch)
+        for key, value in batch.long.items():
+            if key not in staged:
+                rows.put(key, value)
+        rows.put(_LSN_KEY, lsn.to_bytes(8))
         try:
-            self._db.write(batch)
+            self._db.write(rows)
         except Exception as error:
             raise translated("written", error) from error
-        self._long.settled(changes, staged)
+        self._long.settled(batch, staged)
         self._applied_lsn = lsn
 
     def checkpoint(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 R = TypeVar("R")
 
@@ -22,23 +22,28 @@ class Reader(Protocol):
 
 Change = tuple[bytes, bytes | None]
 
+
+class Gathered(Protocol):
+    """Takes changes for one write of the store; a list will do."""
+
+    def extend(self, changes: Sequence[Change], /) -> None:
+        """Take some more."""
+
+
 #: The key of a row.
 _first: Final = itemgetter(0)
 #: Rows that were encoded before their flush, by their identity, and what came of it.
 Ahead = Mapping[int, tuple[object, bytes]]
 
-_NOTHING: Final[Ahead] = {}
+#: Nothing was encoded before its flush.
+NOTHING: Final[Ahead] = {}
 
-#: What has changed in a group in which nothing has.
-_UNCHANGED: Final[Mapping[bytes, Any]] = {}
-#: Rows up to which it is faster to get each one than to scan.
-_GOT_MAX: Final = 2
 #: Rows of a table that are remembered after they were written, at the least, unless they are long.
 RECENT_ROWS: Final = 2048
 #: What rows that are remembered may come to in the store, in bytes; a table has at most twice that.
 RECENT_BYTES: Final = 4 * 1024 * 1024
 #: Rows that are encoded in one step of a flush.
-PIECE_ROWS: Final = 256
+PIECE_ROWS: Final = 1024
 #: From this size in the store on, the row that was read last is remembered until the next flush.
 LONG_ROW_BYTES: Final = 1024 * 1024
 
@@ -156,15 +161,13 @@ class RowTable(Generic[R]):
             if row is not None:
                 yield self.tag + key, row
 
-    def gather(self, changes: list[Change], ahead: Ahead = _NOTHING) -> Iterator[None]:
+    def gather(self, changes: Gathered, ahead: Ahead = NOTHING) -> Iterator[None]:
         """Add what changed since the last flush to ``changes``, some rows a step."""
-        encode, tag, rows = _encoder(self._encode, ahead), self.tag, iter(self.changed.items())
+        tag = self.tag
+        rows = ((tag + key, row) for key, row in self.changed.items())
         self._gathered_bytes = 0
-        while piece := [
-            (tag + key, None if row is None else encode(row))
-            for key, row in islice(rows, PIECE_ROWS)
-        ]:
-            changes += piece
+        for piece in encoded(rows, self._encode, ahead):
+            changes.extend(piece)
             self._gathered_bytes += sum([len(value) for _, value in piece if value is not None])
             yield
 
@@ -186,7 +189,16 @@ class RowTable(Generic[R]):
             self._older, self.recent, self._recent_bytes = self.recent, rows, size
 
 
-class FrontTable(RowTable[R]):
+class ScannedTable(RowTable[R]):
+    """Rows that nobody asks for one by one: they are not remembered once they are written."""
+
+    __slots__ = ()
+
+    def _remember(self, rows: dict[bytes, R | None], size: int) -> None:
+        """Forget all of them."""
+
+
+class FrontTable(ScannedTable[R]):
     """Rows of which the first ones are looked for and removed, again and again.
 
     The store keeps a mark of what was removed for a long while, and a scan from the beginning walks
@@ -215,171 +227,15 @@ class FrontTable(RowTable[R]):
         return rows
 
 
-class GroupTable(Generic[R]):
-    """Rows in groups that are read together, such as an invocation's journal.
-
-    All keys of a group begin with its name, and no group's name is the beginning of another's.
-    """
-
-    __slots__ = ("_decode", "_encode", "_reader", "changed", "count", "tag")
-
-    def __init__(
-        self,
-        reader: Reader,
-        tag: bytes,
-        encode: Callable[[R], bytes],
-        decode: Callable[[bytes], R],
-    ) -> None:
-        self._reader = reader
-        self._encode = encode
-        self._decode = decode
-        self.tag = tag
-        self.changed: dict[bytes, dict[bytes, R | None]] = {}
-        #: Rows changed since the last flush.
-        self.count = 0
-
-    def get(self, group: bytes, key: bytes) -> R | None:
-        """Give one row of a group."""
-        rows = self.changed.get(group)
-        if rows is not None and key in rows:
-            return rows[key]
-        value = self._reader.get(self.tag + group + key)
-        return None if value is None else self._decode(value)
-
-    def put(self, group: bytes, key: bytes, row: R | None) -> None:
-        """Write one row of a group; None removes it."""
-        rows = self.changed.get(group)
-        if rows is None:
-            self.changed[group] = {key: row}
-        else:
-            rows[key] = row
-        self.count += 1
-
-    def delete(self, group: bytes, key: bytes) -> None:
-        """Remove one row of a group."""
-        self.put(group, key, None)
-
-    def rows(self, group: bytes, start: bytes = b"") -> list[tuple[bytes, R]]:
-        """Give the rows of a group, from the key ``start`` on, in the order of their keys."""
-        changed = self.changed.get(group)
-        prefix = self.tag + group
-        skip = len(prefix)
-        stored = self._reader.scan(prefix + start, after_prefix(prefix))
-        if changed is None:
-            return [(key[skip:], self._decode(value)) for key, value in stored]
-        merged = {
-            key[skip:]: self._decode(value) for key, value in stored if key[skip:] not in changed
-        }
-        merged.update(
-            (key, row) for key, row in changed.items() if row is not None and key >= start
-        )
-        return sorted(merged.items(), key=_first)
-
-    def page(self, group: bytes, start: bytes, limit: int) -> list[tuple[bytes, R]]:
-        """Give up to ``limit`` rows of a group, from the key ``start`` on, in order."""
-        changed = self.changed.get(group, {})
-        prefix = self.tag + group
-        skip = len(prefix)
-        stored = (
-            (key[skip:], value)
-            for key, value in self._reader.scan(prefix + start, after_prefix(prefix))
-            if key[skip:] not in changed
-        )
-        rows = [(key, self._decode(value)) for key, value in islice(stored, limit)]
-        rows.extend((key, row) for key, row in changed.items() if row is not None and key >= start)
-        rows.sort(key=_first)
-        return rows[:limit]
-
-    def paged(self, group: bytes, size: int) -> Iterator[tuple[bytes, R]]:
-        """Give the rows of a group in order, reading ``size`` at once: they may be many."""
-        page = self.page(group, b"", size)
-        yield from page
-        while len(page) == size:
-            page = self.page(group, page[-1][0] + b"\x00", size)
-            yield from page
-
-    def counted(self, group: bytes, count: int, key: Callable[[int], bytes]) -> list[R]:
-        """Give all rows of a group that only grows at its end, knowing how many there are.
-
-        What was written since the last flush follows what is stored, which is not looked for if
-        there cannot be any.
-
-        Args:
-            group: the group.
-            count: how many rows it has.
-            key: gives the key of a row by its place in the group, from 0 on.
-        """
-        written = self.changed.get(group, _UNCHANGED)
-        missing = count - len(written)
-        stored = self._stored(group, missing, key) if missing > 0 else []
-        rows = [row for row in written.values() if row is not None]
-        if len(stored) + len(rows) == count:
-            return stored + rows
-        return [row for _, row in self.rows(group)]  # it was dropped, and has begun anew
-
-    def _stored(self, group: bytes, count: int, key: Callable[[int], bytes]) -> list[R]:
-        """Give the rows of a group that the store holds, supposing that there are so many."""
-        decode, prefix = self._decode, self.tag + group
-        found: Iterable[bytes | None]
-        if count <= _GOT_MAX:
-            get = self._reader.get
-            found = [get(prefix + key(place)) for place in range(count)]
-        else:
-            found = [value for _, value in self._reader.scan(prefix, after_prefix(prefix))]
-        return [decode(value) for value in found if value is not None]
-
-    def drop(self, group: bytes) -> None:
-        """Remove all rows of a group."""
-        prefix = self.tag + group
-        skip = len(prefix)
-        stored = self._reader.scan(prefix, after_prefix(prefix))
-        self._drop(group, {key[skip:] for key, _ in stored})
-
-    def drop_counted(self, group: bytes, count: int, key: Callable[[int], bytes]) -> None:
-        """Remove all rows of a group of :meth:`counted` without looking for them."""
-        self._drop(group, {key(place) for place in range(count)})
-
-    def _drop(self, group: bytes, keys: set[bytes]) -> None:
-        keys.update(self.changed.get(group, _UNCHANGED))
-        if keys:
-            # In order, as the rows of a group that begins anew are.
-            self.changed[group] = dict.fromkeys(sorted(keys))
-            self.count += len(keys)
-
-    def rows_changed(self) -> Iterator[tuple[bytes, R]]:
-        """Give the rows that were written since the last flush, with their keys in the store."""
-        for group, rows in self.changed.items():
-            for key, row in rows.items():
-                if row is not None:
-                    yield self.tag + group + key, row
-
-    def gather(self, changes: list[Change], ahead: Ahead = _NOTHING) -> Iterator[None]:
-        """Add what changed since the last flush to ``changes``, some rows a step."""
-        encode, tag = _encoder(self._encode, ahead), self.tag
-        steps_at = len(changes) + PIECE_ROWS
-        for group, rows in self.changed.items():
-            prefix = tag + group
-            for piece in _pieces(rows):
-                changes += [
-                    (prefix + key, None if row is None else encode(row)) for key, row in piece
-                ]
-                if len(changes) >= steps_at:
-                    yield
-                    steps_at = len(changes) + PIECE_ROWS
-        yield
-
-    def written(self) -> None:
-        """Begin anew: the store has all that was gathered."""
-        self.changed = {}
-        self.count = 0
-
-
-def _pieces(rows: Mapping[bytes, R | None]) -> Iterable[Iterable[tuple[bytes, R | None]]]:
-    """Cut the rows of a group into as many as are encoded in one step; nearly always it is one."""
-    if len(rows) <= PIECE_ROWS:
-        return (rows.items(),)
-    items = list(rows.items())
-    return [items[start : start + PIECE_ROWS] for start in range(0, len(items), PIECE_ROWS)]
+def encoded(
+    rows: Iterator[tuple[bytes, R | None]], encode: Callable[[R], bytes], ahead: Ahead
+) -> Iterator[list[Change]]:
+    """Encode rows, some a step, unless it was done ahead."""
+    encode = _encoder(encode, ahead)
+    while piece := [
+        (key, None if row is None else encode(row)) for key, row in islice(rows, PIECE_ROWS)
+    ]:
+        yield piece
 
 
 def _encoder(encode: Callable[[R], bytes], ahead: Ahead) -> Callable[[R], bytes]:

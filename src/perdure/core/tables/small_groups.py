@@ -11,7 +11,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from perdure.core.tables.changes import GroupTable, Reader
+from perdure.core.tables.changes import Reader
+from perdure.core.tables.groups import GroupTable
 
 #: Groups that are remembered at the least; at most it is twice as many.
 GROUPS_REMEMBERED: Final = 2048

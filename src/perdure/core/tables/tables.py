@@ -39,7 +39,15 @@ from perdure.core.model.journals import JournalEntry
 from perdure.core.model.mutations import Mutation
 from perdure.core.model.promises import Promise
 from perdure.core.model.records import Message
-from perdure.core.tables.changes import Change, FrontTable, GroupTable, Reader, RowTable
+from perdure.core.tables.changes import (
+    Change,
+    FrontTable,
+    Gathered,
+    Reader,
+    RowTable,
+    ScannedTable,
+)
+from perdure.core.tables.groups import GroupTable
 from perdure.core.tables.small_groups import SmallGroups
 from perdure.protocol.ids import InvocationId
 
@@ -92,8 +100,8 @@ class Tables:
         )
         self.promises: GroupTable[Promise] = GroupTable(reader, b"p", encode, decoder(Promise))
         self.timers: RowTable[bytes] = RowTable(reader, b"t", bytes, bytes)
-        self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
-        self.parked: RowTable[bytes] = RowTable(reader, b"w", bytes, bytes)
+        self.running: RowTable[bytes] = ScannedTable(reader, b"r", bytes, bytes)
+        self.parked: RowTable[bytes] = ScannedTable(reader, b"w", bytes, bytes)
         self.expiries: FrontTable[bytes] = FrontTable(reader, b"e", bytes, bytes)
         self.outbox: RowTable[Message] = RowTable(reader, b"o", encode, decoder(Message))
         self.facts: RowTable[int] = RowTable(reader, b"m", encode, decoder(int))
@@ -122,8 +130,16 @@ class Tables:
 
     @property
     def changed(self) -> int:
-        """How many rows changed since the last flush, roughly."""
-        return len(self.invocations.changed) + self.journals.count + self.states.count
+        """How many rows a flush would write, roughly: of the tables that every call is in."""
+        return (
+            len(self.invocations.changed)
+            + len(self.timers.changed)
+            + len(self.running.changed)
+            + len(self.parked.changed)
+            + len(self.expiries.changed)
+            + self.journals.count
+            + self.states.count
+        )
 
     def encode_ahead(self, bytes_min: int) -> Iterator[tuple[bytes, bytes]]:
         """Encode the long ones of the rows that changed, one a step, and give keys and values.
@@ -157,7 +173,7 @@ class Tables:
         self.written()
         return changes
 
-    def gather(self, changes: list[Change]) -> Iterator[None]:
+    def gather(self, changes: Gathered) -> Iterator[None]:
         """Add what changed since the last flush to ``changes``, some rows a step.
 
         Rows can be read between two steps, but not written; :meth:`written` comes next.

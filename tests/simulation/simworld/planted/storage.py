@@ -15,6 +15,7 @@ from perdure.engine.partition import Partition
 from perdure.engine.timers import Timers
 from perdure.storage import direct_log, frames, segmented
 from perdure.storage.direct_log import DirectLog
+from perdure.storage.memory_store import MemoryBatch
 from perdure.storage.segments import FIRST_FRAME, HEADER, Segment
 from simworld.planted.change import Change, instead
 
@@ -78,12 +79,13 @@ def trim_what_the_store_may_lose() -> list[Change]:
 
 def store_ahead_of_its_rows() -> list[Change]:
     def make(real):
-        def write(self, changes, lsn):
-            real(self, changes[:-1], lsn)
+        def write(self, lsn):
+            self._changes = self._changes[:-1]
+            real(self, lsn)
 
         return write
 
-    return instead(Flusher, "_write", make)
+    return instead(MemoryBatch, "write", make)
 
 
 def store_names_a_later_record() -> list[Change]:
@@ -134,10 +136,11 @@ def flush_a_row_as_it_was() -> list[Change]:
     def make_gather(real):
         def gather(self, changes):
             old = was.pop(self, {})
-            yield from real(self, changes)
-            changes[:] = [
-                (key, value if value is None else old.get(key, value)) for key, value in changes
-            ]
+            gathered = []
+            yield from real(self, gathered)
+            changes.extend(
+                (key, value if value is None else old.get(key, value)) for key, value in gathered
+            )
 
         return gather
 
