@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from perdure.core.attempt.attempt import Attempt
+from perdure.core.model.deployments import Deployment
 from perdure.core.model.invocations import Problem
 from perdure.core.model.records import Progress
 from perdure.engine.moment import LiveAttempt
@@ -23,18 +24,25 @@ logger = logging.getLogger("perdure.engine")
 class OpenAttempt:
     """Carries messages between one attempt and one session, until one of them is done.
 
-    ``ended`` is called once, when nothing more will come of the attempt.
+    Args:
+        attempt: the server's half.
+        propose: takes what is to be recorded.
+        ended: called once, when nothing more will come of the attempt.
+        now: gives the loop's time, in seconds.
+        started_at: milliseconds since 1970.
+        deployment: where it runs.
     """
 
     __slots__ = (
         "_closing_since",
+        "_deployment",
         "_ended",
         "_last_word",
         "_now",
         "_propose",
         "_session",
+        "_started_at",
         "attempt",
-        "live",
     )
 
     def __init__(
@@ -43,6 +51,8 @@ class OpenAttempt:
         propose: Callable[[Progress], None],
         ended: Callable[[OpenAttempt], None],
         now: Callable[[], float],
+        started_at: int,
+        deployment: Deployment,
     ) -> None:
         #: The server's half.
         self.attempt = attempt
@@ -50,11 +60,17 @@ class OpenAttempt:
         self._ended = ended
         self._now = now
         self._session: Session | None = None
-        #: When the last message went either way, on the loop's clock.
-        self._last_word = now()
+        #: When the last message went either way, on the loop's clock; 0 before it begins.
+        self._last_word = 0.0
         self._closing_since: float | None = None
-        #: Where and since when it runs, once it does.
-        self.live: LiveAttempt | None = None
+        self._started_at = started_at
+        self._deployment = deployment
+
+    @property
+    def live(self) -> LiveAttempt:
+        """What queries see of it."""
+        deployment = self._deployment
+        return LiveAttempt(self._started_at, deployment.id, deployment.sdk_version)
 
     @property
     def closing(self) -> bool:
@@ -75,9 +91,10 @@ class OpenAttempt:
             return
         if not self.attempt.open:
             return
-        self._last_word = self._now()
         try:
             progress = self.attempt.receive(messages)
+            if progress is None or progress.ending is None:
+                self._last_word = self._now()
             if progress is None:
                 return
             self._propose(progress)

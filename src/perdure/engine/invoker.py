@@ -103,7 +103,7 @@ class Invoker:
     @property
     def live(self) -> dict[InvocationId, LiveAttempt]:
         """The attempts that are open now."""
-        return {key: shell.live for key, shell in self._open.items() if shell.live is not None}
+        return {key: shell.live for key, shell in self._open.items()}
 
     def handler(self, service: str, handler: str) -> HandlerSchema | None:
         """Give the newest revision of a handler, for attempts that call it."""
@@ -221,7 +221,8 @@ class Invoker:
             failed = Failed(error.problem, policy, self._clock.chance())
             self._propose(Progress(invocation_id, number, (), ending=failed))
             return
-        first = self._opening(invocation_id, row, schema)
+        now = self._clock.now_ms()
+        first = self._opening(invocation_id, row, schema, now)
         if self._memory.full and _weight(first) > LIGHT_BYTES:
             self._heavy.append((invocation_id, number))
             return
@@ -234,18 +235,17 @@ class Invoker:
             self._chance,
             self._limits,
         )
-        shell = OpenAttempt(attempt, self._propose, self._ended, self._loop.time)
+        shell = OpenAttempt(attempt, self._propose, self._ended, self._loop.time, now, deployment)
         self._open_session(shell, row, deployment, pin, first)
 
     def _opening(
-        self, invocation_id: InvocationId, row: Invocation, schema: HandlerSchema
+        self, invocation_id: InvocationId, row: Invocation, schema: HandlerSchema, now: int
     ) -> list[Message]:
         journal = self._tables.journals.counted(invocation_id, row.journal.entries, index_key)
         state: Iterable[tuple[bytes, bytes]] | None = None
         if row.target.kind.keyed and not schema.lazy_state:
             state = self._tables.states.paged(object_key(row.target), STATE_PAGE)
-        now, state_bytes_max = self._clock.now_ms(), self._limits.eager_state_bytes
-        return opening(invocation_id, row, journal, state, now, state_bytes_max)
+        return opening(invocation_id, row, journal, state, now, self._limits.eager_state_bytes)
 
     def _open_session(
         self,
@@ -278,8 +278,6 @@ class Invoker:
         self._open[attempt.invocation_id] = shell
         if self._sweep is None:
             self._sweep = self._loop.call_later(SWEEP_S, self._look_for_silent)
-        now = self._clock.now_ms()
-        shell.live = LiveAttempt(now, deployment.id, deployment.sdk_version)
         shell.begin(session, first)
         if (
             deployment.manifest.protocol_mode is _REQUEST_RESPONSE

@@ -21,11 +21,28 @@ from perdure.transport.exchanges import Headers, Request
 from perdure.transport.farewells import Farewells
 from perdure.transport.http_session import HttpSession
 from perdure.transport.identity_keys import KeyRing
+from perdure.transport.network import Origin
 
 SCHEMES: Final = ("http", "https")
 #: Longer keys are told to the SDK alone, and not in headers: who finds a head too long may end the
 #: connection, and with it the attempts of others.
 TOLD_KEY_CHARS_MAX: Final = 1024
+#: Ways to handlers that are remembered.
+WAYS_MAX: Final = 1024
+
+
+class Way(Struct, frozen=True):
+    """What the requests of all attempts at one handler of a deployment share."""
+
+    deployment: Deployment
+    #: The path of such a request, below the deployment's own and as a whole.
+    path: str
+    placed_path: str
+    #: What both sides speak, and the headers that name it.
+    content_type: str
+    typed: Headers
+    #: All headers of a request that nobody signs, but for those that no other has like this.
+    headers: Headers
 
 
 class HttpOptions(Struct, frozen=True, kw_only=True):
@@ -67,34 +84,46 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         unsigned = [header for header in shared.items() if header[0] not in signature]
         return tuple(unsigned), tuple(signature.items())
 
-    def attempt(
-        self, deployment: Deployment, line: Line, placed: Callable[[str], str] = str
-    ) -> tuple[Request, HttpSession]:
+    def way(self, deployment: Deployment, line: Line, placed: Callable[[str], str] = str) -> Way:
+        """Give what the requests of all attempts at the handler of one share.
+
+        Args:
+            deployment: where the attempts run.
+            line: one of them.
+            placed: gives the path of a request by its path below the deployment's own.
+        """
+        path = f"/invoke/{line.target.service}/{line.target.handler}"
+        content_type, typed = _media(line.protocol_version)
+        unsigned, _ = self.request_headers(deployment.additional_headers, path, None)
+        return Way(deployment, path, placed(path), content_type, typed, typed + unsigned)
+
+    def attempt(self, way: Way, line: Line) -> tuple[Request, HttpSession]:
         """Give the request that opens an attempt, and the session that it carries.
 
         Args:
-            deployment: where the attempt runs.
+            way: where the attempt runs.
             line: the attempt.
-            placed: gives the path of a request by its path below the deployment's own.
         """
-        target, endpoint = line.target, deployment.endpoint
-        content_type, typed = _media(line.protocol_version)
-        path = f"/invoke/{target.service}/{target.handler}"
+        target, endpoint = line.target, way.deployment.endpoint
         keyed = target.kind.keyed and len(target.key) <= TOLD_KEY_CHARS_MAX
         subject = target.key if keyed else None
-        signer = self.signer(endpoint)
-        shared, own = self.request_headers(deployment.additional_headers, path, signer, subject)
+        own: Headers = ()
+        shared, signer = way.headers, self.signer(endpoint)
+        if signer is not None:
+            additional = way.deployment.additional_headers
+            unsigned, own = self.request_headers(additional, way.path, signer, subject)
+            shared = way.typed + unsigned
         if subject is not None:
             own = (("x-restate-service-key", quote(subject, safe="")), *own)
         own = (("x-restate-invocation-id", invocation_text(line.invocation_id)), *own)
         session = HttpSession(
             line,
             endpoint,
-            content_type,
+            way.content_type,
             self.payload_bytes_limit,
             lambda: self.refused(endpoint, signer),
         )
-        return Request("POST", placed(path), typed + shared, own), session
+        return Request("POST", way.placed_path, shared, own), session
 
 
 @cache  # of as many as there are versions
@@ -111,6 +140,8 @@ class HttpTransport:
         self._client = client
         self._options = options
         self._farewells = Farewells()
+        #: Where attempts went, by deployment, service, handler and version of the protocol.
+        self._ways: dict[tuple[str, str, str, int], tuple[Origin, Way]] = {}
 
     def open(self, deployment: Deployment, line: Line) -> HttpSession:
         """Begin an attempt; what goes wrong on the way is told to the line.
@@ -118,11 +149,29 @@ class HttpTransport:
         Raises:
             TransportError: the deployment has no address to connect to.
         """
+        origin, way = self._find_way(deployment, line)
+        request, session = self._options.attempt(way, line)
+        exchange = self._client.open(origin, request, session, memory=line.memory)
+        session.begin(exchange, self._farewells)
+        return session
+
+    def _find_way(self, deployment: Deployment, line: Line) -> tuple[Origin, Way]:
+        """Find the way to the handler of an attempt: attempts go where others went before them.
+
+        Raises:
+            TransportError: the deployment has no address to connect to.
+        """
+        target = line.target
+        key = (deployment.id, target.service, target.handler, line.protocol_version)
+        known = self._ways.get(key)
+        if known is not None and known[1].deployment is deployment:
+            return known
         try:
             address = parse_address(deployment.endpoint, http2=deployment.http_version == HTTP_2)
         except AddressError as error:
             raise TransportError("RT0010", str(error)) from error
-        request, session = self._options.attempt(deployment, line, address.path)
-        exchange = self._client.open(address.origin, request, session, memory=line.memory)
-        session.begin(exchange, self._farewells)
-        return session
+        if len(self._ways) >= WAYS_MAX:
+            self._ways.clear()
+        found = address.origin, self._options.way(deployment, line, address.path)
+        self._ways[key] = found
+        return found

@@ -22,7 +22,6 @@ from perdure.transport.http2_frames import (
     PADDED,
     SETTINGS,
     WINDOW_MAX,
-    WINDOW_UPDATE,
     ErrorCode,
     FrameType,
     PeerError,
@@ -106,13 +105,15 @@ class Http2:
     def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
         if not self.greeted and type_ != SETTINGS:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "the peer does not begin with SETTINGS")
-        take = _TAKE.get(type_)
-        if take is None:
+        known = _TAKE.get(type_)
+        if known is None:
             self._spend()  # extensions that we do not know are to be ignored (RFC 9113, 5.5)
             return
-        if type_ != WINDOW_UPDATE and (type_ in _ON_STREAMS) != bool(stream_id):
+        take, on_stream = known
+        if on_stream is not None and on_stream != (stream_id != 0):
             raise PeerError(ErrorCode.PROTOCOL_ERROR, f"a frame of type {type_} on {stream_id}")
-        if stream_id and not self.sender.was_opened(stream_id):
+        sender = self.sender
+        if stream_id and sender.stream(stream_id) is None and not sender.was_opened(stream_id):
             raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} was never opened")
         take(self, flags, stream_id, payload)
 
@@ -297,24 +298,20 @@ class Http2:
             raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
 
-_TAKE: Final[Mapping[int, Callable[[Http2, int, int, bytes], None]]] = {
-    FrameType.DATA: Http2.on_data,
-    FrameType.HEADERS: Http2.on_headers,
-    FrameType.PRIORITY: Http2.on_priority,
-    FrameType.RST_STREAM: Http2.on_reset,
-    FrameType.SETTINGS: Http2.on_settings,
-    FrameType.PUSH_PROMISE: Http2.on_push,
-    FrameType.PING: Http2.on_ping,
-    FrameType.GOAWAY: Http2.on_goaway,
-    FrameType.WINDOW_UPDATE: Http2.on_window,
+_Take = Callable[[Http2, int, int, bytes], None]
+#: Who takes which frame, and whether it belongs to a stream (None where it may or may not). By
+#: plain numbers, which are found at once: a member of an enumeration is only equal to them.
+_TAKE: Final[Mapping[int, tuple[_Take, bool | None]]] = {
+    int(type_): (take, on_stream)
+    for type_, take, on_stream in (
+        (FrameType.DATA, Http2.on_data, True),
+        (FrameType.HEADERS, Http2.on_headers, True),
+        (FrameType.PRIORITY, Http2.on_priority, True),
+        (FrameType.RST_STREAM, Http2.on_reset, True),
+        (FrameType.SETTINGS, Http2.on_settings, False),
+        (FrameType.PUSH_PROMISE, Http2.on_push, True),
+        (FrameType.PING, Http2.on_ping, False),
+        (FrameType.GOAWAY, Http2.on_goaway, False),
+        (FrameType.WINDOW_UPDATE, Http2.on_window, None),
+    )
 }
-#: Frames that belong to a stream; all others but WINDOW_UPDATE belong to none.
-_ON_STREAMS: Final = frozenset(
-    {
-        FrameType.DATA,
-        FrameType.HEADERS,
-        FrameType.PRIORITY,
-        FrameType.RST_STREAM,
-        FrameType.PUSH_PROMISE,
-    }
-)

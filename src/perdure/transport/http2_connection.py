@@ -44,6 +44,8 @@ class Http2Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._flush_planned = False
         self._blocked = False
+        #: Whether what the peer sent is being taken, and whether there is more room by then.
+        self._receiving = self._freed = False
         #: Whether the peer took nothing since the last look, and what it had taken by then.
         self._stalled = False
         self._taken = 0
@@ -93,11 +95,17 @@ class Http2Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the peer sent."""
         self._heard, self._pinged = self._loop.time(), None
+        self._receiving = True
         try:
             self._machine.receive(data)
         except PeerError as error:
             self._end(error.code, f"the service broke the rules of HTTP/2: {error}")
             return
+        finally:
+            self._receiving = False
+            if self._freed:
+                self._freed = False
+                self.freed()
         if self._machine.greeted and not self.greeted.done():
             self.greeted.set_result(True)
 
@@ -135,7 +143,10 @@ class Http2Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
 
     def freed(self) -> None:
-        """Make room known."""
+        """Make room known: once for all that came in one piece."""
+        if self._receiving:
+            self._freed = True
+            return
         self._quiet_since = self._loop.time()
         sender = self._machine.sender
         if sender.leaving and not sender.streams and self._transport is not None:

@@ -132,17 +132,14 @@ class Sender(Output[Stream]):
         if self._next_id > self._last_id:
             self.leaving = True
         self._streams[stream.id] = stream
-        self._say_head(stream)
-        exchange.carry(stream)
-        if not exchange.drained:
-            self.want(stream)
-
-    def _say_head(self, stream: Stream) -> None:
-        exchange = stream.exchange
+        drained = exchange.drained
         # Some servers stumble over the end of a request that they have answered already.
-        stream.ended = exchange.ended and exchange.drained
+        stream.ended = drained and exchange.ended
         block = self._codec.encode(exchange.request)
         self.say(header_frames(stream.id, block, ended=stream.ended))
+        exchange.carry(stream)
+        if not drained:
+            self.want(stream)
 
     def want(self, stream: Stream) -> None:
         """Note that a stream has something to send."""

@@ -41,7 +41,7 @@ class LambdaTransport:
             raise TransportError("RT0010", f"{deployment.endpoint}: {error}") from error
         compresses = deployment.manifest.lambda_compression == "zstd"
         function = Function(arn, deployment.assume_role_arn, compresses)
-        request, session = self._options.attempt(deployment, line)
+        request, session = self._options.attempt(self._options.way(deployment, line), line)
         exchange = self._client.open(function, request, session, line.memory)
         session.begin(exchange, self._farewells)
         return session

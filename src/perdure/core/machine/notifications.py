@@ -13,7 +13,7 @@ from perdure.core.machine.endings import NOT_FOUND, expires_at, wait_for
 from perdure.core.machine.loose_ends import disarm_retry
 from perdure.core.machine.starts import run
 from perdure.core.machine.step import Journal, Step
-from perdure.core.model.awaiting import Settled, settle_stored
+from perdure.core.model.awaiting import Settled, awaited, settle, tree
 from perdure.core.model.invocations import (
     Completed,
     Inboxed,
@@ -77,17 +77,18 @@ def wake_or_wait(
     step: Step, invocation_id: InvocationId, row: Invocation, notification: Notification
 ) -> None:
     """Write the row after a notification, and start an attempt if it is what was waited for."""
-    match row.status:
-        case Suspended(awaiting, ordered):
-            left = settle_stored(awaiting, [notification], ordered=ordered)
+    status = row.status
+    match status:
+        case Suspended():
+            left = settle(tree(status.awaiting), notification, ordered=status.ordered)
             if isinstance(left, Settled):
                 run(step, invocation_id, row)
                 return
-            row = replace(row, status=Suspended(left, ordered))
+            row = replace(row, status=Suspended(awaited(left), status.ordered))
         case Paused() if _is_cancellation(notification):
             run(step, invocation_id, row)
             return
-        case Running(retry_at=int()) as status if _is_cancellation(notification):
+        case Running(retry_at=int()) if _is_cancellation(notification):
             # Nobody wants it to run any more: it shall hear of that now, not after the delay.
             disarm_retry(step, invocation_id, row)
             run(step, invocation_id, row, replace(status, retry_at=None))

@@ -7,8 +7,9 @@ the order of sending: no handler ever sees a row that another one is in the midd
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from perdure.core.machine.actions import Action, Notify
 from perdure.core.model.journals import JournalEntry
@@ -25,6 +26,9 @@ from perdure.protocol.messages import (
     Result,
 )
 
+#: What nearly all records send. A queue takes as long to make as a record to be decoded.
+_NOTHING: Final[deque[Message]] = deque(maxlen=0)
+
 
 class Step(Struct, eq=False, gc=False):
     """What a handler of records works with."""
@@ -33,7 +37,7 @@ class Step(Struct, eq=False, gc=False):
     #: Milliseconds since 1970, from the record.
     now: int
     actions: list[Action] = []
-    deliveries: deque[Message] = field(default_factory=deque)
+    deliveries: deque[Message] = _NOTHING
 
     def act(self, action: Action) -> None:
         """Ask for something to be done once the record is durable, which it is."""
@@ -41,6 +45,8 @@ class Step(Struct, eq=False, gc=False):
 
     def deliver(self, message: Message) -> None:
         """Send a message to another invocation, or to this one for later."""
+        if self.deliveries is _NOTHING:
+            self.deliveries = deque()
         self.deliveries.append(message)
 
 
