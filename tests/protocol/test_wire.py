@@ -17,7 +17,9 @@ from perdure.protocol.wire import (
     TooDeepMessageError,
     UnencodableMessageError,
     UnknownMessageError,
+    _encode_remembered,
     decode,
+    decode_all,
     encode,
     encode_pieces,
 )
@@ -117,6 +119,39 @@ def test_what_comes_out_is_what_went_in(kind: type):
         assert through_the_wire(message, 7) == message
 
     check()
+
+
+@given(st.lists(st.one_of(*MESSAGES.values()), max_size=5))
+def test_many_frames_are_read_as_each_of_them(messages: list[m.Message]):
+    frames = FrameDecoder().receive_data(b"".join(encode(message, 7) for message in messages))
+    assert decode_all(frames, 7) == [decode(*frame, 7) for frame in frames] == messages
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Output(Value(b"1")),
+        m.Run(1, "x" * 65),
+        m.Suspension(Future(completions=tuple(range(9)))),
+        m.Suspension(Future(signals=tuple(range(9)))),
+        m.Suspension(Future(named_signals=("x" * 1000,))),
+        m.Suspension(Future(nested=(Future((1,)),))),
+    ],
+)
+def test_what_is_long_or_differs_is_not_remembered(message: m.Message):
+    _encode_remembered.cache_clear()
+    encode(message, 7)
+    assert _encode_remembered.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [m.Output(Value(b"")), m.Run(1, "x" * 64), m.Suspension(Future((1, 2), (1,)))],
+)
+def test_what_comes_again_is_remembered_version_by_version(message: m.Message):
+    _encode_remembered.cache_clear()
+    assert [through_the_wire(message, version) for version in (6, 6, 7, 7)][2:] == [message] * 2
+    assert _encode_remembered.cache_info()[:2] == (2, 2)
 
 
 @pytest.mark.parametrize(

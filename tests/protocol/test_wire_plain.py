@@ -50,7 +50,7 @@ def test_outputs_are_what_the_library_makes_of_them(message):
     assert read_output(payload) in (None, message)
 
 
-@pytest.mark.parametrize("size", [1, 2, 125, 128, 300, 4000])
+@pytest.mark.parametrize("size", [0, 1, 2, 125, 128, 300, 4000])
 def test_the_usual_messages_need_no_library(size):
     value = Value(b"v" * size)
     headers = (("content-type", "application/json"), ("host", "127.0.0.1"))

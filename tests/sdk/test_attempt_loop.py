@@ -21,6 +21,21 @@ async def outcome_of(handler) -> bytes:
     return server.outcome
 
 
+async def test_a_callback_that_fails_is_told_of_and_stops_nothing(caplog):
+    async def run(_ctx: Context) -> int:
+        def fail() -> None:
+            raise ValueError("in a callback")
+
+        asyncio.get_running_loop().call_soon(fail)
+        await asyncio.sleep(0)
+        return 5
+
+    assert await outcome_of(run) == b"5"
+    (told,) = caplog.records
+    assert "Exception in callback" in told.message
+    assert str(told.exc_info[1]) == "in a callback"
+
+
 class TestForeignFutures:
     async def test_a_task_of_the_real_loop_can_be_awaited(self):
         async def work() -> int:
@@ -33,6 +48,22 @@ class TestForeignFutures:
             return await task
 
         assert await outcome_of(run) == b"5"
+
+    async def test_one_that_nobody_awaits_does_not_hide_the_next(self):
+        release = asyncio.get_running_loop().create_future()
+        unheard: list[asyncio.Future[None]] = []
+
+        async def run(_ctx: Context) -> int:
+            unheard.append(asyncio.get_running_loop().run_in_executor(None, int))
+            return await release
+
+        server = Server(service(run)).run()
+        await until(lambda: unheard and unheard[0].done())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        release.set_result(5)
+        await until(lambda: server.ended)
+        assert server.outcome == b"5"
 
     async def test_its_error_arrives(self):
         async def work() -> int:

@@ -58,7 +58,7 @@ async def test_the_mode_of_the_application_wins():
 
 
 @pytest.mark.parametrize("version", [5, 6, 7])
-@pytest.mark.parametrize("prefix", ["", "/deep/prefix"])
+@pytest.mark.parametrize("prefix", ["", "/deep/prefix", "/very/deep" * 100])
 async def test_an_invocation(prefix: str, version: int):
     request = asked("POST", f"{prefix}/invoke/S/run", content_type=content_type(version))
     found = answer(request)
@@ -74,6 +74,7 @@ async def test_an_invocation(prefix: str, version: int):
         (asked("GET", "/"), 404, "there is nothing at GET /"),
         (asked("GET", "/invoke/S/run"), 404, "there is nothing"),
         (asked("POST", "/discover"), 404, "there is nothing"),
+        (asked("POST", "/health"), 404, "there is nothing"),
         (asked("POST", "/invoke/S/run"), 415, "no content-type"),
         (asked("POST", "/invoke/S/run", content_type="text/html"), 400, "'text/html' is not"),
         (asked("POST", "/invoke/S/run", content_type=content_type(4)), 415, "version 4 of"),

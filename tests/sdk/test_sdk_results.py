@@ -9,8 +9,9 @@ import pytest
 from scripted_server import Server, service, until
 
 from perdure.protocol.messages import End, Failure, Output, Value
-from perdure.sdk.context import Context
+from perdure.sdk.context import Context, RunOptions
 from perdure.sdk.errors import RetryableError, TerminalError
+from perdure.sdk.serde import JsonSerde
 
 
 async def test_a_plain_handler_answers_within_receive():
@@ -19,6 +20,27 @@ async def test_a_plain_handler_answers_within_receive():
 
     server = Server(service(run), b'"Ada"').run()
     assert server.said == [Output(Value(b'"Hello Ada"')), End()]
+
+
+async def test_results_are_read_on_the_handlers_loop_whether_they_are_new_or_not():
+    loops: list[bool] = []
+
+    async def run(ctx: Context) -> list[int]:
+        own = asyncio.get_running_loop()
+
+        class Telling(JsonSerde[int]):
+            def deserialize(self, buf: bytes) -> int | None:
+                loops.append(asyncio.get_running_loop() is own)
+                return super().deserialize(buf)
+
+        options = RunOptions(serde=Telling())
+        return [await ctx.run_typed(name, lambda: 1, options) for name in ("a", "b")]
+
+    server = Server(service(run)).run()
+    await until(lambda: server.ended)
+    replayed = Server(service(run), journal=server.journal[1:-1]).run()
+    assert replayed.outcome == server.outcome == b"[1,1]"
+    assert loops == [True] * 4
 
 
 async def test_input_that_cannot_be_read_is_a_bad_request():

@@ -12,7 +12,10 @@ from http2_client import GET, SETTINGS, frames
 from jh2._hazmat import Encoder
 from open_servers import DEADLINE_S, opened, until
 
+from perdure.protocol.direct_http import DirectApplication
+from perdure.server.http2_connection import Http2Connection
 from perdure.server.http2_sender import STREAMS_MAX
+from perdure.server.lobby import Lobby
 from perdure.transport.http2_frames import (
     ACK,
     END_HEADERS,
@@ -45,6 +48,52 @@ class Application:
             self.started.set()
             await self.released.wait()
         await respond(send, body or scope["http_version"].encode())
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self):
+        self.written = []
+
+    def write(self, data):
+        self.written.append(data)
+
+    def get_extra_info(self, _name):
+        return None
+
+
+class Answering(DirectApplication):
+    """Answers at once."""
+
+    def begin(self, _head, client):
+        client.respond(200, (), b"here")
+
+
+class Planless:
+    """A loop on which nothing is planned."""
+
+    def call_soon(self, *_what):
+        raise AssertionError("planned for later")
+
+
+def test_what_data_brings_about_goes_out_with_it_and_once():
+    async def scene():
+        lobby = Lobby(Answering())
+        connection, wire = Http2Connection(lobby), Wire()
+        connection.connection_made(wire)
+        await asyncio.sleep(0)  # The greeting goes out.
+        wire.written.clear()
+        lobby.loop = Planless()
+        block = bytes(Encoder().encode([(*field, False) for field in GET]))
+        ask = frame(FrameType.HEADERS, END_HEADERS | END_STREAM, 1, block)
+        connection.data_received(SETTINGS + ask)
+        (written,) = wire.written
+        assert [stream for _, _, stream, _ in frames(written)] == [0, 1, 1]
+        with pytest.raises(AssertionError, match="planned"):
+            connection.wanted()
+
+    asyncio.run(scene())
 
 
 def client_of(door):

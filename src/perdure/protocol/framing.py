@@ -30,6 +30,7 @@ Payload = bytes | memoryview
 
 _HEADER: Final = Struct(">HHI")
 _HEADER_BYTES: Final = _HEADER.size
+_read_header: Final = _HEADER.unpack_from
 
 
 class WireError(Exception):
@@ -123,21 +124,21 @@ class FrameDecoder:
     def _cut(self, data: bytes) -> tuple[list[Frame], int]:
         """Cut the whole frames at the beginning; tell how many bytes they took."""
         frames: list[Frame] = []
-        start, size = 0, len(data)
+        start, size, limit = 0, len(data), self._limit
         while (body := start + _HEADER_BYTES) <= size:
-            kind, flags, length = _HEADER.unpack_from(data, start)
-            if length >= self._limit:
+            kind, flags, length = _read_header(data, start)
+            if length >= limit:
                 raise MessageTooLargeError(
                     f"a message of type {kind:#06x} has {length} bytes, and fewer than "
-                    f"{self._limit} are accepted: make its value smaller, or raise the limit",
+                    f"{limit} are accepted: make its value smaller, or raise the limit",
                     frames,
                 )
             end = body + length
             if end > size:
                 self._missing = end - start
                 return frames, start
-            whole = data if length < _LONG_BYTES else memoryview(data)
-            frames.append((kind, flags, whole[body:end]))
+            payload = data[body:end] if length < _LONG_BYTES else memoryview(data)[body:end]
+            frames.append((kind, flags, payload))
             start = end
         self._missing = _HEADER_BYTES
         return frames, start

@@ -83,8 +83,12 @@ def idempotent_id(
     return InvocationId(keyed_partition_key(key) + uuid)
 
 
+@lru_cache(maxsize=16_384)
 def random_seed(invocation_id: bytes) -> int:
-    """Seed of the handler's random numbers: SipHash-1-3 of the length-prefixed id."""
+    """Seed of the handler's random numbers: SipHash-1-3 of the length-prefixed id.
+
+    Each attempt of an invocation asks for it.
+    """
     digest: int = siphash13(_SEED_PREFIX + invocation_id, key=_SEED_KEY).intdigest()
     return digest & _UNSIGNED
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from perdure.protocol import messages
-from perdure.protocol.framing import FLAG_ACK, Payload, WireError, frame, frame_header
+from perdure.protocol.framing import FLAG_ACK, Frame, Payload, WireError, frame, frame_header
 from perdure.protocol.messages import Completion, CompletionKind, Message, Value
 from perdure.protocol.schema import CLASSES
 from perdure.protocol.versions import VERSION_FUTURE_TREES
@@ -40,6 +40,8 @@ from perdure.protocol.wire_values import MissingPartError
 #: remembered. So many of them, and of those that arrive none that is longer.
 _REMEMBERED_MAX: Final = 1024
 _REMEMBERED_BYTES_MAX: Final = 64
+#: Suspensions that are remembered wait for no more than that.
+_LEAVES_MAX: Final = 8
 #: Values from this length on are not copied to be sent.
 LONG_BYTES: Final = 256 * 1024
 
@@ -75,6 +77,12 @@ def encode(message: Message, version: int) -> bytes:
     # Struct classes have a metaclass, which makes an isinstance that fails slow.
     if type(message) is Completion:
         remembered = type(message.result) is messages.Void
+    elif type(message) is messages.Output:
+        remembered = message == _NOTHING
+    elif type(message) is messages.Run:
+        remembered = len(message.name) <= _REMEMBERED_BYTES_MAX
+    elif type(message) is messages.Suspension:
+        remembered = _is_short(message.awaiting_on)
     else:
         remembered = type(message) in _REPETITIVE and not _nests(message)
     return _encode_remembered(message, version) if remembered else _encode(message, version)
@@ -179,6 +187,28 @@ def decode(kind: int, flags: int, payload: Payload, version: int) -> Message:
     return message
 
 
+def decode_all(frames: Iterable[Frame], version: int) -> list[Message]:
+    """Give the messages in frames, as :func:`decode` does.
+
+    Args:
+        frames: The frames, in order.
+        version: The service protocol's version that the invocation runs with.
+
+    Raises:
+        WireError: one of them holds no message.
+    """
+    decoded = []
+    for kind, flags, payload in frames:
+        if flags:
+            message = decode(kind, flags, payload, version)
+        elif kind in _REPETITIVE_KINDS and len(payload) <= _REMEMBERED_BYTES_MAX:
+            message = _decode_remembered(kind, payload, version)
+        else:
+            message = _decode(kind, payload, version)
+        decoded.append(message)
+    return decoded
+
+
 def _decode(kind: int, payload: Payload, version: int) -> Message:
     known = _DECODERS.get(kind)
     if known is None:
@@ -211,6 +241,13 @@ def _nests(message: Message) -> bool:
             if child.nested:
                 return True
     return False
+
+
+def _is_short(future: messages.Future) -> bool:
+    """Tell whether few things are waited for; a handler may well wait for very many."""
+    if future.nested or future.named_signals:
+        return False
+    return len(future.completions) + len(future.signals) <= _LEAVES_MAX
 
 
 def _asking_for_ack(message: Message) -> Message:
@@ -278,6 +315,8 @@ _WITHOUT_VALUES: Final[dict[type[Message], Serialize]] = {
 _CONTENT: Final = 1
 _BYTES: Final = 2
 
+#: What handlers give that return nothing.
+_NOTHING: Final = messages.Output(Value(b""))
 #: Small ones that hold nothing of the invocation but numbers.
 _REPETITIVE: Final[frozenset[type[Message]]] = frozenset(
     {
@@ -287,7 +326,9 @@ _REPETITIVE: Final[frozenset[type[Message]]] = frozenset(
         messages.ProposeRunCompletionAck,
     }
 )
-#: On arrival runs, too, whose names are known to be short then; and the ends of sleeps.
-_REPETITIVE_KINDS: Final = frozenset(
-    {_type_of(cls) for cls in _REPETITIVE | {messages.Run}} | {int(CompletionKind.SLEEP)}
-)
+#: On arrival runs and suspensions, too, which are known to be short then; and the ends of sleeps.
+_REPETITIVE_KINDS: Final = frozenset({_type_of(cls) for cls in _REPETITIVE}) | {
+    _type_of(messages.Run),
+    _type_of(messages.Suspension),
+    int(CompletionKind.SLEEP),
+}

@@ -28,6 +28,8 @@ _SMALL_NUMBERS: Final = tuple(bytes((number,)) for number in range(_SMALL))
 _HEADER: Final = b"\x0a"
 _VALUE: Final = b"\x72"
 _CONTENT: Final = b"\x0a"
+#: A value of no bytes, as handlers give that return nothing.
+_EMPTY: Final = b"\x72\x00"
 
 _PAIR: Final = CLASSES["Pair"]
 
@@ -109,7 +111,9 @@ def _written_value(content: bytes) -> bytes:
 
 
 def _read_value(written: Payload) -> bytes | None:
-    """Read a value, if it is all there is, and not empty."""
+    """Read a value, if it is all there is."""
+    if written == _EMPTY:
+        return b""
     size = len(written)
     if size >= _SMALL + 4:
         content = bytes(written[6:])  # behind lengths of two bytes each

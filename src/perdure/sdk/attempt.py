@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.events import _get_running_loop
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 from typing import Final
@@ -44,6 +44,8 @@ from perdure.sdk.refusals import Refusals
 from perdure.sdk.running import Runs
 
 _CANCELLED_CODE: Final = 409
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all attempts.
+_ENDED: Final = Ending.ENDED
 #: The server may know what an open attempt waits for, but need not. Telling it again after each
 #: of very many results would take the square of their number.
 ANNOUNCED_MAX: Final = 100
@@ -57,6 +59,7 @@ class Attempt:
         handle: Runs the handler, once the journal is there.
         sink: Takes the messages for the server.
         now_ms: Gives the milliseconds since 1970.
+        headers: Headers with which the server has opened the attempt.
     """
 
     __slots__ = (
@@ -68,11 +71,12 @@ class Attempt:
         "_held",
         "_over",
         "_refusals",
+        "_runs",
         "_sink",
+        "headers",
         "loop",
         "machine",
         "now_ms",
-        "runs",
         "waits",
     )
 
@@ -82,23 +86,24 @@ class Attempt:
         handle: Callable[[Attempt], Coroutine[object, object, None]],
         sink: Sink,
         now_ms: Callable[[], int],
+        headers: Mapping[str, str],
     ) -> None:
-        real = asyncio.get_running_loop()
         self.machine = Machine(version)
-        self.loop = AttemptLoop(real, self._progress, self._arm)
+        self.loop = AttemptLoop(asyncio.get_running_loop(), self._progress, self._arm)
         self.waits = Waits(self.loop)
-        self.runs = Runs(real, self.machine, self.loop.outside)
         self.now_ms = now_ms
+        self.headers = headers
         self._handle: Callable[[Attempt], Coroutine[object, object, None]] | None = handle
         self._sink = sink
         self._busy = False
         self._called_within = False
         self._cancels_due = 0
-        #: Results that wait until a request to cancel, which came before them, is passed on.
-        self._held: deque[tuple[Handle, Result]] = deque()
         self._over = False
         self._refusals = Refusals(self.machine)
-        #: Made when somebody asks for it.
+        # Made when there is need of them, which most attempts never have.
+        #: Results that wait until a request to cancel, which came before them, is passed on.
+        self._held: deque[tuple[Handle, Result]] | None = None
+        self._runs: Runs | None = None
         self._finished: Finished | None = None
 
     # ------------------------------------------------------------------ for the server
@@ -138,6 +143,22 @@ class Attempt:
         return self.machine
 
     @property
+    def runs(self) -> Runs:
+        """The runs of this attempt."""
+        if self._runs is None:
+            self._runs = Runs(self.loop.real, self.machine, self.loop.outside)
+        return self._runs
+
+    def check_all_awaited(self) -> None:
+        """Make sure, at the handler's end, that nothing was begun that will never be executed.
+
+        Raises:
+            ContextMisuseError: a run was issued, and the handler ended without waiting.
+        """
+        if self._runs is not None:
+            self._runs.check_all_awaited(self.waits.was_awaited)
+
+    @property
     def finished(self) -> Finished:
         """The moment when this attempt ends."""
         if self._finished is None:
@@ -154,7 +175,7 @@ class Attempt:
             self._called_within = True  # The call that is under way goes on with it.
             return
         self._busy = True
-        self.loop.attended = True
+        self.loop.attend()
         try:
             while self._step():
                 pass
@@ -163,20 +184,36 @@ class Attempt:
             self.loop.leave()
 
     def _step(self) -> bool:
-        """Let the handler go as far as it can, give it one result; tell whether to go on."""
+        """Let the handler go as far as what has come leads it; tell whether to go on."""
         self._called_within = False
         machine = self.machine
         if self._handle is not None and machine.ready and not machine.closed:
             handle, self._handle = self._handle, None
             self.loop.start(handle(self), machine.start.id)
-        if not self.loop.run_ready() or not machine.ready:
+        if not self._run() or not machine.ready:
             return False
         if machine.closed:
             self._close()
             return False
-        self.runs.fresh.clear()  # The handler waits: what it issued until now will be executed.
+        return self._wait()
+
+    def _run(self) -> bool:
+        """Run the handler on its loop, result by result; tell whether it can go no further.
+
+        Results are read there as well, be it that they come one by one or with the journal.
+        """
+        if self.loop.idle and not (self._cancels_due or self._held or self.machine.has_arrivals):
+            return True  # To enter the loop takes as long as what is done there.
+        return self.loop.run_ready(self._hand_over)
+
+    def _hand_over(self) -> bool:
+        """Tell the handler one thing, now that it can go no further; tell whether there was any."""
+        if self.machine.closed or not self.machine.ready:
+            return False
+        if self._runs is not None:
+            self._runs.fresh.clear()  # The handler waits: what it issued will be executed.
         cancelled = self._cancels_due > 0 and self._cancel()
-        return cancelled or self._deliver() or self._wait()
+        return cancelled or self._deliver()
 
     def _deliver(self) -> bool:
         """Hand over the next result; tell whether there was one."""
@@ -185,14 +222,16 @@ class Attempt:
         if delivery is None:
             return False
         if held_up:  # What came later than the request to cancel must not be told before it.
+            if self._held is None:
+                self._held = deque()
             self._held.append(delivery)
             return True
         handle, result = delivery
         if handle == CANCEL:
             self._cancels_due += 1
         else:
-            if self.runs.due:
-                self.runs.settled(handle)
+            if self._runs is not None:
+                self._runs.settled(handle)
             self.waits.settle(handle, result)
         return True
 
@@ -229,10 +268,11 @@ class Attempt:
 
     def _wait(self) -> bool:
         """Do what is left when the handler can go no further; tell whether to go on."""
-        machine = self.machine
-        if self.runs.due and machine.processing and not self._unsent_cancellation:
-            self.runs.start_due(self._progress, self.waits.is_given_up)
-        if not (machine.closed or self.runs.executing or self.loop.bridges):
+        machine, runs = self.machine, self._runs
+        if runs is not None and runs.due and machine.processing and not self._unsent_cancellation:
+            runs.start_due(self._progress, self.waits.is_given_up)
+        executing = runs is not None and runs.executing
+        if not (machine.closed or executing or self.loop.bridges):
             self._wait_for_server()
         self._flush()
         return machine.closed or self._called_within
@@ -272,9 +312,9 @@ class Attempt:
         self._over = True
         self._flush()
         self.waits.close(self._refusals)
-        if self.runs.due or self.runs.executing:
-            self.runs.cancel()
-        self.loop.shut_down(None if machine.ending is Ending.ENDED else machine.over)
+        if self._runs is not None:
+            self._runs.cancel()
+        self.loop.shut_down(None if machine.ending is _ENDED else machine.over)
         if self._finished is not None:
             self._finished.set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
@@ -103,22 +102,14 @@ class ContextBase:
         attempt: The attempt that runs the handler.
         request: The journal's first entry.
         hints: Looks up what actions return.
-        attempt_headers: Headers with which the server has opened the attempt.
     """
 
-    __slots__ = ("_attempt", "_attempt_headers", "_hints", "_input", "_random")
+    __slots__ = ("_attempt", "_hints", "_input", "_random")
 
-    def __init__(
-        self,
-        attempt: Attempt,
-        request: Input,
-        hints: ResultHints,
-        attempt_headers: Mapping[str, str],
-    ) -> None:
+    def __init__(self, attempt: Attempt, request: Input, hints: ResultHints) -> None:
         self._attempt = attempt
         self._input = request
         self._hints = hints
-        self._attempt_headers = attempt_headers
         self._random: Random | None = None
 
     if not TYPE_CHECKING:  # for which these names would exist
@@ -136,7 +127,7 @@ class ContextBase:
         return Request(
             id=start.debug_id,
             headers=dict(self._input.headers),
-            attempt_headers=dict(self._attempt_headers),
+            attempt_headers=dict(self._attempt.headers),
             body=self._input.value.content,
             attempt_finished_event=self._attempt.finished,
             scope=start.scope,

@@ -30,6 +30,9 @@ from perdure.sdk.host import Host
 _CONTENT_TYPE: Final = re.compile(r"application/vnd\.restate\.invocation\.v(\d{1,9})")
 #: Content types that are not read again: there are as many as versions.
 _REMEMBERED_MAX: Final = 16
+#: Paths that are not taken apart again: so many, and none that is longer.
+_PATHS_MAX: Final = 256
+_PATH_CHARS_MAX: Final = 256
 _JSON: Final = "application/json"
 #: Whoever balances load may ask for the head alone.
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -92,7 +95,7 @@ class Endpoint:
         self.host = host
         self.server_header = f"perdure-sdk/{sdk_version()}"
         self._mode = mode
-        self._verifier = Verifier(identity_keys)
+        self._verifier = Verifier(identity_keys) if identity_keys else None
         self._now_s = now_s
 
     def answer(self, request: EndpointRequest, wake: Callable[[], None]) -> Answer | Invocation:
@@ -102,20 +105,22 @@ class Endpoint:
             request: What was asked.
             wake: Called when the attempt has something to send.
         """
-        segments = request.path.rstrip("/").split("/")
-        if request.method in _READING and segments[-1] == "health":
+        path = request.path
+        last, called = _places(path) if len(path) <= _PATH_CHARS_MAX else _read_path(path)
+        if last == "health" and request.method in _READING:
             return Answer(200, _JSON, b'{"status":"ok"}')
-        try:
-            self._verifier.verify(request.headers, request.path, self._now_s())
-        except IdentityError as error:
-            return Answer.problem(401, str(error))
-        if request.method == "POST" and len(segments) >= 3 and segments[-3] == "invoke":
-            return self._invoke(request, segments[-2], segments[-1], wake)
-        if request.method == "GET" and segments[-1] == "discover":
+        if self._verifier is not None:
+            try:
+                self._verifier.verify(request.headers, path, self._now_s())
+            except IdentityError as error:
+                return Answer.problem(401, str(error))
+        if called is not None and request.method == "POST":
+            return self._invoke(request, *called, wake)
+        if request.method == "GET" and last == "discover":
             return self._discover(request)
         return Answer.problem(
             404,
-            f"there is nothing at {request.method} {request.path}: servers ask for GET /discover, "
+            f"there is nothing at {request.method} {path}: servers ask for GET /discover, "
             "POST /invoke/{service}/{handler} and GET /health",
         )
 
@@ -160,6 +165,17 @@ class Endpoint:
         except LookupError as error:
             return Answer.problem(404, str(error.args[0]))
         return Invocation(content_type, attempt)
+
+
+def _read_path(path: str) -> tuple[str, tuple[str, str] | None]:
+    """Give the last segment of a path, and the service and handler if it is one of those."""
+    segments = path.rstrip("/").split("/")
+    called = len(segments) >= 3 and segments[-3] == "invoke"
+    return segments[-1], (segments[-2], segments[-1]) if called else None
+
+
+#: Attempts come to the same few paths again and again.
+_places: Final = lru_cache(_PATHS_MAX)(_read_path)
 
 
 @lru_cache(_REMEMBERED_MAX)

@@ -13,7 +13,7 @@ from typing import Final
 from perdure.protocol.framing import FrameDecoder, WireError
 from perdure.protocol.messages import End, Error, Message, Start, Suspension
 from perdure.protocol.session import Session, Sink
-from perdure.protocol.wire import UnencodableMessageError, decode, encode
+from perdure.protocol.wire import UnencodableMessageError, decode_all, encode
 
 #: The Start message may hold as much state as the server's limit of 32 MiB, and the keys of it.
 PAYLOAD_BYTES_LIMIT: Final = 128 * 1024 * 1024
@@ -69,8 +69,7 @@ class WireAttempt:
         if self.over:
             return
         try:
-            frames, version = self._decoder.receive_data(data), self._version
-            messages = [decode(kind, flags, payload, version) for kind, flags, payload in frames]
+            messages = decode_all(self._decoder.receive_data(data), self._version)
         except WireError as error:
             self._fail(error)
             return
@@ -129,14 +128,15 @@ class WireAttempt:
         """Take what the session has to say."""
         if self.over:
             return
+        output, version = self._output, self._version
         try:
             for message in messages:
-                self._output.append(encode(message, self._version))
-                self.over = type(message) in _TERMINAL
+                output.append(encode(message, version))
         except UnencodableMessageError as error:
             self._fail(error)
             return
-        if self.over:
+        if type(messages[-1]) in _TERMINAL:
+            self.over = True
             self._session = None
         self._wake()
 

@@ -26,6 +26,7 @@ from perdure.protocol.messages import (
     Result,
     StateKeys,
     Value,
+    Void,
 )
 from perdure.sdk.errors import ContextMisuseError, TerminalError
 from perdure.sdk.groups import AllOf, Arrivals
@@ -105,7 +106,8 @@ class DurableFuture(asyncio.Future[T]):
     def __await__(self) -> Generator[Any, None, T]:
         if not self.done():
             waiter: asyncio.Future[None] = asyncio.Future(loop=self._waits.loop)
-            self.watch(waiter)
+            self.note()
+            self._keep(waiter)
             yield from waiter
         return self.result()
 
@@ -140,7 +142,10 @@ class DurableFuture(asyncio.Future[T]):
         self.note()
         if isinstance(waiter, (AllOf, Arrivals)):
             self._together.append(waiter)
-            return
+        else:
+            self._keep(waiter)
+
+    def _keep(self, waiter: asyncio.Future[None]) -> None:
         if self._alone:
             # What is left are waiters of tasks that gave up.
             self._alone = [each for each in self._alone if not each.done()]
@@ -238,6 +243,8 @@ def _read(result: Result) -> Any:
     Raises:
         TerminalError: it is a failure.
     """
+    if type(result) is Void:  # A sleep that ended, a key or promise that is not there.
+        return None
     match result:
         case Failure(code=code, message=message, metadata=metadata):
             raise TerminalError(message, code, dict(metadata) or None)
@@ -245,7 +252,7 @@ def _read(result: Result) -> Any:
             return invocation_id
         case StateKeys(keys=keys):
             return [key.decode() for key in keys]
-    return None  # Void: a sleep that ended, a key or promise that is not there.
+    raise AssertionError(f"a {type(result).__name__} is a value of its own")
 
 
 class SleepFuture(DurableFuture[None]):

@@ -30,8 +30,8 @@ _BAD_REQUEST: Final = 400
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
-#: Runs a handler for an attempt; takes the headers of the attempt, if it has any.
-Run = Callable[..., Coroutine[object, object, None]]
+#: Runs a handler for an attempt.
+Run = Callable[[Attempt], Coroutine[object, object, None]]
 
 
 def wall_clock_ms() -> int:
@@ -120,12 +120,12 @@ class Host:
         if found is None:
             raise LookupError(f"there is no handler {service}/{handler} here")
         definition, run = found
-        handle = run if attempt_headers is None else partial(run, headers=attempt_headers)
+        headers = _NO_HEADERS if attempt_headers is None else attempt_headers
         if self._codec is None:
-            return Attempt(protocol_version, handle, sink, self._now_ms)
+            return Attempt(protocol_version, run, sink, self._now_ms, headers)
 
         def attempt(sink: Sink) -> Attempt:
-            return Attempt(protocol_version, handle, sink, self._now_ms)
+            return Attempt(protocol_version, run, sink, self._now_ms, headers)
 
         return CodedSession(attempt, sink, self._codec, takes_input=definition.takes_input)
 
@@ -135,18 +135,30 @@ async def _handle(
     context_class: type[Context],
     hints: ResultHints,
     attempt: Attempt,
-    headers: Mapping[str, str] = _NO_HEADERS,
 ) -> None:
     """Run a handler from its input to its outcome, and tell the machine of that."""
     machine = attempt.machine
     IS_REPLAYING.set(machine.is_replaying)
     try:
         request = machine.input()
-        context = context_class(attempt, request, hints, headers)
+        context = context_class(attempt, request, hints)
         CURRENT.set(context)
-        outcome = await _outcome(handler, context, request.value.content)
-        if attempt.runs.fresh and isinstance(outcome, Value):
-            attempt.runs.check_all_awaited(attempt.waits.was_awaited)
+        outcome: Outcome
+        try:
+            if handler.context_managers:
+                outcome = await _managed(handler, context, request.value.content)
+            else:
+                result = await _begun(handler, context, request.value.content)
+                outcome = value_of(handler.output_serde.serialize, result)
+        except Exception as error:
+            terminal = terminal_of(error)
+            if terminal is None:
+                raise
+            outcome = failure_of(terminal)
+        except SystemExit as error:
+            refuse(error)
+        if type(outcome) is Value:
+            attempt.check_all_awaited()
         machine.finish(outcome)
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -157,24 +169,13 @@ async def _handle(
             _fail(machine, error)
 
 
-async def _outcome(handler: Handler, context: Context, content: bytes) -> Outcome:
-    """Run a handler to its value or its final failure."""
-    try:
-        if not handler.context_managers:
-            result = await _begun(handler, context, content)
-            return value_of(handler.output_serde.serialize, result)
-        async with AsyncExitStack() as stack:
-            for manager in handler.context_managers:
-                await stack.enter_async_context(manager())
-            result = await _begun(handler, context, content)
-            return value_of(handler.output_serde.serialize, result)
-    except Exception as error:
-        terminal = terminal_of(error)
-        if terminal is None:
-            raise
-        return failure_of(terminal)
-    except SystemExit as error:
-        refuse(error)
+async def _managed(handler: Handler, context: Context, content: bytes) -> Value:
+    """Run a handler to its value, within its context managers."""
+    async with AsyncExitStack() as stack:
+        for manager in handler.context_managers:
+            await stack.enter_async_context(manager())
+        result = await _begun(handler, context, content)
+        return value_of(handler.output_serde.serialize, result)
     raise AssertionError("a context manager has swallowed the handler's error")
 
 

@@ -25,6 +25,7 @@ from contextvars import Context, copy_context
 from typing import Any, Final
 
 from perdure.protocol.messages import Result
+from perdure.sdk.callbacks import ReadyHandle
 from perdure.sdk.errors import TerminalError
 from perdure.sdk.foreign import Driven
 from perdure.sdk.numbered import AttemptFuture, AttemptTask, number_before
@@ -42,6 +43,11 @@ def _nobody(*_: object) -> None:
     """Stand for an attempt that is over."""
 
 
+def _no_more() -> bool:
+    """Bring no new callbacks about."""
+    return False
+
+
 _logger = logging.getLogger(__name__)
 
 
@@ -50,28 +56,6 @@ def _begun(given: object) -> str:
     if not isinstance(given, asyncio.Future):
         return ""
     return ": it has begun already, so await it as it is, or give it to asyncio.gather"
-
-
-class ReadyHandle(asyncio.Handle):
-    """A callback in the queue; made for every step of every task, so it skips debugging aids."""
-
-    __slots__ = ()
-
-    def __init__(
-        self,
-        callback: Callable[..., Any],
-        args: tuple[Any, ...],
-        loop: asyncio.AbstractEventLoop,
-        context: Context | None,
-    ) -> None:
-        # Fields of asyncio.Handle, without its constructor.
-        self._context = context if context is not None else copy_context()
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
 
 
 class DurableTimer(asyncio.TimerHandle):
@@ -134,6 +118,20 @@ class AttemptLoop(RealLoopIO):
         arm: Makes a timer durable: called with the timer and the seconds until it is due.
     """
 
+    # What an attempt begins with is the class's: there is a loop for each attempt.
+    _running = False
+    #: Whether the queue is being looked after, so that there is no need to ask for it.
+    attended = False
+    _wake_is_due = False
+    _now = 0.0
+    _main: asyncio.Task[Any] | None = None
+    _over = False
+    _why: Callable[[], asyncio.CancelledError] | None = None
+    #: Tasks that were made together with a sibling, until they are asked for.
+    _early: dict[Any, asyncio.Task[Any]] | None = None
+    #: Number of what the handler has created last.
+    _number = 0
+
     def __init__(
         self,
         real: asyncio.AbstractEventLoop,
@@ -149,21 +147,15 @@ class AttemptLoop(RealLoopIO):
         self._wake = wake
         self._arm = arm
         self._ready: deque[asyncio.Handle] = deque()
-        self._running = False
-        #: Whether the queue is being looked after, so that there is no need to ask for it.
-        self.attended = False
-        self._wake_is_due = False
-        self._now = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._main: asyncio.Task[Any] | None = None
-        self._over = False
-        self._why: Callable[[], asyncio.CancelledError] | None = None
-        #: Tasks that were made together with a sibling, until they are asked for.
-        self._early: dict[Any, asyncio.Task[Any]] | None = None
-        #: Number of what the handler has created last.
-        self._number = 0
 
     # ------------------------------------------------------------------ running
+
+    def attend(self) -> None:
+        """Learn that the queue is being looked after, so that nothing need be asked for."""
+        self.attended = True
+        # Also if nothing is there to run: what comes later must be able to ask again.
+        self._wake_is_due = False
 
     def leave(self) -> None:
         """Learn that whatever enters the queue from now on must be asked for."""
@@ -171,27 +163,48 @@ class AttemptLoop(RealLoopIO):
         if self._ready:
             self._ask_to_be_run()
 
-    def run_ready(self) -> bool:
-        """Run callbacks until none is left; tell whether that was reached within the bound."""
-        self._wake_is_due = False
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to run."""
+        return not self._ready
+
+    def run_ready(self, more: Callable[[], bool]) -> bool:
+        """Run callbacks until none is left; tell whether that was reached within the bound.
+
+        Args:
+            more: Called on this loop, whenever none is left; tells whether it has brought new ones
+                about, to be run within a bound of their own.
+        """
         ready = self._ready
-        if not ready:
-            return True
         outer, (firstiter, finalizer) = _get_running_loop(), self._hooks
         _set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._finalize_generator)
         self._running = True
-        left = CALLBACKS_MAX
         try:
-            while ready and left:
-                left -= 1
-                handle = ready.popleft()
-                if not handle._cancelled:  # noqa: SLF001 - as asyncio's own loops do
-                    handle._run()  # noqa: SLF001 - likewise
+            while self._drain(ready) and more():
+                pass
         finally:
             self._running = False
             sys.set_asyncgen_hooks(firstiter, finalizer)
             _set_running_loop(outer)
+        return not ready
+
+    def _drain(self, ready: deque[asyncio.Handle]) -> bool:
+        """Run what is in the queue; tell whether it is empty, and the bound was not reached."""
+        left = CALLBACKS_MAX
+        while ready and left:
+            left -= 1
+            handle: Any = ready.popleft()
+            if handle._cancelled:  # noqa: SLF001 - as asyncio's own loops do
+                continue
+            # What its method does, which would be one frame more for each step of each task.
+            try:
+                handle._context.run(handle._callback, *handle._args)  # noqa: SLF001 - likewise
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - as asyncio's own loops do
+                what = f"Exception in callback {handle!r}"
+                self.call_exception_handler({"message": what, "exception": error})
         return not ready
 
     def advance(self, when: float) -> None:
@@ -226,7 +239,7 @@ class AttemptLoop(RealLoopIO):
             for task in sorted(self._tasks, key=hash):
                 task.cancel()
         if self._ready:
-            self.run_ready()
+            self.run_ready(_no_more)
         if not self._tasks and (main is None or main.done()):
             # Nobody is left to wake. Without these an attempt's objects are freed at once, where
             # otherwise the garbage collector would have to find them.

@@ -86,7 +86,7 @@ class Runs:
 
     def settled(self, handle: Handle) -> None:
         """Learn that a run's result is known, so that its action need not run."""
-        if isinstance(handle, int):
+        if self.due and isinstance(handle, int):
             self.due.pop(handle, None)
 
     def check_all_awaited(self, was_awaited: Callable[[Handle], bool]) -> None:

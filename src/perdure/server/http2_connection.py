@@ -65,12 +65,15 @@ class Http2Connection(asyncio.Protocol):
         if self._lingering is not None:
             return
         self._since = self._lobby.now
+        self._flush_planned = True  # behind all that this brings about
         try:
             self._machine.receive(data)
         except PeerError as error:
             self._machine.abandon()
             self._end(error.code)
             return
+        finally:
+            self._flush_planned = False
         self._flush()
 
     def pause_writing(self) -> None:

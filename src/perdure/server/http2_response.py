@@ -42,7 +42,7 @@ class Http2Response:
         #: Bytes of the body that are still to come; None if nobody knows.
         self._remaining: int | None = None
         #: The head, once it was given out.
-        self.fields: list[Header] = []
+        self.fields: tuple[Header, ...] = ()
         self.opened = False
         self.complete = False
         #: Nobody looks at it: streams end by themselves, and the connection goes on.
@@ -76,26 +76,31 @@ class Http2Response:
                 raise ResponseError("a response has another length than it declares")
         return body
 
-    def _open(self, date: bytes, length: int | None) -> list[Header]:
+    def _open(self, date: bytes, length: int | None) -> tuple[Header, ...]:
         """Write the head; the length is that of a body in one piece."""
         if self._status is None:
             raise ResponseError("a response has a body before it began")
-        headers = self._headers
+        headers, status = self._headers, self._status
         # A tuple comes again and again: all attempts are answered with the same one.
-        written, declared = _remembered(headers) if type(headers) is tuple else _written(headers)
-        fields = [(b":status", b"%d" % self._status), (b"date", date), *written]
-        length = length if declared is None else declared
-        if self._status in (204, 304):
+        if type(headers) is tuple:
+            fields, declared = _remembered(status, date, headers)
+        else:
+            fields, declared = _written(status, date, headers)
+        if status in (204, 304):
             self._bodiless = True
-        elif length is not None:
-            fields.append((b"content-length", b"%d" % length))
-            self._remaining = length
-        return fields
+            return fields
+        length = length if declared is None else declared
+        if length is None:
+            return fields
+        self._remaining = length
+        return (*fields, (b"content-length", b"%d" % length))
 
 
-def _written(headers: Iterable[Header]) -> tuple[list[Header], int | None]:
-    """Give headers as HTTP/2 has them, and the length that they declare."""
-    fields: list[Header] = []
+def _written(
+    status: int, date: bytes, headers: Iterable[Header]
+) -> tuple[tuple[Header, ...], int | None]:
+    """Give the head as HTTP/2 has it, and the length that it declares."""
+    fields = [(b":status", b"%d" % status), (b"date", date)]
     length: int | None = None
     for name, value in headers:
         if breaks_line(name) or breaks_line(value):
@@ -104,7 +109,7 @@ def _written(headers: Iterable[Header]) -> tuple[list[Header], int | None]:
             length = int(value)
         elif name not in _DROPPED:
             fields.append((name.lower(), value))
-    return fields, length
+    return tuple(fields), length
 
 
 _remembered: Final = lru_cache(_REMEMBERED_MAX)(_written)

@@ -61,7 +61,8 @@ class Outgoing:
     __slots__ = ("_pieces", "ended", "id", "unsent", "window")
 
     def __init__(self, stream_id: int, window: int) -> None:
-        self._pieces: deque[Buffer] = deque()
+        #: Made with the first piece: most bodies are sent whole, behind their heads.
+        self._pieces: deque[Buffer] | None = None
         self.id = stream_id
         #: What the client takes on this stream for now, in bytes.
         self.window = window
@@ -72,11 +73,14 @@ class Outgoing:
 
     def add(self, content: bytes) -> None:
         """Send this after what is there."""
+        if self._pieces is None:
+            self._pieces = deque()
         self._pieces.append(content)
         self.unsent += len(content)
 
     def take(self, limit: int) -> Buffer:
         """Give the next piece, of so many bytes at the most."""
+        assert self._pieces is not None, "something was added"
         piece = self._pieces[0]
         if len(piece) > limit:
             # So that what is left is not copied again and again.
@@ -116,28 +120,32 @@ class Sender(Output[Outgoing]):
         self._encoder.header_table_size = min(size, _TABLE_BYTES_MAX)
         self._written.forget()
 
-    def say_head(self, stream_id: int, fields: list[Header], *, ended: bool = False) -> None:
+    def say_head(self, stream_id: int, fields: tuple[Header, ...], *, ended: bool = False) -> None:
         """Send the head of a response, which may be all of it."""
-        key = tuple(fields)
-        block = self._written.get(key)
+        self.say(header_frames(stream_id, self._block(fields), ended=ended))
+
+    def _block(self, fields: tuple[Header, ...]) -> bytes:
+        """Compress a head, which has to be sent then."""
+        block = self._written.get(fields)
         if block is None:
             encoded = [(name, value, name in _UNINDEXED) for name, value in fields]
             block = bytes(self._encoder.encode(encoded))
             if _UNIQUE.isdisjoint([name for name, _ in fields]):
-                self._written.learn(key, block, block)
+                self._written.learn(fields, block, block)
             else:
                 self._written.forget()  # it may have changed the table
-        self.say(header_frames(stream_id, block, ended=ended))
+        return block
 
-    def say_body(self, outgoing: Outgoing, content: bytes) -> bool:
-        """Send a whole body behind its head, if it is short and nothing stands in its way."""
+    def say_whole(self, outgoing: Outgoing, fields: tuple[Header, ...], content: bytes) -> bool:
+        """Send a head and all of its body, if that is short and nothing stands in its way."""
         size = len(content)
         if size > _LITTLE_BYTES or size > self._window or size > outgoing.window:
             return False
         if self._ready or self.backlog > _CROWDED_BYTES:
             return False
         self._window -= size
-        self.say(frame(DATA, END_STREAM, outgoing.id, content))
+        head = header_frames(outgoing.id, self._block(fields), ended=False)
+        self.say(head + frame(DATA, END_STREAM, outgoing.id, content))
         outgoing.ended = True
         self._feeder.framed(outgoing.id, size)
         return True

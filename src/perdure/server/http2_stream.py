@@ -92,7 +92,8 @@ class Stream:
         self.id = stream_id
         self._response = Http2Response(request.head.method)
         self.exchange = Exchange(self, request.head, self._response)
-        self._window = ReceiveWindow(STREAM_WINDOW)
+        #: Made when a piece of the body comes that is not all of it: a frame fits in any case.
+        self._window: ReceiveWindow | None = None
         #: Bytes of the body that are still to come; None if nobody knows.
         self._remaining = request.body_bytes
         #: What arrived and was not read yet, with padding, in bytes.
@@ -116,7 +117,10 @@ class Stream:
             PeerError: the window had no room for it.
             MalformedError: the body is longer than declared, or it has ended and is shorter.
         """
-        self._window.take(size)
+        if self._window is None and not ended:
+            self._window = ReceiveWindow(STREAM_WINDOW)
+        if self._window is not None:
+            self._window.take(size)
         self._unread += size
         self._since = self._clocks.now
         if self._remaining is not None:
@@ -128,7 +132,7 @@ class Stream:
             exchange.take_body(content, last=ended)
         if ended:
             self.end_body()
-        if not exchange.buffered:
+        if self._unread and not exchange.buffered:
             self.consumed()  # by nobody: the response is complete
 
     def end_body(self) -> None:
@@ -195,7 +199,7 @@ class Stream:
 
     def invite(self) -> None:
         """Tell the client to send the body."""
-        self._carrier.sender.say_head(self.id, [(b":status", b"100")])
+        self._carrier.sender.say_head(self.id, ((b":status", b"100"),))
 
     def write(self, content: bytes) -> None:
         """Send what the response gave out as windows allow."""
@@ -203,13 +207,14 @@ class Stream:
         ended = self._response.complete
         if not self._headed:
             self._headed = True
-            only = ended and not content
-            self._carrier.sender.say_head(self.id, self._response.fields, ended=only)
-            if only:
+            sender, fields = self._carrier.sender, self._response.fields
+            if ended and not content:
+                sender.say_head(self.id, fields, ended=True)
                 self._close()
                 return
-            if ended and self._carrier.sender.say_body(outgoing, content):
+            if ended and sender.say_whole(outgoing, fields, content):
                 return
+            sender.say_head(self.id, fields)
         if content:
             outgoing.add(content)
             if len(content) > _LITTLE_BYTES:
@@ -226,7 +231,7 @@ class Stream:
             return
         self._since = self._clocks.now
         self._carrier.consumed(size)
-        if self.over or self.exchange.received:
+        if self._window is None or self.over or self.exchange.received:
             return
         room = self._window.give_back(size)
         if room:
@@ -234,7 +239,8 @@ class Stream:
 
     def answered(self, _exchange: Exchange) -> None:
         """Read no more of the request."""
-        self.consumed()
+        if self._unread:
+            self.consumed()
 
     def finished(self, _exchange: Exchange, status: HTTPStatus) -> None:
         """Say sorry unless the response is complete."""
@@ -251,7 +257,7 @@ class Stream:
 
     def _excuse(self, status: HTTPStatus) -> None:
         body = error_body(status, EXCUSES[status])
-        fields = [(b":status", b"%d" % status), (b"content-type", b"application/json")]
+        fields = ((b":status", b"%d" % status), (b"content-type", b"application/json"))
         self._carrier.sender.say_head(self.id, fields)
         self.outgoing.add(body)
         self.outgoing.ended = True
@@ -265,7 +271,8 @@ class Stream:
             say = self._carrier.sender.say
             say(number_frame(FrameType.RST_STREAM, self.id, ErrorCode.NO_ERROR))
         self._carrier.over(self)
-        self.consumed()
+        if self._unread:
+            self.consumed()
         self._part()
 
     def _part(self) -> None:

@@ -112,10 +112,12 @@ class Machine(Transitions):
 
     def finish(self, outcome: Outcome) -> None:
         """Write the handler's result and end the invocation."""
-        self._check_metadata(outcome)
+        if type(outcome) is Failure:
+            self._check_metadata(outcome)
         self._command(Output(outcome))
-        left = self._recorded()
-        if left is not None:
+        if not self.processing:
+            left = self._recorded()
+            assert left is not None
             raise self._refuse(replay.unfinished(left, self._commands))
         self._end_with(_END, _ENDED)
 

@@ -104,6 +104,11 @@ class Transitions:
         """Whether a run's proposed result was not acknowledged yet."""
         return bool(self._proposed)
 
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether notifications wait to be handed over."""
+        return bool(self._queue)
+
     def is_replaying(self) -> bool:
         """Tell whether the handler still repeats commands of its journal."""
         return type(self._state) is Replaying
@@ -160,21 +165,23 @@ class Transitions:
 
     def _take_journal(self, waiting: Waiting, arriving: Iterator[Message]) -> None:
         """Take what arrives up to the end of the journal, and begin when that has come."""
-        if not waiting.missing:
-            waiting.missing = self._take_start(next(arriving))
+        missing, commands = waiting.missing, waiting.commands
+        if not missing:
+            missing = self._take_start(next(arriving))
         for message in arriving:
             if type(message) in _COMMANDS:
-                waiting.commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
+                commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
             elif isinstance(message, (Completion, Signal)):
-                self._queue.append((len(waiting.commands), message))
+                self._queue.append((len(commands), message))
             else:
                 raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
-            waiting.missing -= 1
-            if not waiting.missing:
-                if not waiting.commands or type(waiting.commands[0]) is not Input:
+            missing -= 1
+            if not missing:
+                if not commands or type(commands[0]) is not Input:
                     raise ProtocolViolationError("the journal does not begin with the input")
-                self._become(Replaying(waiting.commands))
+                self._become(Replaying(commands))
                 return
+        waiting.missing = missing
 
     def _take_start(self, message: Message) -> int:
         """Take the first message, and give how many entries of the journal follow it."""
@@ -238,22 +245,22 @@ class Transitions:
         self._end_with(message, Ending.FAILED)
 
     def _end_with(self, terminal: Message, ending: Ending) -> None:
-        if type(self._state) is Closed:
-            return
-        self._output.append(terminal)
-        self._close(ending)
+        if not self.closed:
+            self._output.append(terminal)
+            self._close(ending)
 
     def _close(self, ending: Ending) -> None:
-        if type(self._state) is not Closed:
+        if not self.closed:
             self._become(Closed(ending))
             self._queue.clear()
 
     def _become(self, state: State) -> None:
-        assert type(state) in LEGAL[type(self._state)]
+        kind = type(state)
+        assert kind in LEGAL[type(self._state)]
         self._state = state
         self.ready = True
-        self.processing = type(state) is Processing
-        self.closed = type(state) is Closed
+        self.processing = kind is Processing
+        self.closed = kind is Closed
 
     # ------------------------------------------------------------------ commands
 
@@ -277,8 +284,7 @@ class Transitions:
         self._commands += 1
         if not state.commands:
             self._become(Processing())
-        assert isinstance(recorded, type(command))
-        return recorded
+        return recorded  # type: ignore[return-value]  # the check has compared the types
 
     def _recorded(self) -> Command | None:
         """Look at the command of the journal that comes next; None when what comes is new."""
