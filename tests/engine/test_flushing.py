@@ -54,6 +54,26 @@ async def test_the_next_batch_waits_until_all_is_written():
     assert here.store.applied_lsn == here.partition.applied_lsn == 3
 
 
+async def test_while_a_crowd_waits_more_is_gathered_and_written_behind_it(monkeypatch):
+    monkeypatch.setattr(partition, "CROWD_RECORDS", 2)  # with the one that is applied
+    here = Led()
+    await here.lead()
+    for name, invocation_id in (("A", A), ("B", B)):
+        here.propose(invoke(invocation_id), name)
+        await settled()
+    here.log.commit()
+    assert here.came == FIRST
+    assert (here.partition.waiting, here.partition.flushing, here.store.applied_lsn) == (
+        1,
+        False,
+        0,
+    )
+    here.log.commit()
+    await here.partition.settle()
+    assert here.came == [*FIRST, *SECOND]
+    assert here.store.applied_lsn == 3
+
+
 async def test_what_is_being_written_can_be_read():
     here = await half_flushed()
     assert here.partition.tables.invocations.get(A).attempt == 1

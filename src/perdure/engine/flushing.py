@@ -16,9 +16,10 @@ from perdure.engine.ports import Batch, StorageError, Store
 #: Changed rows that are written to the store in one go: enough to let rows that come and go cancel
 #: out, few enough to keep one write under a millisecond or two.
 FLUSH_ROWS: Final = 2048
-#: How many times as many it may be while more records wait than one batch takes: these wait longer
-#: than for one write, and of rows that come and go the more cancel out. Its write takes 10 ms.
-FLUSH_ROWS_BUSY: Final = 6
+#: How many times as many it may be while a crowd of records waits: these wait longer than for one
+#: write, of rows that come and go the more cancel out, and what a burst leaves to be written is
+#: mostly written behind it. Such a write takes 20 ms.
+FLUSH_ROWS_BUSY: Final = 16
 #: Records, in bytes, whose rows are written at the latest: until then they are held in memory.
 FLUSH_BYTES: Final = 16 * 1024 * 1024
 #: How long rows are encoded in one turn of the loop, in seconds.

@@ -38,6 +38,8 @@ BATCH_RECORDS_MAX: Final = 128
 #: So many records make a batch that goes to the disk while the one before it is applied; fewer wait
 #: for what follows from that, as each sync costs as much as a few records.
 EARLY_RECORDS: Final = 64
+#: So many records that wait are a crowd, as in a burst: changed rows are written less often then.
+CROWD_RECORDS: Final = 64
 #: Messages that one record sends and that are delivered in one turn of the loop.
 DELIVERIES_MAX: Final = 256
 #: Actions that are performed in one turn of the loop, however long they take.
@@ -339,7 +341,7 @@ class Partition:
 
     def _flush_after(self, sizes: Sequence[int], applied_bytes: int) -> Iterator[None]:
         self._flusher.applied_bytes += applied_bytes
-        return self._flusher.flush_after(sizes, crowded=self.waiting >= BATCH_RECORDS_MAX)
+        return self._flusher.flush_after(sizes, crowded=self.waiting >= CROWD_RECORDS)
 
     def _complete(self) -> int:
         """Apply all that is left of a record now, and say which it is."""

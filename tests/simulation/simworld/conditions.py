@@ -88,6 +88,7 @@ def sized(plan: Plan) -> Iterator[None]:
         (flushing, "LONG_ROW_BYTES", sizes.long_row_bytes),
         (superseded, "SUPERSEDED_MAX", 0),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
+        (partition, "CROWD_RECORDS", sizes.batch_records),
         (partition, "SLICE_S", sizes.slice_s),
         (invoker, "SLICE_S", sizes.slice_s),
         (timers, "BURST", sizes.timer_burst),
