@@ -24,7 +24,7 @@ from perdure.core.attempt.checks import (
     resolve_callee,
     stored_bytes,
 )
-from perdure.core.attempt.opening import EAGER_STATE_BYTES_MAX
+from perdure.core.attempt.opening import EAGER_STATE_BYTES_MAX, open_runs
 from perdure.core.model.awaiting import Settled, awaited, is_empty, needs, settle
 from perdure.core.model.deployments import HandlerSchema
 from perdure.core.model.identities import CHANCE_BYTES
@@ -362,14 +362,6 @@ class Attempt:
             doc_code=_TOO_DEEP,
         )
         return self.failure(problem)
-
-
-def open_runs(journal: Sequence[Message]) -> set[int]:
-    """Give the completions that the runs of a journal still lack."""
-    begun = {each.result_completion_id for each in journal if type(each) is Run}
-    return begun - {
-        each.completion_id for each in journal if type(each) is Completion and each.kind is _RUN
-    }
 
 
 def shortened(text: str) -> str:

@@ -8,10 +8,12 @@ from typing import Final
 from perdure.core.model.invocations import Invocation, Running
 from perdure.core.model.journals import JournalEntry
 from perdure.protocol.ids import InvocationId, invocation_text, random_seed
-from perdure.protocol.messages import Message, Start
+from perdure.protocol.messages import Completion, CompletionKind, Message, Run, Start
 
 #: Eager state stops before the entry that would exceed this; the rest is read lazily.
 EAGER_STATE_BYTES_MAX: Final = 32 * 1024 * 1024
+#: Members of an enum are slow to reach before Python 3.12: looked up once for all runs.
+_RUN: Final = CompletionKind.RUN
 
 
 def opening(
@@ -67,3 +69,11 @@ def eager_state(
             return tuple(taken), True
         taken.append((key, value))
     return tuple(taken), False
+
+
+def open_runs(journal: Sequence[Message]) -> set[int]:
+    """Give the completions that the runs of a journal still lack."""
+    begun = {each.result_completion_id for each in journal if type(each) is Run}
+    return begun - {
+        each.completion_id for each in journal if type(each) is Completion and each.kind is _RUN
+    }
