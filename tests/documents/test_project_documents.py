@@ -11,7 +11,8 @@ from perdure.core.machine.events import EVENTS_MAX
 from perdure.core.machine.notifications import SIGNALLED_ENTRIES_MAX
 from perdure.core.machine.retrying import LEAST_DELAY_MS_MAX
 from perdure.core.model.durations import parse_duration_ms
-from perdure.core.tables.changes import LONG_ROW_BYTES, RECENT_BYTES
+from perdure.core.tables.changes import LONG_ROW_BYTES
+from perdure.core.tables.recent import RECENT_BYTES
 from perdure.core.tables.small_groups import GROUPS_REMEMBERED, ROW_BYTES_MAX, ROWS_MAX
 from perdure.engine.engine import EngineOptions
 from perdure.engine.flushing import (
@@ -102,7 +103,7 @@ def test_bounds_are_documented_as_they_are():
         f"| path and query | {URI_BYTES_MAX:,} bytes |",
         f"| request headers | {HEAD_BYTES_MAX // 2**10} KiB, and {HEADERS_MAX:,} of them |",
         f"have not taken, together | {UNTAKEN_BYTES_MAX // 2**30} GiB |",
-        f"of each table what was written lately, up to {2 * RECENT_BYTES // 2**20} MiB, and",
+        f"what was written lately, up to {RECENT_BYTES // 2**20} MiB, and of each table",
         f"the row of {LONG_ROW_BYTES // 2**20} MiB or more that was read last",
         (
             f"small states ({ROWS_MAX} entries of {ROW_BYTES_MAX} bytes) of up to "

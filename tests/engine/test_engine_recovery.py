@@ -25,6 +25,7 @@ from scripted_host import ScriptedHost, ended, first_says, on, returns
 
 from perdure.core.model.invocations import Retention
 from perdure.core.model.records import AnnounceLeader
+from perdure.core.tables.recent import VALUE_BYTES_MAX
 from perdure.engine import engine as engine_module
 from perdure.engine.ports import StorageError
 from perdure.engine.requests import Answer
@@ -322,7 +323,9 @@ async def test_what_cannot_be_read_when_its_turn_comes_stops_the_engine():
     world = EngineWorld(slots=1)
     world.store = FailingStore()
     await world.start()
-    await submit(world, invoke(A), invoke(B))
+    # Of what was just written, what is this long is not remembered.
+    long = Input(Value(bytes(VALUE_BYTES_MAX)))
+    await submit(world, invoke(A), invoke(B, input=long))
     world.engine.partition.flush()
     world.store.failing = "read"
     world.host.last.say(*ended())

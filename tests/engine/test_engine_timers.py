@@ -14,6 +14,7 @@ from virtual_time import VirtualClock
 from perdure.core.model.records import TimersFired
 from perdure.core.model.timers import Timer, TimerKind
 from perdure.core.tables.keys import INSTANT_MAX, timer_key
+from perdure.core.tables.recent import Recent
 from perdure.core.tables.tables import Tables
 from perdure.engine import timers
 from perdure.engine.ports import StorageError
@@ -341,7 +342,7 @@ async def test_timers_that_cannot_be_read_are_no_secret(monkeypatch):
     def scan(*_bounds):
         raise error
 
-    monkeypatch.setattr(alarms.tables.timers._reader, "scan", scan)
+    monkeypatch.setattr(Recent, "scan", scan)
     await asyncio.sleep(1)
     assert alarms.numbers == [0]
     assert alarms.failures == [error]

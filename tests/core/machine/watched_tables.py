@@ -62,5 +62,5 @@ class WatchedTables(Tables):
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
         plain = self.invocations
-        self.invocations = WatchedRows(store, plain.tag, plain._encode, plain._decode)
+        self.invocations = WatchedRows(self._recent, plain.tag, plain._encode, plain._decode)
         self._rows = tuple(self.invocations if table is plain else table for table in self._rows)

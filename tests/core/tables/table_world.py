@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from perdure.core.tables.recent import Recent, Remembering
+
 KEYS = st.sampled_from([b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"])
 VALUES = st.binary(max_size=2)
 LAW = settings(max_examples=60, stateful_step_count=30, deadline=None)
@@ -39,9 +41,9 @@ class Store:
                 self.held[key] = value
 
 
-def drained(table) -> list:
+def drained(table, recent: Recent | None = None) -> list:
     gathered = []
-    for _ in table.gather(gathered):
+    for _ in table.gather(gathered if recent is None else Remembering(gathered, recent)):
         pass
     table.written()
     return gathered

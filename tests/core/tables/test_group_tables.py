@@ -9,6 +9,7 @@ from table_world import KEYS, LAW, VALUES, Store, drained
 
 from perdure.core.tables import changes
 from perdure.core.tables.groups import GroupTable
+from perdure.core.tables.recent import VALUE_BYTES_MAX, Recent
 from perdure.core.tables.small_groups import (
     GROUPS_REMEMBERED,
     ROW_BYTES_MAX,
@@ -16,16 +17,22 @@ from perdure.core.tables.small_groups import (
     SmallGroups,
 )
 
+#: Room for a few short rows.
+_RECENT_BYTES = 3_000
 _GROUPS = st.sampled_from([b"g1", b"g2", b"\xff\xff"])
 
 
 class GroupsAgainstADictionary(RuleBasedStateMachine):
-    """Rows in groups."""
+    """Rows in groups, of which those that were written lately are remembered."""
+
+    kind: type[GroupTable[bytes]] = GroupTable
+    remembered = True
 
     @initialize()
     def begin(self) -> None:
         self.store = Store()
-        self.table: GroupTable[bytes] = GroupTable(self.store, b"t", bytes, bytes)
+        self.recent = Recent(self.store, _RECENT_BYTES)
+        self.table = self.kind(self.recent, b"t", bytes, bytes)
         self.model: dict[bytes, dict[bytes, bytes]] = {b"g1": {}, b"g2": {}, b"\xff\xff": {}}
 
     @rule(group=_GROUPS, key=KEYS, value=VALUES)
@@ -45,7 +52,7 @@ class GroupsAgainstADictionary(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        self.store.write(drained(self.table))
+        self.store.write(drained(self.table, self.recent if self.remembered else None))
         assert self.table.count == 0
 
     @rule(group=_GROUPS, start=KEYS)
@@ -67,12 +74,10 @@ class GroupsAgainstADictionary(RuleBasedStateMachine):
 
 
 class SmallGroupsAgainstADictionary(GroupsAgainstADictionary):
-    """Rows in groups, of which some are remembered."""
+    """Rows in groups, of which small ones are remembered whole."""
 
-    @initialize()
-    def begin(self) -> None:
-        super().begin()
-        self.table = SmallGroups(self.store, b"t", bytes, bytes)
+    kind = SmallGroups
+    remembered = False
 
     @rule(group=_GROUPS, key=KEYS, size=st.sampled_from([ROW_BYTES_MAX - 2, ROW_BYTES_MAX + 1]))
     def put_long(self, group, key, size) -> None:
@@ -93,15 +98,65 @@ class SmallGroupsAgainstADictionary(GroupsAgainstADictionary):
         assert list(self.table.paged(group, size)) == sorted(self.model[group].items())
 
 
+class GrowingGroupsAgainstLists(RuleBasedStateMachine):
+    """Groups that only grow at their ends, and begin anew."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = Store()
+        self.model: dict[bytes, list[bytes]] = {b"g1": [], b"g2": []}
+        self.table: GroupTable[bytes]
+        self.restart()
+
+    def restart(self) -> None:
+        self.recent = Recent(self.store, _RECENT_BYTES)
+        self.table = GroupTable(self.recent, b"t", bytes, bytes)
+
+    @rule(
+        group=st.sampled_from([b"g1", b"g2"]),
+        sizes=st.lists(st.sampled_from([0, 1, 2, VALUE_BYTES_MAX + 1]), max_size=5),
+    )
+    def grow(self, group, sizes) -> None:
+        rows = self.model[group]
+        for size in sizes:
+            row = bytes([len(rows)]) * size
+            self.table.put(group, one_byte(len(rows)), row)
+            rows.append(row)
+
+    @rule(group=st.sampled_from([b"g1", b"g2"]), counted=st.booleans())
+    def drop(self, group, counted) -> None:
+        if counted:
+            self.table.drop_counted(group, len(self.model[group]), one_byte)
+        else:
+            self.table.drop(group)
+        self.model[group] = []
+
+    @rule(remembered=st.booleans(), restarted=st.booleans())
+    def flush(self, remembered, restarted) -> None:
+        self.store.write(drained(self.table, self.recent if remembered else None))
+        if restarted or not remembered:
+            self.restart()
+
+    @invariant()
+    def every_row_is_there(self) -> None:
+        for group, rows in self.model.items():
+            count = len(rows)
+            assert self.table.counted(group, count, one_byte) == rows
+            for start in range(count + 1):
+                assert self.table.tail(group, start, count, one_byte) == rows[start:]
+
+
 GroupsAgainstADictionary.TestCase.settings = LAW
+GrowingGroupsAgainstLists.TestCase.settings = LAW
 SmallGroupsAgainstADictionary.TestCase.settings = LAW
 TestGroups = GroupsAgainstADictionary.TestCase
+TestGrowingGroups = GrowingGroupsAgainstLists.TestCase
 TestSmallGroups = SmallGroupsAgainstADictionary.TestCase
 
 
 def test_a_small_group_is_looked_for_once():
     store = Store()
-    table = SmallGroups(store, b"t", bytes, bytes)
+    table = SmallGroups(Recent(store), b"t", bytes, bytes)
     for group in (b"g", b"h"):
         assert list(table.paged(group, 4)) == []
     table.put(b"g", b"k", b"1")
@@ -114,7 +169,7 @@ def test_a_small_group_is_looked_for_once():
 
 def test_a_large_group_is_encoded_in_steps_and_small_ones_together(monkeypatch):
     monkeypatch.setattr(changes, "PIECE_ROWS", 4)
-    table: GroupTable[bytes] = GroupTable(Store(), b"t", bytes, bytes)
+    table: GroupTable[bytes] = GroupTable(Recent(Store()), b"t", bytes, bytes)
     for group in (b"1", b"2", b"3"):
         table.put(group, b"a", b"")
         table.put(group, b"b", b"")
@@ -128,7 +183,7 @@ def test_a_large_group_is_encoded_in_steps_and_small_ones_together(monkeypatch):
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 7, 8])
 def test_a_group_may_be_read_page_by_page(count):
     store = Store()
-    table = GroupTable(store, b"t", bytes, bytes)
+    table = GroupTable(Recent(store), b"t", bytes, bytes)
     for number in range(count):
         table.put(b"g", b"%d" % number, b"v")
         if number == 2:
@@ -153,7 +208,7 @@ either_way = pytest.mark.parametrize("counted", [False, True])
 @either_way
 def test_all_rows_of_a_growing_group_are_found_wherever_they_are(counted):
     store = Store()
-    table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
+    table: GroupTable[bytes] = GroupTable(Recent(store), b"t", bytes, bytes)
     for flushed in range(6):
         drop(table, 5, counted=counted)
         for place in range(5):
@@ -167,7 +222,7 @@ def test_all_rows_of_a_growing_group_are_found_wherever_they_are(counted):
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_group_that_begins_anew_shows_nothing_of_what_was_dropped(count, counted):
     store = Store()
-    table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
+    table: GroupTable[bytes] = GroupTable(Recent(store), b"t", bytes, bytes)
     for place in range(3):
         table.put(b"g", bytes([place]), b"old")
     store.write(drained(table))
@@ -183,7 +238,7 @@ def test_a_group_that_begins_anew_shows_nothing_of_what_was_dropped(count, count
 @either_way
 def test_a_group_of_which_only_the_end_was_new_begins_anew_in_order(counted):
     store = Store()
-    table: GroupTable[bytes] = GroupTable(store, b"t", bytes, bytes)
+    table: GroupTable[bytes] = GroupTable(Recent(store), b"t", bytes, bytes)
     table.put(b"g", b"\x00", b"old")
     store.write(drained(table))
     table.put(b"g", b"\x01", b"old")
@@ -191,3 +246,28 @@ def test_a_group_of_which_only_the_end_was_new_begins_anew_in_order(counted):
     table.put(b"g", b"\x00", b"first")
     table.put(b"g", b"\x01", b"second")
     assert table.counted(b"g", 2, one_byte) == [b"first", b"second"]
+
+
+def test_of_what_was_written_lately_the_store_is_not_asked():
+    store = Store()
+    recent = Recent(store)
+    table: GroupTable[bytes] = GroupTable(recent, b"t", bytes, bytes)
+    for place in range(5):
+        table.put(b"g", one_byte(place), b"row")
+    store.write(drained(table, recent))
+    table.put(b"g", one_byte(5), b"row")
+    store.held.clear()
+    assert table.counted(b"g", 6, one_byte) == [b"row"] * 6
+    assert store.starts == []
+
+
+def test_the_end_of_a_group_that_was_just_written_is_not_looked_for():
+    store = Store()
+    table: GroupTable[bytes] = GroupTable(Recent(store), b"t", bytes, bytes)
+    table.put(b"g", one_byte(0), b"0")
+    store.write(drained(table))
+    table.put(b"g", one_byte(1), b"1")
+    assert table.tail(b"g", 2, 2, one_byte) == []
+    assert table.tail(b"g", 1, 2, one_byte) == [b"1"]
+    assert store.starts == []
+    assert table.tail(b"g", 0, 2, one_byte) == [b"0", b"1"]

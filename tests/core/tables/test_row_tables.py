@@ -7,29 +7,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from table_world import KEYS, LAW, VALUES, Store, drained
 
-from perdure.core.tables.changes import (
-    LONG_ROW_BYTES,
-    RECENT_BYTES,
-    RECENT_ROWS,
-    FrontTable,
-    RowTable,
-    ScannedTable,
-    after_prefix,
-)
+from perdure.core.tables.changes import LONG_ROW_BYTES, FrontTable, RowTable, after_prefix
+from perdure.core.tables.recent import VALUE_BYTES_MAX, Recent
 
-#: Of these few are remembered, or none.
-_LONG = [bytes(RECENT_BYTES // 2), bytes(RECENT_BYTES // 2 + 1), bytes(RECENT_BYTES + 1)]
+#: Of these a few are remembered, or none, or the one that was read last.
+_LONG = [bytes(VALUE_BYTES_MAX), bytes(VALUE_BYTES_MAX + 1), bytes(LONG_ROW_BYTES)]
+#: Room for a few short rows.
+_RECENT_BYTES = 3_000
 
 
 class RowsAgainstADictionary(RuleBasedStateMachine):
-    """Rows under single keys."""
+    """Rows under single keys, of which those that were written lately are remembered."""
 
     kind: type[RowTable[bytes]] = RowTable
+    remembered = True
 
     @initialize()
     def begin(self) -> None:
         self.store = Store()
-        self.table = self.kind(self.store, b"t", bytes, bytes)
+        self.restart()
         self.model: dict[bytes, bytes] = {}
 
     @rule(key=KEYS, value=VALUES)
@@ -54,12 +50,13 @@ class RowsAgainstADictionary(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        self.store.write(drained(self.table))
+        self.store.write(drained(self.table, self.recent if self.remembered else None))
 
     @precondition(lambda self: not self.table.changed)
     @rule()
     def restart(self) -> None:
-        self.table = self.kind(self.store, b"t", bytes, bytes)
+        self.recent = Recent(self.store, _RECENT_BYTES)
+        self.table = self.kind(self.recent, b"t", bytes, bytes)
 
     @rule(start=KEYS, end=KEYS, limit=st.integers(1, 4))
     def scan(self, start, end, limit) -> None:
@@ -76,16 +73,17 @@ class RowsAgainstADictionary(RuleBasedStateMachine):
         assert (self.store.held[b"s"], self.store.held[b"u"]) == (b"before", b"behind")
 
 
-class ScannedRowsAgainstADictionary(RowsAgainstADictionary):
+class ForgottenRowsAgainstADictionary(RowsAgainstADictionary):
     """Rows that are not remembered once they are written."""
 
-    kind = ScannedTable
+    remembered = False
 
 
 class FirstRowsAgainstADictionary(RowsAgainstADictionary):
     """Rows of which the first ones are looked for."""
 
     kind = FrontTable
+    remembered = False
 
     @rule(end=KEYS, limit=st.integers(1, 4))
     def first(self, end, limit) -> None:
@@ -94,10 +92,10 @@ class FirstRowsAgainstADictionary(RowsAgainstADictionary):
 
 
 RowsAgainstADictionary.TestCase.settings = LAW
-ScannedRowsAgainstADictionary.TestCase.settings = LAW
+ForgottenRowsAgainstADictionary.TestCase.settings = LAW
 FirstRowsAgainstADictionary.TestCase.settings = LAW
 TestRows = RowsAgainstADictionary.TestCase
-TestScannedRows = ScannedRowsAgainstADictionary.TestCase
+TestForgottenRows = ForgottenRowsAgainstADictionary.TestCase
 TestFirstRows = FirstRowsAgainstADictionary.TestCase
 
 
@@ -158,67 +156,6 @@ def test_who_reads_the_same_long_row_shares_it_until_the_next_flush():
     store.write(drained(table))
     table.put(b"a", bytearray(b"new"))
     assert table.get(b"a") == b"new"
-
-
-def test_what_was_just_written_is_read_without_the_store():
-    store, table = new_table()
-    table.put(b"k", b"1")
-    store.write(drained(table))
-    store.held[b"tk"] = b"not read"
-    drained(table)
-    assert table.get(b"k") == b"1"
-
-
-@pytest.mark.parametrize("kind", [ScannedTable, FrontTable])
-def test_what_is_scanned_is_forgotten_once_it_is_written(kind):
-    store = Store()
-    table = kind(store, b"t", bytes, bytes)
-    table.insert(b"k", b"1")
-    store.write(drained(table))
-    store.held[b"tk"] = b"read"
-    assert table.get(b"k") == b"read"
-    assert table.recent == {}
-
-
-def test_of_what_was_written_a_bounded_number_of_rows_is_remembered():
-    store, table = new_table()
-    for number in range(3 * RECENT_ROWS):
-        table.put(number.to_bytes(2, "big"), b"written")
-        store.write(drained(table))
-    store.held = dict.fromkeys(store.held, b"read")
-    remembered = [
-        number
-        for number in range(3 * RECENT_ROWS)
-        if table.get(number.to_bytes(2, "big")) == b"written"
-    ]
-    assert RECENT_ROWS <= len(remembered) <= 2 * RECENT_ROWS
-    assert remembered == list(range(3 * RECENT_ROWS))[-len(remembered) :]
-
-
-@pytest.mark.parametrize(("size", "most"), [(RECENT_BYTES // 4, 8), (RECENT_BYTES + 1, 0)])
-def test_of_long_rows_few_are_remembered(size, most):
-    store, table = new_table()
-    for number in range(100):
-        table.put(bytes([number]), bytes(size))
-        store.write(drained(table))
-    store.held = dict.fromkeys(store.held, b"read")
-    remembered = [number for number in range(100) if table.get(bytes([number])) != b"read"]
-    assert remembered == list(range(100))[100 - most :]
-
-
-@pytest.mark.parametrize("between", range(4))
-@pytest.mark.parametrize("size", [1, RECENT_BYTES // 2 + 1, RECENT_BYTES + 1])
-def test_a_row_that_is_written_again_is_never_remembered_as_it_was(between, size):
-    store, table = new_table()
-    table.put(b"k", b"1")
-    store.write(drained(table))
-    for _ in range(between):
-        table.put(b"long", _LONG[1])
-        store.write(drained(table))
-    table.put(b"k", b"2")
-    table.put(b"beside", bytes(size))
-    store.write(drained(table))
-    assert table.get(b"k") == b"2"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from msgspec.structs import replace
 
 from perdure.core.machine.endings import end
@@ -102,7 +100,7 @@ def suspend(
     step: Step, invocation_id: InvocationId, row: Invocation, suspended: AttemptSuspended
 ) -> None:
     """Wait, unless what is waited for came while the attempt was ending."""
-    came = notifications(step, invocation_id, suspended.seen)
+    came = notifications(step, invocation_id, row, suspended.seen)
     left = settle_stored(suspended.awaiting, came)
     if isinstance(left, Settled):
         run(step, invocation_id, row)
@@ -113,8 +111,9 @@ def suspend(
     step.tables.invocations.put(invocation_id, waiting)
 
 
-def notifications(step: Step, invocation_id: InvocationId, start: int) -> Iterator[Notification]:
+def notifications(
+    step: Step, invocation_id: InvocationId, row: Invocation, start: int
+) -> list[Notification]:
     """Give the notifications of a journal from an index on, in order."""
-    for _, entry in step.tables.journals.rows(invocation_id, index_key(start)):
-        if isinstance(entry.message, Completion | Signal):
-            yield entry.message
+    entries = step.tables.journals.tail(invocation_id, start, row.journal.entries, index_key)
+    return [one.message for one in entries if isinstance(one.message, Completion | Signal)]

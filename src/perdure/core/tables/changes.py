@@ -38,10 +38,6 @@ Ahead = Mapping[int, tuple[object, bytes]]
 #: Nothing was encoded before its flush.
 NOTHING: Final[Ahead] = {}
 
-#: Rows of a table that are remembered after they were written, at the least, unless they are long.
-RECENT_ROWS: Final = 2048
-#: What rows that are remembered may come to in the store, in bytes; a table has at most twice that.
-RECENT_BYTES: Final = 4 * 1024 * 1024
 #: Rows that are encoded in one step of a flush.
 PIECE_ROWS: Final = 1024
 #: From this size in the store on, the row that was read last is remembered until the next flush.
@@ -59,24 +55,11 @@ class RowTable(Generic[R]):
     """Rows under single keys.
 
     ``fresh`` holds the keys that were inserted since the last flush: the store does not know them,
-    so that removing one leaves nothing to write. ``recent`` is what the last flushes wrote, a few
-    thousand rows: what was written a moment ago is most likely to be asked for. Of long rows, the
-    one that was read last is remembered: many may ask for it at once, and share it.
+    so that removing one leaves nothing to write. Of long rows, the one that was read last is
+    remembered: many may ask for it at once, and share it.
     """
 
-    __slots__ = (
-        "_decode",
-        "_encode",
-        "_gathered_bytes",
-        "_long",
-        "_older",
-        "_reader",
-        "_recent_bytes",
-        "changed",
-        "fresh",
-        "recent",
-        "tag",
-    )
+    __slots__ = ("_decode", "_encode", "_long", "_reader", "changed", "fresh", "tag")
 
     def __init__(
         self,
@@ -91,11 +74,6 @@ class RowTable(Generic[R]):
         self.tag = tag
         self.changed: dict[bytes, R | None] = {}
         self.fresh: set[bytes] = set()
-        self.recent: dict[bytes, R | None] = {}
-        self._recent_bytes = 0
-        #: What was gathered for the next flush, in bytes.
-        self._gathered_bytes = 0
-        self._older: dict[bytes, R | None] = {}
         self._long: dict[bytes, R] = {}
 
     def get(self, key: bytes) -> R | None:
@@ -103,10 +81,6 @@ class RowTable(Generic[R]):
         changed = self.changed
         if key in changed:
             return changed[key]
-        if key in self.recent:
-            return self.recent[key]
-        if key in self._older:
-            return self._older[key]
         if key in self._long:
             return self._long[key]
         value = self._reader.get(self.tag + key)
@@ -163,42 +137,18 @@ class RowTable(Generic[R]):
 
     def gather(self, changes: Gathered, ahead: Ahead = NOTHING) -> Iterator[None]:
         """Add what changed since the last flush to ``changes``, some rows a step."""
-        tag = self.tag
-        rows = ((tag + key, row) for key, row in self.changed.items())
-        self._gathered_bytes = 0
-        for piece in encoded(rows, self._encode, ahead):
+        for piece in encoded(self.tag, iter(self.changed.items()), self._encode, ahead):
             changes.extend(piece)
-            self._gathered_bytes += sum([len(value) for _, value in piece if value is not None])
             yield
 
     def written(self) -> None:
         """Begin anew: the store has all that was gathered."""
-        self._remember(self.changed, self._gathered_bytes)
         self.changed = {}
         self.fresh = set()
         self._long = {}
 
-    def _remember(self, rows: dict[bytes, R | None], size: int) -> None:
-        """Remember rows that are written, and forget older ones if there are many or long ones."""
-        if size > RECENT_BYTES:
-            self._older, self.recent, self._recent_bytes = {}, {}, 0
-        elif len(self.recent) < RECENT_ROWS and self._recent_bytes + size <= RECENT_BYTES:
-            self.recent.update(rows)
-            self._recent_bytes += size
-        else:
-            self._older, self.recent, self._recent_bytes = self.recent, rows, size
 
-
-class ScannedTable(RowTable[R]):
-    """Rows that nobody asks for one by one: they are not remembered once they are written."""
-
-    __slots__ = ()
-
-    def _remember(self, rows: dict[bytes, R | None], size: int) -> None:
-        """Forget all of them."""
-
-
-class FrontTable(ScannedTable[R]):
+class FrontTable(RowTable[R]):
     """Rows of which the first ones are looked for and removed, again and again.
 
     The store keeps a mark of what was removed for a long while, and a scan from the beginning walks
@@ -228,12 +178,15 @@ class FrontTable(ScannedTable[R]):
 
 
 def encoded(
-    rows: Iterator[tuple[bytes, R | None]], encode: Callable[[R], bytes], ahead: Ahead
+    tag: bytes,
+    rows: Iterator[tuple[bytes, R | None]],
+    encode: Callable[[R], bytes],
+    ahead: Ahead,
 ) -> Iterator[list[Change]]:
-    """Encode rows, some a step, unless it was done ahead."""
+    """Encode rows of a table, some a step, unless it was done ahead."""
     encode = _encoder(encode, ahead)
     while piece := [
-        (key, None if row is None else encode(row)) for key, row in islice(rows, PIECE_ROWS)
+        (tag + key, None if row is None else encode(row)) for key, row in islice(rows, PIECE_ROWS)
     ]:
         yield piece
 

@@ -7,7 +7,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
-from perdure.core.tables.changes import NOTHING, Ahead, Gathered, Reader, after_prefix, encoded
+from perdure.core.tables.changes import NOTHING, Ahead, Gathered, after_prefix, encoded
+from perdure.core.tables.recent import Recent
 
 R = TypeVar("R")
 
@@ -15,7 +16,7 @@ R = TypeVar("R")
 _first: Final = itemgetter(0)
 #: What has changed in a group in which nothing has.
 _UNCHANGED: Final[Mapping[bytes, Any]] = {}
-#: Rows up to which it is faster to get each one than to scan.
+#: Rows up to which it is faster to get each one than to scan, if they are not remembered.
 _GOT_MAX: Final = 2
 
 
@@ -29,7 +30,7 @@ class GroupTable(Generic[R]):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Recent,
         tag: bytes,
         encode: Callable[[R], bytes],
         decode: Callable[[bytes], R],
@@ -121,15 +122,29 @@ class GroupTable(Generic[R]):
             return stored + rows
         return [row for _, row in self.rows(group)]  # it was dropped, and has begun anew
 
+    def tail(self, group: bytes, start: int, count: int, key: Callable[[int], bytes]) -> list[R]:
+        """Give the rows of a group of :meth:`counted` from one on, knowing how many it has.
+
+        Args:
+            group: the group.
+            start: the place of the first row that is wanted.
+            count: how many rows the group has.
+            key: gives the key of a row by its place in the group, from 0 on.
+        """
+        written = self.changed.get(group, _UNCHANGED)
+        rows = [row for row in written.values() if row is not None]
+        if count - start <= len(rows):
+            return rows[len(rows) - (count - start) :]
+        return [row for _, row in self.rows(group, key(start))]
+
     def _stored(self, group: bytes, count: int, key: Callable[[int], bytes]) -> list[R]:
         """Give the rows of a group that the store holds, supposing that there are so many."""
-        decode, prefix = self._decode, self.tag + group
+        decode, reader, prefix = self._decode, self._reader, self.tag + group
         found: Iterable[bytes | None]
-        if count <= _GOT_MAX:
-            get = self._reader.get
-            found = [get(prefix + key(place)) for place in range(count)]
+        if count <= _GOT_MAX or reader.knows(prefix + key(0)):
+            found = [reader.get(prefix + key(place)) for place in range(count)]
         else:
-            found = [value for _, value in self._reader.scan(prefix, after_prefix(prefix))]
+            found = [value for _, value in reader.scan(prefix, after_prefix(prefix))]
         return [decode(value) for value in found if value is not None]
 
     def drop(self, group: bytes) -> None:
@@ -152,11 +167,11 @@ class GroupTable(Generic[R]):
 
     def rows_changed(self) -> Iterator[tuple[bytes, R]]:
         """Give the rows that were written since the last flush, with their keys in the store."""
-        return ((key, row) for key, row in self._all_changed() if row is not None)
+        return ((self.tag + key, row) for key, row in self._all_changed() if row is not None)
 
     def gather(self, changes: Gathered, ahead: Ahead = NOTHING) -> Iterator[None]:
         """Add what changed since the last flush to ``changes``, some rows a step."""
-        for piece in encoded(self._all_changed(), self._encode, ahead):
+        for piece in encoded(self.tag, self._all_changed(), self._encode, ahead):
             changes.extend(piece)
             yield
 
@@ -166,8 +181,7 @@ class GroupTable(Generic[R]):
         self.count = 0
 
     def _all_changed(self) -> Iterator[tuple[bytes, R | None]]:
-        """Give all that changed since the last flush, under its keys in the store."""
+        """Give all that changed since the last flush, under its keys in the table."""
         for group, rows in self.changed.items():
-            prefix = self.tag + group
             for key, row in rows.items():
-                yield prefix + key, row
+                yield group + key, row

@@ -11,8 +11,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from perdure.core.tables.changes import Reader
 from perdure.core.tables.groups import GroupTable
+from perdure.core.tables.recent import Recent
 
 #: Groups that are remembered at the least; at most it is twice as many.
 GROUPS_REMEMBERED: Final = 2048
@@ -28,7 +28,7 @@ class SmallGroups(GroupTable[bytes]):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Recent,
         tag: bytes,
         encode: Callable[[bytes], bytes],
         decode: Callable[[bytes], bytes],

@@ -45,9 +45,9 @@ from perdure.core.tables.changes import (
     Gathered,
     Reader,
     RowTable,
-    ScannedTable,
 )
 from perdure.core.tables.groups import GroupTable
+from perdure.core.tables.recent import Recent, Remembering
 from perdure.core.tables.small_groups import SmallGroups
 from perdure.protocol.ids import InvocationId
 
@@ -77,7 +77,8 @@ class Lock(Struct, frozen=True, array_like=True, gc=False):
 class Tables:
     """The tables, over what the store holds."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, store: Reader) -> None:
+        reader = self._recent = Recent(store)
         encode = msgspec.msgpack.Encoder().encode
 
         def decoder(row_type: Any) -> Callable[[bytes], Any]:
@@ -100,8 +101,8 @@ class Tables:
         )
         self.promises: GroupTable[Promise] = GroupTable(reader, b"p", encode, decoder(Promise))
         self.timers: RowTable[bytes] = RowTable(reader, b"t", bytes, bytes)
-        self.running: RowTable[bytes] = ScannedTable(reader, b"r", bytes, bytes)
-        self.parked: RowTable[bytes] = ScannedTable(reader, b"w", bytes, bytes)
+        self.running: RowTable[bytes] = RowTable(reader, b"r", bytes, bytes)
+        self.parked: RowTable[bytes] = RowTable(reader, b"w", bytes, bytes)
         self.expiries: FrontTable[bytes] = FrontTable(reader, b"e", bytes, bytes)
         self.outbox: RowTable[Message] = RowTable(reader, b"o", encode, decoder(Message))
         self.facts: RowTable[int] = RowTable(reader, b"m", encode, decoder(int))
@@ -125,6 +126,8 @@ class Tables:
             self.listeners,
             self.promises,
         )
+        #: Of these nobody asks for one row that was written, or they remember it themselves.
+        self._unremembered = (self.running, self.parked, self.expiries, self.states)
         self._encode = encode
         self._ahead: dict[int, tuple[object, bytes]] = {}
 
@@ -179,9 +182,11 @@ class Tables:
         Rows can be read between two steps, but not written; :meth:`written` comes next.
         """
         ahead, self._ahead = self._ahead, {}
+        remembering = Remembering(changes, self._recent)
         for table in (*self._rows, *self._groups):
             if table.changed:
-                yield from table.gather(changes, ahead)
+                forgetting = table in self._unremembered
+                yield from table.gather(changes if forgetting else remembering, ahead)
 
     def written(self) -> None:
         """Begin anew: the store has all that was gathered."""

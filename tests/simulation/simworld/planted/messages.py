@@ -29,12 +29,12 @@ from simworld.planted.change import Change, instead
 
 
 def sleep_through_a_late_wake_up() -> list[Change]:
-    return [(progress, "notifications", lambda _step, _id, _start: iter(()))]
+    return [(progress, "notifications", lambda _step, _id, _row, _start: [])]
 
 
 def wake_for_what_was_seen() -> list[Change]:
     def make(real):
-        return lambda step, invocation_id, _start: real(step, invocation_id, 0)
+        return lambda step, invocation_id, row, _start: real(step, invocation_id, row, 0)
 
     return instead(progress, "notifications", make)
 
