@@ -15,6 +15,8 @@ from perdure.transport.http2_frames import (
     ACK,
     END_HEADERS,
     END_STREAM,
+    FRAME_BYTES_DEFAULT,
+    WINDOW_DEFAULT,
     ErrorCode,
     FrameType,
     PeerError,
@@ -68,6 +70,37 @@ def test_a_body_waits_for_the_windows_of_stream_and_connection():
     assert peer.bodies() == {1: 34_465}
 
 
+def test_a_body_that_ends_while_it_waits_ends_with_its_last_piece():
+    talk = Conversation()
+    exchange, _ = talk.open(bytes(WINDOW_DEFAULT + 10))
+    assert sum(talk.bodies().values()) == WINDOW_DEFAULT
+    exchange.end()
+    assert talk.said() == []
+    talk.widen(0, 10)
+    assert talk.said() == []
+    talk.widen(1, 10)
+    said = talk.said()
+    assert sum(len(payload) for _, _, _, payload in said) == 10
+    assert [flags for _, flags, _, _ in said] == [0] * (len(said) - 1) + [END_STREAM]
+
+
+def test_a_body_that_ends_before_it_is_framed_ends_with_its_last_piece():
+    talk = Conversation()
+    exchange, _ = talk.open()
+    talk.said()
+    exchange.send(b"body")
+    exchange.end()
+    assert talk.said() == [(FrameType.DATA, END_STREAM, 1, b"body")]
+
+
+def test_a_body_that_ends_when_all_of_it_was_framed_ends_with_a_frame_of_its_own():
+    talk = Conversation()
+    exchange, _ = talk.open(b"body")
+    talk.said()
+    exchange.end()
+    assert talk.said() == [(FrameType.DATA, END_STREAM, 1, b"")]
+
+
 def test_a_large_body_leaves_room_for_others():
     peer = Conversation(settings_frame({Setting.INITIAL_WINDOW_SIZE: 2**20}))
     peer.open(b"x" * 10**6)
@@ -99,6 +132,30 @@ def test_what_was_read_opens_the_windows_again():
     assert peer.said() == [
         (FrameType.WINDOW_UPDATE, 0, 1, struct.pack(">L", LIMITS.stream_window // 2))
     ]
+
+
+def test_a_listener_that_gives_up_on_a_long_piece_opens_no_window_for_more():
+    talk = Conversation()
+    exchange, listener = talk.open(ended=True)
+    talk.head(1)
+    talk.said()
+    pieces = LIMITS.stream_window // 2 // FRAME_BYTES_DEFAULT
+    for _ in range(pieces - 1):
+        talk.hear(FrameType.DATA, 0, 1, bytes(FRAME_BYTES_DEFAULT))
+    listener.data = lambda _data: exchange.cancel()
+    talk.hear(FrameType.DATA, 0, 1, bytes(FRAME_BYTES_DEFAULT))
+    said = [(type_, stream_id) for type_, _, stream_id, _ in talk.said()]
+    assert said == [(FrameType.RST_STREAM, 1)]
+
+
+@pytest.mark.parametrize("type_", [FrameType.PING, FrameType.WINDOW_UPDATE, 0x40])
+def test_a_peer_that_does_not_begin_with_its_settings_is_left(type_):
+    machine = Conversation().machine
+    machine.greeted = False
+    payload = bytes(7) + b"\x01" if type_ is FrameType.PING else b"\x00\x00\x00\x01"
+    with pytest.raises(PeerError, match="does not begin with SETTINGS") as raised:
+        machine.receive(frame(type_, 0, 0, payload))
+    assert raised.value.code == ErrorCode.PROTOCOL_ERROR
 
 
 def test_streams_are_bounded_by_what_the_peer_takes():

@@ -61,20 +61,16 @@ class FrameDecoder:
         payload_bytes_limit: Payloads as long as this, or longer, are refused before they come.
     """
 
-    __slots__ = ("_limit", "_missing", "_pending", "_pending_bytes")
+    __slots__ = ("_limit", "_missing", "_pending", "waiting_bytes")
 
     def __init__(self, payload_bytes_limit: int = PAYLOAD_BYTES_LIMIT) -> None:
         self._limit = payload_bytes_limit
         #: Chunks of a message that is not whole yet; they are put together once, when it is.
         self._pending: list[bytes | bytearray] = []
-        self._pending_bytes = 0
+        #: What has come of a message that is not whole yet, in bytes.
+        self.waiting_bytes = 0
         #: Bytes that must be pending before looking at them again is of use.
-        self._missing = _HEADER_BYTES
-
-    @property
-    def waiting_bytes(self) -> int:
-        """What has come of a message that is not whole yet, in bytes."""
-        return self._pending_bytes if self._pending else 0
+        self._missing = 0
 
     def receive_data(self, data: bytes) -> list[Frame]:
         """Take a chunk; give the frames that it completes.
@@ -85,44 +81,12 @@ class FrameDecoder:
         pending = self._pending
         if pending:
             self._hold(data)
-            if self._pending_bytes < self._missing:
+            if self.waiting_bytes < self._missing:
                 return []
             data = b"".join(pending)
             pending.clear()
+            self.waiting_bytes = 0
         # The usual chunk holds whole frames: they are cut out of it without another copy.
-        frames, used = self._cut(data)
-        if used < len(data):
-            pending.append(data[used:])
-            self._pending_bytes = len(data) - used
-        return frames
-
-    def receive_eof(self) -> None:
-        """Learn that the stream has ended.
-
-        Raises:
-            TruncatedStreamError: it ended within a message.
-        """
-        if self._pending:
-            raise TruncatedStreamError(
-                f"the stream ended within a message: {self._pending_bytes} bytes of "
-                f"{self._missing} had come"
-            )
-
-    def _hold(self, data: bytes) -> None:
-        """Keep a chunk until its message is whole."""
-        pending = self._pending
-        self._pending_bytes += len(data)
-        if len(data) >= _SHORT_BYTES:
-            pending.append(data)
-            return
-        last = pending[-1]
-        if isinstance(last, bytearray):
-            last += data
-        else:
-            pending.append(bytearray(data))
-
-    def _cut(self, data: bytes) -> tuple[list[Frame], int]:
-        """Cut the whole frames at the beginning; tell how many bytes they took."""
         frames: list[Frame] = []
         start, size, limit = 0, len(data), self._limit
         while (body := start + _HEADER_BYTES) <= size:
@@ -135,13 +99,45 @@ class FrameDecoder:
                 )
             end = body + length
             if end > size:
-                self._missing = end - start
-                return frames, start
+                self._wait_for(end - start, data[start:])
+                return frames
             payload = data[body:end] if length < _LONG_BYTES else memoryview(data)[body:end]
             frames.append((kind, flags, payload))
             start = end
-        self._missing = _HEADER_BYTES
-        return frames, start
+        if start < size:
+            self._wait_for(_HEADER_BYTES, data[start:])
+        return frames
+
+    def receive_eof(self) -> None:
+        """Learn that the stream has ended.
+
+        Raises:
+            TruncatedStreamError: it ended within a message.
+        """
+        if self._pending:
+            raise TruncatedStreamError(
+                f"the stream ended within a message: {self.waiting_bytes} bytes of "
+                f"{self._missing} had come"
+            )
+
+    def _hold(self, data: bytes) -> None:
+        """Keep a chunk until its message is whole."""
+        pending = self._pending
+        self.waiting_bytes += len(data)
+        if len(data) >= _SHORT_BYTES:
+            pending.append(data)
+            return
+        last = pending[-1]
+        if isinstance(last, bytearray):
+            last += data
+        else:
+            pending.append(bytearray(data))
+
+    def _wait_for(self, missing: int, begun: bytes) -> None:
+        """Keep the beginning of a frame until so many bytes of it have come."""
+        self._missing = missing
+        self._pending.append(begun)
+        self.waiting_bytes = len(begun)
 
 
 def frame(kind: int, flags: int, payload: bytes) -> bytes:
@@ -149,6 +145,5 @@ def frame(kind: int, flags: int, payload: bytes) -> bytes:
     return _HEADER.pack(kind, flags, len(payload)) + payload
 
 
-def frame_header(kind: int, flags: int, payload_bytes: int) -> bytes:
-    """Give the header of a payload that follows by itself."""
-    return _HEADER.pack(kind, flags, payload_bytes)
+#: Gives the header of a payload that follows by itself, by its kind, flags and size.
+frame_header: Final = _HEADER.pack

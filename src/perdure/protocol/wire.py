@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -32,6 +33,9 @@ from perdure.protocol.wire_plain import (
     varint,
     write_input,
     write_output,
+    write_sleep,
+    write_start,
+    write_void_completion,
 )
 from perdure.protocol.wire_trees import TooDeepTreeError
 from perdure.protocol.wire_values import MissingPartError
@@ -74,18 +78,7 @@ def encode(message: Message, version: int) -> bytes:
     Raises:
         UnencodableMessageError: a field holds what cannot travel.
     """
-    # Struct classes have a metaclass, which makes an isinstance that fails slow.
-    if type(message) is Completion:
-        remembered = type(message.result) is messages.Void
-    elif type(message) is messages.Output:
-        remembered = message == _NOTHING
-    elif type(message) is messages.Run:
-        remembered = len(message.name) <= _REMEMBERED_BYTES_MAX
-    elif type(message) is messages.Suspension:
-        remembered = _is_short(message.awaiting_on)
-    else:
-        remembered = type(message) in _REPETITIVE and not _nests(message)
-    return _encode_remembered(message, version) if remembered else _encode(message, version)
+    return _FRAMES.get(type(message), _encode)(message, version)
 
 
 def encode_pieces(sent: Iterable[Message], version: int) -> list[bytes]:
@@ -98,20 +91,22 @@ def encode_pieces(sent: Iterable[Message], version: int) -> list[bytes]:
     Raises:
         UnencodableMessageError: a field holds what cannot travel.
     """
-    pieces = []
+    pieces: list[bytes] = []
     for message in sent:
-        place = _LONG_VALUES.get(type(message))
-        value = None if place is None else getattr(message, place[0])
-        if place is None or type(value) is not Value or len(value.content) < LONG_BYTES:
-            pieces.append(encode(message, version))
+        kind = type(message)
+        value_of = _VALUES.get(kind)
+        value = None if value_of is None else value_of(message)
+        if type(value) is Value and len(value.content) >= LONG_BYTES:
+            pieces += _long_pieces(message, version, value.content)
         else:
-            pieces += _long_pieces(message, version, place[1], value.content)
+            pieces.append(_FRAMES.get(kind, _encode)(message, version))
     return pieces
 
 
-def _long_pieces(message: Message, version: int, number: int, content: bytes) -> tuple[bytes, ...]:
-    """Give a frame up to the content of its value, the field of this number, and the content."""
+def _long_pieces(message: Message, version: int, content: bytes) -> tuple[bytes, ...]:
+    """Give a frame up to the content of its value, and the content."""
     kind, _ = _ENCODERS[type(message)]
+    number = _VALUE_FIELDS[type(message)]
     value = _tagged(_CONTENT, len(content))
     try:
         # Fields may stand in any order, so that the value can be the last one.
@@ -157,12 +152,56 @@ def _by_library(make: Any, write: Write, *, but: str | None = None) -> Serialize
     return serialize
 
 
-def _serializer(cls: type[Message], make: Any, write: Write) -> Serialize:
-    """Make a function that writes messages of one kind, without the library where that can be."""
-    by_library, plainly = _by_library(make, write), _PLAIN_WRITERS.get(cls)
-    if plainly is None:
-        return by_library
-    return lambda message, version: plainly(message) or by_library(message, version)
+def _plainly(cls: type[Message], write: Callable[[Any, int], bytes | None]) -> Serialize:
+    """Make a function that gives frames of one kind, without the library where that can be."""
+    kind = _type_of(cls)
+
+    def encode_plainly(message: Message, version: int) -> bytes:
+        try:
+            payload = write(message, version)
+        except (ValueError, TypeError) as error:
+            raise _unencodable(message, error) from error
+        if payload is None:
+            return _encode(message, version)
+        return frame_header(kind, 0, len(payload)) + payload
+
+    return encode_plainly
+
+
+def _encode_output(message: messages.Output, version: int) -> bytes:
+    if message == _NOTHING:
+        return _encode_remembered(message, version)
+    return _encode_plain_output(message, version)
+
+
+def _encode_completion(message: Completion, version: int) -> bytes:
+    payload = write_void_completion(message)
+    if payload is None:
+        return _encode(message, version)
+    return frame_header(message.kind, 0, len(payload)) + payload
+
+
+def _encode_run(message: messages.Run, version: int) -> bytes:
+    if len(message.name) > _REMEMBERED_BYTES_MAX:
+        return _encode(message, version)
+    return _encode_remembered(message, version)
+
+
+def _encode_suspension(message: messages.Suspension, version: int) -> bytes:
+    future = message.awaiting_on
+    if future.nested or future.named_signals:
+        return _encode(message, version)
+    # A handler may well wait for very many things.
+    if len(future.completions) + len(future.signals) > _LEAVES_MAX:
+        return _encode(message, version)
+    return _encode_remembered(message, version)
+
+
+def _encode_awaiting(message: messages.AwaitingOn, version: int) -> bytes:
+    for child in message.awaiting_on.nested:
+        if child.nested:  # a tree that may be too deep to be compared by recursion
+            return _encode(message, version)
+    return _encode_remembered(message, version)
 
 
 def decode(kind: int, flags: int, payload: Payload, version: int) -> Message:
@@ -234,22 +273,6 @@ _encode_remembered: Final = lru_cache(_REMEMBERED_MAX)(_encode)
 _decode_remembered: Final = lru_cache(_REMEMBERED_MAX)(_decode)
 
 
-def _nests(message: Message) -> bool:
-    """Tell whether a message holds a tree that is too deep to be compared by recursion."""
-    if type(message) is messages.AwaitingOn:
-        for child in message.awaiting_on.nested:
-            if child.nested:
-                return True
-    return False
-
-
-def _is_short(future: messages.Future) -> bool:
-    """Tell whether few things are waited for; a handler may well wait for very many."""
-    if future.nested or future.named_signals:
-        return False
-    return len(future.completions) + len(future.signals) <= _LEAVES_MAX
-
-
 def _asking_for_ack(message: Message) -> Message:
     if type(message) is not messages.ProposeRunCompletion:
         return message  # Commands are answered or not, as their kind demands.
@@ -267,10 +290,6 @@ def _type_of(cls: type[Message]) -> int:
     return tag
 
 
-_PLAIN_WRITERS: Final[dict[type[Message], Callable[[Any], bytes | None]]] = {
-    messages.Input: write_input,
-    messages.Output: write_output,
-}
 _PLAIN_READERS: Final[dict[type[Message], Callable[[Payload], Message | None]]] = {
     messages.Input: read_input,
     messages.Output: read_output,
@@ -284,7 +303,7 @@ _WRITERS: Final[dict[type[Message], tuple[int, Any, Write]]] = {
     messages.Signal: (_type_of(messages.Signal), _NOTIFICATION, write_signal_notification),
 }
 _ENCODERS: Final[dict[type[Message], tuple[int, Serialize]]] = {
-    cls: (kind, _serializer(cls, make, write)) for cls, (kind, make, write) in _WRITERS.items()
+    cls: (kind, _by_library(make, write)) for cls, (kind, make, write) in _WRITERS.items()
 }
 
 #: How messages are read: by the library's parser and a reader, unless the third can read them.
@@ -300,16 +319,17 @@ _DECODERS: Final[dict[int, tuple[Any, Read, Callable[[Payload], Message | None] 
     _type_of(messages.Signal): (_NOTIFICATION.FromString, read_signal_notification, None),
 }
 
-#: Messages whose value may be long, the value's attribute, and the number of its field.
-_LONG_VALUES: Final[dict[type[Message], tuple[str, int]]] = {
-    messages.Input: ("value", 14),
-    messages.Output: ("result", 14),
-    Completion: ("result", 5),
+#: What gives the value that may be long, by the kind of message, and the number of its field.
+_VALUES: Final[dict[type[Message], Callable[[Any], messages.Result]]] = {
+    messages.Input: attrgetter("value"),
+    messages.Output: attrgetter("result"),
+    Completion: attrgetter("result"),
 }
+_VALUE_FIELDS: Final = {messages.Input: 14, messages.Output: 14, Completion: 5}
 _WITHOUT_VALUES: Final[dict[type[Message], Serialize]] = {
     cls: _by_library(make, write, but="value")
     for cls, (_, make, write) in _WRITERS.items()
-    if cls in _LONG_VALUES
+    if cls in _VALUES
 }
 #: Number of the bytes in a value, and how protobuf marks a field of bytes.
 _CONTENT: Final = 1
@@ -317,17 +337,28 @@ _BYTES: Final = 2
 
 #: What handlers give that return nothing.
 _NOTHING: Final = messages.Output(Value(b""))
-#: Small ones that hold nothing of the invocation but numbers.
-_REPETITIVE: Final[frozenset[type[Message]]] = frozenset(
-    {
-        messages.End,
-        messages.CommandAck,
-        messages.AwaitingOn,
-        messages.ProposeRunCompletionAck,
-    }
-)
-#: On arrival runs and suspensions, too, which are known to be short then; and the ends of sleeps.
-_REPETITIVE_KINDS: Final = frozenset({_type_of(cls) for cls in _REPETITIVE}) | {
+_encode_plain_output: Final = _plainly(messages.Output, write_output)
+#: Who makes the frames of a kind, unless it is the library each time.
+_FRAMES: Final[dict[type[Message], Serialize]] = {
+    messages.Start: _plainly(messages.Start, write_start),
+    messages.Input: _plainly(messages.Input, write_input),
+    messages.Sleep: _plainly(messages.Sleep, write_sleep),
+    messages.Output: _encode_output,
+    # Those that hold nothing of the invocation but numbers, if anything, come again and again.
+    messages.End: _encode_remembered,
+    messages.CommandAck: _encode_remembered,
+    messages.ProposeRunCompletionAck: _encode_remembered,
+    messages.AwaitingOn: _encode_awaiting,
+    messages.Run: _encode_run,
+    messages.Suspension: _encode_suspension,
+    Completion: _encode_completion,
+}
+#: On arrival runs and suspensions are known to be short; and so are the ends of sleeps.
+_REPETITIVE_KINDS: Final = {
+    _type_of(messages.End),
+    _type_of(messages.CommandAck),
+    _type_of(messages.AwaitingOn),
+    _type_of(messages.ProposeRunCompletionAck),
     _type_of(messages.Run),
     _type_of(messages.Suspension),
     int(CompletionKind.SLEEP),

@@ -101,12 +101,12 @@ class Exchange:
         "_kept",
         "_kept_bytes",
         "_listener",
-        "_outgoing",
         "_tries",
         "ended",
         "ending",
         "held",
         "memory",
+        "outgoing",
         "over",
         "request",
     )
@@ -118,7 +118,8 @@ class Exchange:
         self.held = 0
         self._listener = listener
         self._carrier: Carrier | None = None
-        self._outgoing: deque[Buffer] = deque()
+        #: What was said and is not taken yet.
+        self.outgoing: deque[Buffer] = deque()
         #: What was sent since the request began; None once it cannot be said again.
         self._kept: list[Buffer] | None = []
         self._kept_bytes = 0
@@ -134,7 +135,7 @@ class Exchange:
     @property
     def drained(self) -> bool:
         """Whether all that was said so far was taken."""
-        return not self._outgoing
+        return not self.outgoing
 
     def send(self, data: bytes) -> None:
         """Say a piece of the body."""
@@ -143,11 +144,11 @@ class Exchange:
         self.held += len(data)
         self.memory.held += len(data)
         if len(data) <= PIECE_BYTES:
-            self._outgoing.append(data)
+            self.outgoing.append(data)
         else:
             view = memoryview(data)
             starts = range(0, len(data), PIECE_BYTES)
-            self._outgoing.extend(view[start : start + PIECE_BYTES] for start in starts)
+            self.outgoing.extend(view[start : start + PIECE_BYTES] for start in starts)
         if self._carrier is not None:
             self._carrier.wake()
 
@@ -175,13 +176,17 @@ class Exchange:
 
     def take(self, limit: int) -> Buffer:
         """Take the next bytes to send, at most so many."""
-        data = self._outgoing.popleft()
+        data = self.outgoing.popleft()
         if len(data) > limit:
-            self._outgoing.appendleft(data[limit:])
+            self.outgoing.appendleft(data[limit:])
             data = data[:limit]
         if self._kept is not None:
-            self._keep(data)
-        if self._kept is None and not self._outgoing:
+            self._kept_bytes += len(data)
+            if self._kept_bytes <= KEPT_BYTES_MAX:
+                self._kept.append(data)
+                return data
+            self._kept = None
+        if not self.outgoing:
             self._release()
         return data
 
@@ -194,14 +199,14 @@ class Exchange:
         self._carrier = None
         if self.over or self._answered or self._kept is None or self._tries > tries:
             return False
-        self._outgoing.extendleft(reversed(self._kept))
+        self.outgoing.extendleft(reversed(self._kept))
         self._kept, self._kept_bytes = [], 0
         return True
 
     def hear_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Pass on the head of the response."""
         self._answered, self._kept = True, None
-        if not self._outgoing:
+        if self.held and not self.outgoing:
             self._release()
         if not self.over:
             self._listener.head(status, headers)
@@ -225,22 +230,14 @@ class Exchange:
         self._close()
         self._listener.lost(error)
 
-    def _keep(self, data: Buffer) -> None:
-        assert self._kept is not None
-        self._kept_bytes += len(data)
-        if self._kept_bytes > KEPT_BYTES_MAX:
-            self._kept = None
-        else:
-            self._kept.append(data)
-
     def _close(self) -> None:
         self.over = True
-        self._outgoing.clear()
+        self.outgoing.clear()
         self._kept = None
         self._carrier = None
-        self._release()
+        if self.held:
+            self._release()
 
     def _release(self) -> None:
         held, self.held = self.held, 0
-        if held:
-            self.memory.release(held)
+        self.memory.release(held)

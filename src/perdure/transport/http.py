@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Final
 from urllib.parse import quote
 
@@ -107,21 +107,22 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         target, endpoint = line.target, way.deployment.endpoint
         keyed = target.kind.keyed and len(target.key) <= TOLD_KEY_CHARS_MAX
         subject = target.key if keyed else None
-        own: Headers = ()
-        shared, signer = way.headers, self.signer(endpoint)
+        shared = way.headers
+        own: Headers = (("x-restate-invocation-id", invocation_text(line.invocation_id)),)
+        if subject is not None:
+            own += (("x-restate-service-key", quote(subject, safe="")),)
+        signer = None if self.keys is None else self.signer(endpoint)
         if signer is not None:
             additional = way.deployment.additional_headers
-            unsigned, own = self.request_headers(additional, way.path, signer, subject)
+            unsigned, signature = self.request_headers(additional, way.path, signer, subject)
             shared = way.typed + unsigned
-        if subject is not None:
-            own = (("x-restate-service-key", quote(subject, safe="")), *own)
-        own = (("x-restate-invocation-id", invocation_text(line.invocation_id)), *own)
+            own += signature
         session = HttpSession(
             line,
             endpoint,
             way.content_type,
             self.payload_bytes_limit,
-            lambda: self.refused(endpoint, signer),
+            None if signer is None else partial(self.refused, endpoint, signer),
         )
         return Request("POST", way.placed_path, shared, own), session
 

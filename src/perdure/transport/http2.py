@@ -77,7 +77,9 @@ class Http2:
         self._codec = HeaderCodec(scheme, authority)
         self.sender = Sender(self._codec, owner, limits)
         self._reader = FrameReader()
+        #: What came since we last opened the connection's window, and how much of that opens it.
         self._unread = 0
+        self._wide_enough = limits.connection_window // 2
         self._budget = IDLE_FRAMES_MAX
         #: Frames with content that the peer sent, and how many of theirs and ours are counted.
         self._contents = 0
@@ -97,52 +99,56 @@ class Http2:
         Raises:
             PeerError: the peer broke the rules; the connection must end.
         """
+        sender = self.sender
         for type_, flags, stream_id, payload in self._reader.feed(data):
-            self._take(type_, flags, stream_id, payload)
-            if self.sender.backlog > BACKLOG_BYTES_MAX:
+            if not self.greeted and type_ != SETTINGS:
+                raise PeerError(ErrorCode.PROTOCOL_ERROR, "the peer does not begin with SETTINGS")
+            if stream_id:
+                take = _ON_STREAM.get(type_)
+                stream = sender.stream(stream_id)
+                if take is None:
+                    self._ignore(type_, stream_id)
+                elif stream is None and not sender.was_opened(stream_id):
+                    what = f"stream {stream_id} was never opened"
+                    raise PeerError(ErrorCode.PROTOCOL_ERROR, what)
+                else:
+                    take(self, flags, stream, payload)
+            else:
+                take_all = _ON_CONNECTION.get(type_)
+                if take_all is None:
+                    self._ignore(type_, stream_id)
+                else:
+                    take_all(self, flags, payload)
+            if sender.backlog > BACKLOG_BYTES_MAX:
                 raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "the peer asks, and does not listen")
 
-    def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if not self.greeted and type_ != SETTINGS:
-            raise PeerError(ErrorCode.PROTOCOL_ERROR, "the peer does not begin with SETTINGS")
-        known = _TAKE.get(type_)
-        if known is None:
-            self._spend()  # extensions that we do not know are to be ignored (RFC 9113, 5.5)
-            return
-        take, on_stream = known
-        if on_stream is not None and on_stream != (stream_id != 0):
+    def _ignore(self, type_: int, stream_id: int) -> None:
+        """Ignore a frame that we do not know (RFC 9113, 5.5); one that we do is out of place."""
+        if type_ in _ON_STREAM or type_ in _ON_CONNECTION:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, f"a frame of type {type_} on {stream_id}")
-        sender = self.sender
-        if stream_id and sender.stream(stream_id) is None and not sender.was_opened(stream_id):
-            raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} was never opened")
-        take(self, flags, stream_id, payload)
+        self._spend()
 
-    def on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
+    def on_data(self, flags: int, stream: Stream | None, payload: bytes) -> None:
         """Take a piece of a body."""
         # Padding counts for the windows, and frames of closed streams for the connection's.
         size = len(payload)
         self._unread += size
-        window = self._limits.connection_window
-        if self._unread > window:
-            raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "more data than the window allows")
-        if self._unread >= window // 2:
-            self.sender.say(number_frame(FrameType.WINDOW_UPDATE, 0, self._unread))
-            self._unread = 0
+        if self._unread >= self._wide_enough:
+            self._widen_all()
         content = unpadded(flags, payload) if flags & PADDED else payload
-        if content or flags & END_STREAM:
+        ended = flags & END_STREAM != 0
+        if content or ended:
             self._contents += 1
         else:
             self._spend()
-        stream = self.sender.stream(stream_id)
-        if stream is not None:
-            self._on_content(stream, content, size, ended=bool(flags & END_STREAM))
-
-    def _on_content(self, stream: Stream, content: bytes, size: int, *, ended: bool) -> None:
+        if stream is None:
+            return
         if not stream.headed:
             self.sender.break_off(stream, ErrorCode.PROTOCOL_ERROR, "a body before its head")
             return
         stream.unread += size
-        if stream.unread > self._limits.stream_window:
+        limit = self._limits.stream_window
+        if stream.unread > limit:
             reason = "more data than the window allows"
             self.sender.break_off(stream, ErrorCode.FLOW_CONTROL_ERROR, reason)
             return
@@ -151,15 +157,20 @@ class Http2:
             stream.exchange.hear_data(content)
         if ended:
             self._on_end(stream)
-        elif self.sender.stream(stream.id) is None:
-            return  # the listener gave up on this piece
-        elif stream.unread >= self._limits.stream_window // 2:
+        elif stream.unread >= limit // 2 and self.sender.stream(stream.id) is not None:
+            # Unless the listener gave up on this piece.
             self.sender.say(number_frame(FrameType.WINDOW_UPDATE, stream.id, stream.unread))
             stream.unread = 0
 
-    def on_headers(self, flags: int, stream_id: int, block: bytes) -> None:
+    def _widen_all(self) -> None:
+        """Let the peer send as much as it has sent since it was last told so."""
+        if self._unread > self._limits.connection_window:
+            raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "more data than the window allows")
+        self.sender.say(number_frame(FrameType.WINDOW_UPDATE, 0, self._unread))
+        self._unread = 0
+
+    def on_headers(self, flags: int, stream: Stream | None, block: bytes) -> None:
         """Take a header block."""
-        stream = self.sender.stream(stream_id)
         try:
             # Even what nobody wants any more changes the compression state.
             head = self._codec.decode(block)
@@ -204,11 +215,10 @@ class Http2:
             self.sender.reset(stream, ErrorCode.NO_ERROR)
         exchange.hear_end()
 
-    def on_reset(self, _flags: int, stream_id: int, payload: bytes) -> None:
+    def on_reset(self, _flags: int, stream: Stream | None, payload: bytes) -> None:
         """Take note that the peer ends a stream."""
         code = read_number(payload)
         self._spend()
-        stream = self.sender.stream(stream_id)
         if stream is None:
             return
         self.sender.forget(stream)
@@ -218,7 +228,7 @@ class Http2:
         else:
             stream.exchange.lose(LostError(reason))
 
-    def on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:
+    def on_settings(self, flags: int, payload: bytes) -> None:
         """Take what the peer says about itself."""
         self._spend()
         if flags & ACK:
@@ -245,7 +255,7 @@ class Http2:
                 # Within the bounds it says nothing: larger frames only make others wait.
                 raise PeerError(ErrorCode.PROTOCOL_ERROR, f"frames of up to {value} bytes")
 
-    def on_ping(self, flags: int, _stream_id: int, payload: bytes) -> None:
+    def on_ping(self, flags: int, payload: bytes) -> None:
         """Give a sign of life."""
         self._spend()
         if len(payload) != 8:
@@ -253,7 +263,7 @@ class Http2:
         if not flags & ACK:
             self.sender.say(frame(FrameType.PING, ACK, 0, payload))
 
-    def on_goaway(self, _flags: int, _stream_id: int, payload: bytes) -> None:
+    def on_goaway(self, _flags: int, payload: bytes) -> None:
         """Take note that the peer takes no more streams, and which ones it never looked at."""
         last, code = read_goaway(payload)
         self._spend()
@@ -265,26 +275,29 @@ class Http2:
             # connection at the next word; without one it would wait for answers in vain.
             self.ping(_STILL_THERE)
 
-    def on_window(self, _flags: int, stream_id: int, payload: bytes) -> None:
-        """Take note that the peer takes more."""
+    def on_wider(self, _flags: int, payload: bytes) -> None:
+        """Take note that the peer takes more on all streams together."""
         increment = read_number(payload) & WINDOW_MAX
         self._spend()
-        stream = self.sender.stream(stream_id)
-        if stream_id == 0:
-            if not increment:
-                raise PeerError(ErrorCode.PROTOCOL_ERROR, "a window that grows by nothing")
-            self.sender.widen_all(increment)
-        elif stream is not None and increment:
+        if not increment:
+            raise PeerError(ErrorCode.PROTOCOL_ERROR, "a window that grows by nothing")
+        self.sender.widen_all(increment)
+
+    def on_window(self, _flags: int, stream: Stream | None, payload: bytes) -> None:
+        """Take note that the peer takes more on one stream."""
+        increment = read_number(payload) & WINDOW_MAX
+        self._spend()
+        if stream is not None and increment:
             self.sender.widen(stream, increment)
         elif stream is not None:
             reason = "a window that grows by nothing"
             self.sender.break_off(stream, ErrorCode.PROTOCOL_ERROR, reason)
 
-    def on_priority(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
+    def on_priority(self, _flags: int, _stream: Stream | None, _payload: bytes) -> None:
         """Ignore what clients tell servers."""
         self._spend()
 
-    def on_push(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
+    def on_push(self, _flags: int, _stream: Stream | None, _payload: bytes) -> None:
         """Refuse what we said that we do not take."""
         raise PeerError(ErrorCode.PROTOCOL_ERROR, "a push, which we do not take")
 
@@ -298,20 +311,19 @@ class Http2:
             raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
 
-_Take = Callable[[Http2, int, int, bytes], None]
-#: Who takes which frame, and whether it belongs to a stream (None where it may or may not). By
-#: plain numbers, which are found at once: a member of an enumeration is only equal to them.
-_TAKE: Final[Mapping[int, tuple[_Take, bool | None]]] = {
-    int(type_): (take, on_stream)
-    for type_, take, on_stream in (
-        (FrameType.DATA, Http2.on_data, True),
-        (FrameType.HEADERS, Http2.on_headers, True),
-        (FrameType.PRIORITY, Http2.on_priority, True),
-        (FrameType.RST_STREAM, Http2.on_reset, True),
-        (FrameType.SETTINGS, Http2.on_settings, False),
-        (FrameType.PUSH_PROMISE, Http2.on_push, True),
-        (FrameType.PING, Http2.on_ping, False),
-        (FrameType.GOAWAY, Http2.on_goaway, False),
-        (FrameType.WINDOW_UPDATE, Http2.on_window, None),
-    )
+#: Who takes which frame. By plain numbers, which are found at once: a member of an enumeration is
+#: only equal to them.
+_ON_STREAM: Final[Mapping[int, Callable[[Http2, int, Stream | None, bytes], None]]] = {
+    int(FrameType.DATA): Http2.on_data,
+    int(FrameType.HEADERS): Http2.on_headers,
+    int(FrameType.PRIORITY): Http2.on_priority,
+    int(FrameType.RST_STREAM): Http2.on_reset,
+    int(FrameType.PUSH_PROMISE): Http2.on_push,
+    int(FrameType.WINDOW_UPDATE): Http2.on_window,
+}
+_ON_CONNECTION: Final[Mapping[int, Callable[[Http2, int, bytes], None]]] = {
+    int(FrameType.SETTINGS): Http2.on_settings,
+    int(FrameType.PING): Http2.on_ping,
+    int(FrameType.GOAWAY): Http2.on_goaway,
+    int(FrameType.WINDOW_UPDATE): Http2.on_wider,
 }

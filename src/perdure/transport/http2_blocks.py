@@ -24,6 +24,8 @@ _INDEXED: Final = 0x80
 _CHANGING: Final = 0x60
 _NEVER_INDEXED: Final = b"\x10"
 _COMPRESSED: Final = 0x80
+#: Strings from here on have a length of more than one byte.
+_LONG_STRING: Final = 0x7F
 
 #: What may begin a block, a byte for each header: references to what stands in the table.
 REFERENCES: Final = bytes(range(0x81, 0xFF))
@@ -51,6 +53,9 @@ class KnownBlocks(Generic[K, M]):
 
 def literal(name: bytes, value: bytes) -> bytes:
     """Write a header that is never put into a table, by anybody."""
+    size = len(value)
+    if size < _LONG_STRING:
+        return b"%b%c%b" % (_beginning(name), size, value)
     return _beginning(name) + _string(value)
 
 
@@ -96,10 +101,10 @@ def changes_table(block: bytes) -> bool:
 def _string(text: bytes) -> bytes:
     """Write a string, as it is: what it would save is not worth the time of both sides."""
     size = len(text)
-    if size < 0x7F:
+    if size < _LONG_STRING:
         return bytes((size,)) + text
-    number = bytearray((0x7F,))
-    size -= 0x7F
+    number = bytearray((_LONG_STRING,))
+    size -= _LONG_STRING
     while size >= 0x80:
         number.append(size & 0x7F | 0x80)
         size >>= 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from perdure.transport.exchanges import Exchange, LostError, PartedError
@@ -41,6 +42,8 @@ class Http2Connection(asyncio.Protocol):
         self._options = options
         self._loop = asyncio.get_running_loop()
         self._machine = Http2(origin.scheme, origin.authority, self, options.http2)
+        #: Carries an exchange; there must be room.
+        self.open: Callable[[Exchange], None] = self._machine.sender.open
         self._transport: asyncio.Transport | None = None
         self._flush_planned = False
         self._blocked = False
@@ -73,10 +76,6 @@ class Http2Connection(asyncio.Protocol):
     def used(self) -> bool:
         """Whether the connection ever took an exchange."""
         return self._machine.sender.was_opened(1)
-
-    def open(self, exchange: Exchange) -> None:
-        """Carry an exchange; there must be room."""
-        self._machine.sender.open(exchange)
 
     def close(self) -> None:
         """Close the connection; what it carries is lost."""

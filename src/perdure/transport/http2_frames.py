@@ -24,6 +24,7 @@ PRIORITY: Final = 0x20
 #: The head of a frame: length (high and low part), type, flags, stream, and before that a bit that
 #: says nothing.
 HEAD: Final = struct.Struct(">BHBBL")
+_pack_head: Final = HEAD.pack
 _SETTING: Final = struct.Struct(">HL")
 _NUMBER: Final = struct.Struct(">L")
 _PAIR: Final = struct.Struct(">LL")
@@ -94,7 +95,7 @@ class PeerError(Exception):
 def frame(type_: FrameType, flags: int, stream_id: int, payload: bytes | memoryview = b"") -> bytes:
     """Write a frame."""
     length = len(payload)
-    return HEAD.pack(length >> 16, length & 0xFFFF, type_, flags, stream_id) + payload
+    return _pack_head(length >> 16, length & 0xFFFF, type_, flags, stream_id) + payload
 
 
 def header_frames(stream_id: int, block: bytes, *, ended: bool) -> bytes:

@@ -56,8 +56,9 @@ class FrameReader:
         if self._input:
             data = self._input + data
         offset, size = 0, len(data)
+        block, unpack = self._block, HEAD.unpack_from
         while size - offset >= HEAD_BYTES:
-            high, low, type_, flags, stream_id = HEAD.unpack_from(data, offset)
+            high, low, type_, flags, stream_id = unpack(data, offset)
             length = high << 16 | low
             if length > FRAME_BYTES_DEFAULT:
                 raise PeerError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
@@ -70,7 +71,7 @@ class FrameReader:
             whole = type_ != CONTINUATION
             if type_ == HEADERS:
                 whole = flags & _HEADERS_FLAGS == END_HEADERS and length <= self._block_bytes_max
-            if self._block.open or not whole:  # hardly ever
+            if block.open or not whole:  # hardly ever
                 frame = self._take(type_, flags, stream_id, data[start:offset])
             if frame is not None:
                 yield frame

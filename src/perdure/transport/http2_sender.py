@@ -132,7 +132,7 @@ class Sender(Output[Stream]):
         if self._next_id > self._last_id:
             self.leaving = True
         self._streams[stream.id] = stream
-        drained = exchange.drained
+        drained = not exchange.outgoing
         # Some servers stumble over the end of a request that they have answered already.
         stream.ended = drained and exchange.ended
         block = self._codec.encode(exchange.request)
@@ -145,7 +145,7 @@ class Sender(Output[Stream]):
         """Note that a stream has something to send."""
         if stream.id not in self._streams or stream.ended:
             return
-        if stream.window > 0 or stream.exchange.drained:
+        if stream.window > 0 or not stream.exchange.outgoing:
             self._ready[stream.id] = stream
             self._wanted()
 
@@ -209,8 +209,8 @@ class Sender(Output[Stream]):
     def _frame_piece(self, stream: Stream) -> int | None:
         exchange = stream.exchange
         data: Buffer = b""
-        drained = exchange.drained
-        if not drained:
+        outgoing = exchange.outgoing
+        if outgoing:
             limit = min(self._window, stream.window, PIECE_BYTES)
             if limit <= 0:
                 if stream.window <= 0:
@@ -220,7 +220,7 @@ class Sender(Output[Stream]):
             self._window -= len(data)
             stream.window -= len(data)
             self.contents += 1
-            drained = exchange.drained
+        drained = not outgoing
         stream.ended = drained and exchange.ended
         if data or stream.ended:
             flags = END_STREAM if stream.ended else 0

@@ -69,7 +69,7 @@ class HttpSession:
         uri: where the deployment is, for error messages.
         content_type: what both sides speak.
         payload_bytes_limit: messages as long as this, or longer, are refused.
-        unrecognised: is told that the service does not know who asks.
+        unrecognised: is told that the service does not know who asks; None if nobody proved it.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class HttpSession:
         uri: str,
         content_type: str,
         payload_bytes_limit: int,
-        unrecognised: Callable[[], object],
+        unrecognised: Callable[[], object] | None,
     ) -> None:
         self._line = line
         self._unrecognised = unrecognised
@@ -119,7 +119,14 @@ class HttpSession:
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Send messages."""
-        self._send(messages)
+        exchange = self._exchange
+        assert exchange is not None, "an exchange carries it from its beginning"
+        pieces = wire.encode_pieces(messages, self._line.protocol_version)
+        if sum(map(len, pieces)) <= PIECE_BYTES:
+            exchange.send(b"".join(pieces))
+        else:
+            for joined in _joined(pieces):
+                exchange.send(joined)
         memory = self._line.memory
         # Before an attempt begins there was room for it; then it may grow.
         if memory.held > memory.most and type(messages[0]) is not Start:
@@ -143,7 +150,7 @@ class HttpSession:
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Check that this is how a service answers."""
         if not 200 <= status < 300:
-            if status == 401:
+            if status == 401 and self._unrecognised is not None:
                 self._unrecognised()
             refusal = _REFUSALS.get(status, _UNEXPECTED)
             retry_after_ms = None
@@ -210,29 +217,19 @@ class HttpSession:
 
     # -----------------------------------------------------------------------------------------
 
-    def _send(self, messages: Sequence[Message]) -> None:
-        exchange = self._exchange
-        assert exchange is not None
-        pieces = wire.encode_pieces(messages, self._line.protocol_version)
-        if sum(map(len, pieces)) <= PIECE_BYTES:
-            exchange.send(b"".join(pieces))
-            return
-        for joined in _joined(pieces):
-            exchange.send(joined)
-
     def _decode(self, frames: Sequence[Frame], messages: list[Message]) -> Fault | None:
         """Decode up to the last message that counts; say what is wrong with the next one."""
         version = self._line.protocol_version
-        for kind, flags, payload in frames:
-            try:
+        try:
+            for kind, flags, payload in frames:
                 message = wire.decode(kind, flags, payload, version)
-            except wire.TooDeepMessageError as error:
-                return Fault("RT0025", str(error))
-            except WireError as error:
-                return Fault("RT0012", str(error))
-            messages.append(message)
-            if type(message) in _TERMINAL:
-                return None
+                messages.append(message)
+                if type(message) in _TERMINAL:
+                    break
+        except wire.TooDeepMessageError as error:
+            return Fault("RT0025", str(error))
+        except WireError as error:
+            return Fault("RT0012", str(error))
         return None
 
     def _part(self) -> None:

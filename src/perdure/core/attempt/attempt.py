@@ -160,7 +160,7 @@ class Attempt:
     def opened(self, messages: Sequence[Message]) -> None:
         """Note what the replay holds."""
         self._known = self._replayed = self._entries = len(messages) - 1
-        self._bytes = stored_bytes(messages[1:])
+        self._bytes = stored_bytes(messages)  # the start counts for nothing
         if self._known > 1:
             kinds = set(map(type, messages))
             self._has_output = Output in kinds

@@ -64,7 +64,10 @@ def stored_bytes(messages: Iterable[Message]) -> int:
     """Give the size of what messages carry, in bytes."""
     size = 0
     for message in messages:
-        payload_of, label_of = CARRIED.get(type(message), NOTHING)
+        carried = CARRIED.get(type(message))
+        if carried is None:
+            continue
+        payload_of, label_of = carried
         if payload_of is not None:
             size += len(payload_of(message))
         if label_of is not None:
@@ -195,7 +198,8 @@ def _content(result: object) -> bytes | str:
 
 
 def _result(message: Any) -> bytes | str:
-    return _content(message.result)
+    result = message.result
+    return result.content if type(result) is messages.Value else _content(result)
 
 
 _PayloadOf = Callable[[Any], bytes | str]

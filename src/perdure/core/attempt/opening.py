@@ -41,17 +41,16 @@ def opening(
     state_map, partial = ((), True) if state is None else eager_state(state, state_bytes_max)
     silent_ms = now - row.modified_at
     silent_ms = silent_ms if silent_ms > 0 else 0  # noqa: FURB136 - faster than max()
-    start = Start(
-        id=invocation_id,
-        debug_id=invocation_text(invocation_id),
-        known_entries=len(journal),
-        state_map=state_map,
-        partial_state=partial,
-        key=row.target.key,
-        retry_count_since_last_stored_entry=status.failures_since_progress,
-        duration_since_last_stored_entry=silent_ms,
-        idempotency_key=None,
-        random_seed=None if seeded_by is None else random_seed(seeded_by),
+    start = Start(  # fields by their place: to find them by their names takes twice as long
+        invocation_id,
+        invocation_text(invocation_id),
+        len(journal),
+        state_map,
+        partial,
+        row.target.key,
+        status.failures_since_progress,
+        silent_ms,
+        None if seeded_by is None else random_seed(seeded_by),
     )
     return [start, *[entry.message for entry in journal]]
 

@@ -21,8 +21,9 @@ def forget_half_a_message() -> list[Change]:
     def make(real):
         def receive_data(self, data):
             frames = real(self, data)
-            if self._pending and self._pending_bytes > 8:
+            if self._pending and self.waiting_bytes > 8:
                 self._pending.clear()
+                self.waiting_bytes = 0
             return frames
 
         return receive_data
