@@ -46,11 +46,9 @@ class World:
     def __init__(self, version: int = 6) -> None:
         self.version = version
         self.woken = 0
-        self.attempt = WireAttempt(version, self._open, self._wake)
-
-    def _open(self, sink) -> Session:
-        self.session = Session(sink)
-        return self.session
+        self.attempt = WireAttempt(version, self._wake)
+        self.session = Session(self.attempt.say)
+        self.attempt.carry(self.session)
 
     def _wake(self) -> None:
         self.woken += 1
@@ -161,11 +159,3 @@ def test_aborting_says_nothing_more():
     assert world.attempt.over
     assert world.output == []
     assert world.session.told == ["aborted"]
-
-
-def test_an_unknown_handler():
-    def refuse(sink):
-        raise LookupError("there is no such handler")
-
-    with pytest.raises(LookupError):
-        WireAttempt(6, refuse, lambda: None)

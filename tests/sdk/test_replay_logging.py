@@ -1,18 +1,14 @@
 import logging
+from datetime import timedelta
 
 import pytest
+from scripted_server import NOW_MS, Server, service
 
+from perdure.protocol.messages import Sleep
+from perdure.sdk.context import Context
 from perdure.sdk.logging import RestateLoggingFilter, getLogger
-from perdure.sdk.replay_state import IS_REPLAYING, is_replaying
+from perdure.sdk.replay_state import is_replaying
 from perdure.server_context import restate_context_is_replaying
-
-
-@pytest.fixture
-def replaying():
-    state = [False]
-    token = IS_REPLAYING.set(lambda: state[0])
-    yield state
-    IS_REPLAYING.reset(token)
 
 
 def test_outside_of_handlers_nothing_replays():
@@ -20,20 +16,38 @@ def test_outside_of_handlers_nothing_replays():
     assert restate_context_is_replaying.get(False) is False
 
 
-def test_libraries_learn_of_the_replay_as_of_a_variable(replaying: list[bool]):
-    replaying[0] = True
-    assert restate_context_is_replaying.get() is True
+async def test_a_handler_and_its_actions_learn_of_the_replay_as_of_a_variable():
+    told: list[bool] = []
+
+    async def act() -> None:
+        told.append(restate_context_is_replaying.get())
+
+    async def run(ctx: Context) -> None:
+        told.append(restate_context_is_replaying.get())
+        ctx.sleep(timedelta(seconds=1))
+        told.append(restate_context_is_replaying.get())
+        await ctx.run_typed("a", act)
+
+    Server(service(run)).run()
+    assert told == [False] * 3
+    told.clear()
+    Server(service(run), journal=[Sleep(NOW_MS + 1000, 1)]).run()
+    assert told == [True, False, False]
+    assert not is_replaying()
 
 
-def test_a_logger_is_silent_in_replay(replaying: list[bool], caplog: pytest.LogCaptureFixture):
+async def test_a_logger_is_silent_in_replay(caplog: pytest.LogCaptureFixture):
     logger = getLogger("perdure.test.replay")
-    with caplog.at_level(logging.INFO):
-        logger.info("first")
-        replaying[0] = True
+
+    async def run(ctx: Context) -> None:
         logger.info("repeated")
-        replaying[0] = False
-        logger.info("second")
-    assert caplog.messages == ["first", "second"]
+        ctx.sleep(timedelta(seconds=1))
+        logger.info("new")
+
+    with caplog.at_level(logging.INFO):
+        logger.info("outside")
+        Server(service(run), journal=[Sleep(NOW_MS + 1000, 1)]).run()
+    assert caplog.messages == ["outside", "new"]
 
 
 def test_a_logger_is_filtered_once():

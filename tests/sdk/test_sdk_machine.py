@@ -149,7 +149,7 @@ class TestEnding:
         assert made.deliver() is None
 
     def test_the_legal_transitions_lead_to_the_end_only(self):
-        assert LEGAL[Waiting] == {Replaying, Closed}
+        assert LEGAL[Waiting] == {Replaying, Processing, Closed}
         assert LEGAL[Replaying] == {Processing, Closed}
         assert LEGAL[Processing] == {Closed}
         assert LEGAL[Closed] == frozenset()

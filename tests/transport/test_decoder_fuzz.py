@@ -119,9 +119,8 @@ def test_the_sdk_s_side_of_an_attempt(stream, begins_well):
 
     async def hear():
         woken = asyncio.Event()
-        attempt = WireAttempt(
-            version, lambda sink: HOST.open("Shop", "buy", version, sink), woken.set
-        )
+        attempt = WireAttempt(version, woken.set)
+        attempt.carry(HOST.open("Shop", "buy", version, attempt.say))
         if begins_well:
             attempt.receive_data(encoded(Start(bytes(24), "inv", 1), version))
             attempt.receive_data(encoded(Input(Value(b'"x"')), version))

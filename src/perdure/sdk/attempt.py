@@ -14,6 +14,9 @@ Whenever the handler can go no further, in this order:
 5. If actions or foreign futures are under way, the attempt waits for them.
 6. If the server's input is closed, the attempt suspends until what it waits for has happened.
 7. Otherwise it waits for input, and tells the server for what (version 7).
+
+Where a task is about to wait for just the result that is next, and nothing else is to be done, it
+has that at once (:meth:`Attempt.hand_over_to`): in the same order, and for less in a replay.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from perdure.protocol.messages import Future, Message, Result
 from perdure.protocol.session import Sink
@@ -35,13 +38,14 @@ from perdure.sdk.errors import (
     TerminalError,
 )
 from perdure.sdk.finished import Finished
-from perdure.sdk.futures import Waits
-from perdure.sdk.loop import AttemptLoop, DurableTimer
+from perdure.sdk.futures import DurableFuture, Waits
+from perdure.sdk.loop import AttemptLoop
 from perdure.sdk.machine.handles import CANCEL, Handle
 from perdure.sdk.machine.states import Ending
 from perdure.sdk.machine.syscalls import Machine
 from perdure.sdk.refusals import Refusals
 from perdure.sdk.running import Runs
+from perdure.sdk.timers import DurableTimer
 
 _CANCELLED_CODE: Final = 409
 #: Members of an enum are slow to reach before Python 3.12: looked up once for all attempts.
@@ -63,7 +67,6 @@ class Attempt:
     """
 
     __slots__ = (
-        "_busy",
         "_called_within",
         "_cancels_due",
         "_finished",
@@ -89,13 +92,12 @@ class Attempt:
         headers: Mapping[str, str],
     ) -> None:
         self.machine = Machine(version)
-        self.loop = AttemptLoop(asyncio.get_running_loop(), self._progress, self._arm)
-        self.waits = Waits(self.loop)
+        self.loop = AttemptLoop(asyncio.get_running_loop(), self)
+        self.waits = Waits(self.loop, self.machine.arrivals)
         self.now_ms = now_ms
         self.headers = headers
         self._handle: Callable[[Attempt], Coroutine[object, object, None]] | None = handle
         self._sink = sink
-        self._busy = False
         self._called_within = False
         self._cancels_due = 0
         self._over = False
@@ -111,17 +113,17 @@ class Attempt:
     def receive(self, messages: Sequence[Message]) -> None:
         """Take messages from the server, and go on as far as they allow."""
         self.machine.receive(messages)
-        self._progress()
+        self.progress()
 
     def close_input(self) -> None:
         """Learn that nothing more will come, and suspend unless there is something to do."""
         self.machine.close_input()
-        self._progress()
+        self.progress()
 
     def abort(self) -> None:
         """End the attempt at once and say nothing more."""
         self.machine.abort()
-        self._progress()
+        self.progress()
 
     # ------------------------------------------------------------------ for the context
 
@@ -169,19 +171,18 @@ class Attempt:
 
     # ------------------------------------------------------------------ going on
 
-    def _progress(self) -> None:
+    def progress(self) -> None:
         """Go on until the handler has ended, or all of it waits for the outside."""
-        if self._busy:
+        loop = self.loop
+        if loop.attended:
             self._called_within = True  # The call that is under way goes on with it.
             return
-        self._busy = True
-        self.loop.attend()
+        loop.attend()
         try:
             while self._step():
                 pass
         finally:
-            self._busy = False
-            self.loop.leave()
+            loop.leave()
 
     def _step(self) -> bool:
         """Let the handler go as far as what has come leads it; tell whether to go on."""
@@ -202,7 +203,7 @@ class Attempt:
 
         Results are read there as well, be it that they come one by one or with the journal.
         """
-        if self.loop.idle and not (self._cancels_due or self._held or self.machine.has_arrivals):
+        if self.loop.idle and not (self._cancels_due or self._held or self.machine.arrivals):
             return True  # To enter the loop takes as long as what is done there.
         return self.loop.run_ready(self._hand_over)
 
@@ -214,6 +215,20 @@ class Attempt:
             self._runs.fresh.clear()  # The handler waits: what it issued will be executed.
         cancelled = self._cancels_due > 0 and self._cancel()
         return cancelled or self._deliver()
+
+    def hand_over_to(self, wanted: DurableFuture[Any], waiter: asyncio.Future[None]) -> bool:
+        """Hand over what a task is about to wait for; see :class:`.loop.Owner`."""
+        if self._cancels_due or self._held or not wanted.is_awaited_by_one(waiter):
+            return False
+        handle = wanted.handle
+        result = self.machine.deliver_to(handle)
+        if result is None:
+            return False
+        if self._runs is not None:
+            self._runs.fresh.clear()
+            self._runs.settled(handle)
+        self.waits.settle(handle, result)
+        return True
 
     def _deliver(self) -> bool:
         """Hand over the next result; tell whether there was one."""
@@ -270,7 +285,7 @@ class Attempt:
         """Do what is left when the handler can go no further; tell whether to go on."""
         machine, runs = self.machine, self._runs
         if runs is not None and runs.due and machine.processing and not self._unsent_cancellation:
-            runs.start_due(self._progress, self.waits.is_given_up)
+            runs.start_due(self.progress, self.waits.is_given_up)
         executing = runs is not None and runs.executing
         if not (machine.closed or executing or self.loop.bridges):
             self._wait_for_server()
@@ -318,7 +333,7 @@ class Attempt:
         if self._finished is not None:
             self._finished.set()
 
-    def _arm(self, timer: DurableTimer, seconds: float) -> None:
+    def arm(self, timer: DurableTimer, seconds: float) -> None:
         """Make a timer durable."""
         wake_up_time = self.now_ms() + ceil(min(seconds * 1000, LONGEST_MS))
         machine = self._refusals.answer() if self.machine.closed else self.machine

@@ -115,7 +115,7 @@ class Endpoint:
             except IdentityError as error:
                 return Answer.problem(401, str(error))
         if called is not None and request.method == "POST":
-            return self._invoke(request, *called, wake)
+            return self._invoke(request, called, wake)
         if request.method == "GET" and last == "discover":
             return self._discover(request)
         return Answer.problem(
@@ -142,7 +142,7 @@ class Endpoint:
             return Answer.problem(500, str(error))
 
     def _invoke(
-        self, request: EndpointRequest, service: str, handler: str, wake: Callable[[], None]
+        self, request: EndpointRequest, called: tuple[str, str], wake: Callable[[], None]
     ) -> Answer | Invocation:
         content_type = request.headers.get("content-type")
         if content_type is None:
@@ -156,14 +156,13 @@ class Endpoint:
                 f"version {number} of the service protocol is not spoken here, but "
                 f"{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION_MAX} are",
             )
+        attempt = WireAttempt(number, wake)
+        service, handler = called
         try:
-            attempt = WireAttempt(
-                number,
-                lambda sink: self.host.open(service, handler, number, sink, request.headers),
-                wake,
-            )
+            session = self.host.open(service, handler, number, attempt.say, request.headers)
         except LookupError as error:
             return Answer.problem(404, str(error.args[0]))
+        attempt.carry(session)
         return Invocation(content_type, attempt)
 
 

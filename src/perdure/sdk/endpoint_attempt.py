@@ -12,7 +12,7 @@ from typing import Final
 
 from perdure.protocol.framing import FrameDecoder, WireError
 from perdure.protocol.messages import End, Error, Message, Start, Suspension
-from perdure.protocol.session import Session, Sink
+from perdure.protocol.session import Session
 from perdure.protocol.wire import UnencodableMessageError, decode_all, encode
 
 #: The Start message may hold as much state as the server's limit of 32 MiB, and the keys of it.
@@ -27,11 +27,7 @@ class WireAttempt:
 
     Args:
         version: The service protocol's version that the invocation runs with.
-        open_session: Begins the attempt.
         wake: Called when there is something to send.
-
-    Raises:
-        LookupError: there is no such service or handler.
     """
 
     __slots__ = (
@@ -45,9 +41,7 @@ class WireAttempt:
         "over",
     )
 
-    def __init__(
-        self, version: int, open_session: Callable[[Sink], Session], wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, version: int, wake: Callable[[], None]) -> None:
         self._version = version
         self._wake = wake
         self._decoder = FrameDecoder(PAYLOAD_BYTES_LIMIT)
@@ -57,7 +51,11 @@ class WireAttempt:
         #: Whether the last word was said, or is not wanted any more.
         self.over = False
         #: None when the attempt is over: what goes in circles waits for the garbage collector.
-        self._session: Session | None = open_session(self._send)
+        self._session: Session | None = None
+
+    def carry(self, session: Session) -> None:
+        """Begin: bring to a session what the server sends; what it says comes by :meth:`say`."""
+        self._session = session
 
     @property
     def begun(self) -> bool:
@@ -124,7 +122,7 @@ class WireAttempt:
         assert self._session is not None, "an attempt that is not over has a session"
         return self._session
 
-    def _send(self, messages: Sequence[Message]) -> None:
+    def say(self, messages: Sequence[Message]) -> None:
         """Take what the session has to say."""
         if self.over:
             return

@@ -55,6 +55,12 @@ class Bridge(asyncio.Future[Any]):
 class Home(Protocol):
     """The loop of a task whose coroutine is driven."""
 
+    wanted: Any
+    """What the coroutine that runs is about to wait for, if that may have a result already."""
+
+    def give(self, waiter: Any) -> bool:
+        """Complete what the coroutine has stopped at, if its result is next; tell whether."""
+
     def bridge(self, foreign: asyncio.Future[Any]) -> Bridge:
         """Make a future of this loop that follows a foreign one."""
 
@@ -63,7 +69,7 @@ class Home(Protocol):
 
 
 class Driven(Coroutine[Any, Any, Any]):
-    """A coroutine that sees futures of its own loop only.
+    """A coroutine that sees futures of its own loop only, and does not wait for what is there.
 
     Args:
         work: The coroutine to drive.
@@ -80,11 +86,14 @@ class Driven(Coroutine[Any, Any, Any]):
 
     def send(self, value: Any) -> Any:
         """Go on to the next future that the coroutine stops at."""
+        work, loop = self._work, self._loop
         try:
-            waited = self._work.send(value)
+            waited = work.send(value)
+            while loop.wanted is not None and loop.give(waited):
+                waited = work.send(None)
         except SystemExit as error:
             refuse(error)
-        if waited is not None and getattr(waited, "_loop", self._loop) is not self._loop:
+        if waited is not None and getattr(waited, "_loop", loop) is not loop:
             return self._bridged(waited)
         return waited
 

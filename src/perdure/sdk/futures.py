@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import _get_running_loop
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextvars import Context
 from typing import Any, Final, Protocol, TypeVar
 
@@ -83,7 +83,7 @@ class DurableFuture(asyncio.Future[T]):
         decode: Reads a value; without it, the value is its bytes.
     """
 
-    __slots__ = ("_alone", "_decode", "_handle", "_number", "_together", "_waits")
+    __slots__ = ("_alone", "_decode", "_number", "_together", "_waits", "handle")
 
     def __init__(
         self, waits: Waits, handle: Handle, decode: Callable[[bytes], Any] | None = None
@@ -91,7 +91,7 @@ class DurableFuture(asyncio.Future[T]):
         loop = waits.loop
         super().__init__(loop=loop)
         self._waits = waits
-        self._handle = handle
+        self.handle = handle
         # What is bytes already stays as it is.
         self._decode: Callable[[bytes], Any] = bytes if decode is None else decode
         self._number = loop.next_number()
@@ -105,9 +105,12 @@ class DurableFuture(asyncio.Future[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self.done():
-            waiter: asyncio.Future[None] = asyncio.Future(loop=self._waits.loop)
+            waits = self._waits
+            waiter: asyncio.Future[None] = asyncio.Future(loop=waits.loop)
             self.note()
             self._keep(waiter)
+            if waits.arrivals:
+                waits.loop.wanted = self  # There is no need to wait if this is what has come.
             yield from waiter
         return self.result()
 
@@ -164,9 +167,14 @@ class DurableFuture(asyncio.Future[T]):
                 "A durable future is awaited outside of its handler: await it in the handler, and "
                 "pass the result on"
             )
-        waits.note(self._handle, self)
+        waits.note(self.handle, self)
 
     # ------------------------------------------------------------------ for the register
+
+    def is_awaited_by_one(self, waiter: asyncio.Future[None]) -> bool:
+        """Tell whether nobody waits for this but who has this waiter."""
+        alone = self._alone
+        return alone[-1] is waiter and len(alone) == 1 and not (self._together or self._callbacks)
 
     is_timeout = False
 
@@ -200,7 +208,9 @@ class DurableFuture(asyncio.Future[T]):
             return  # The handler has given it up.
         try:
             value = self._decode(result.content) if type(result) is Value else _read(result)
-        except Exception as error:  # noqa: BLE001 - a serde's errors are told to who awaits
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a serde's errors are told to who awaits
             self._fail(error)
         else:
             self.set_result(value)
@@ -219,7 +229,7 @@ class DurableFuture(asyncio.Future[T]):
             self._fail(error())
         return True
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         if isinstance(error, StopIteration):  # A serde's, such as next() at an end: no future's.
             error = RuntimeError(f"the result cannot be read: {error!r}")
         self.set_exception(error)
@@ -275,6 +285,8 @@ class Waits(Struct, eq=False):
 
     #: The attempt's loop.
     loop: AttemptLoop
+    #: Notifications that wait to be handed over.
+    arrivals: Collection[object]
     _pending: dict[Handle, Wait] = {}
     #: What of it was awaited at some time; a handler may begin much and wait for little.
     _watched: dict[Handle, Wait] = {}

@@ -23,7 +23,6 @@ from perdure.sdk.hints import ResultHints
 from perdure.sdk.journal_codec import CodecSource
 from perdure.sdk.machine.syscalls import Machine
 from perdure.sdk.outcomes import failure_of, terminal_of, value_of
-from perdure.sdk.replay_state import IS_REPLAYING
 
 _BAD_REQUEST: Final = 400
 
@@ -138,7 +137,6 @@ async def _handle(
 ) -> None:
     """Run a handler from its input to its outcome, and tell the machine of that."""
     machine = attempt.machine
-    IS_REPLAYING.set(machine.is_replaying)
     try:
         request = machine.input()
         context = context_class(attempt, request, hints)

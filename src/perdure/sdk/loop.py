@@ -20,27 +20,20 @@ import logging
 import sys
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, Final
 
-from perdure.protocol.messages import Result
 from perdure.sdk.callbacks import ReadyHandle
-from perdure.sdk.errors import TerminalError
 from perdure.sdk.foreign import Driven
 from perdure.sdk.numbered import AttemptFuture, AttemptTask, number_before
+from perdure.sdk.owners import NOBODY, Owner
 from perdure.sdk.real_io import RealLoopIO, Ts
 from perdure.sdk.siblings import siblings_of
+from perdure.sdk.timers import DurableTimer
 
 #: So many callbacks are run at a time: a handler that spins must not stop the process.
 CALLBACKS_MAX: Final = 10_000
-
-#: How ``asyncio.wait``, and ``wait_for`` before Python 3.12, end what they wait with.
-_RELEASE_WAITER: Final[Any] = getattr(asyncio.tasks, "_release_waiter", None)
-
-
-def _nobody(*_: object) -> None:
-    """Stand for an attempt that is over."""
 
 
 def _no_more() -> bool:
@@ -58,64 +51,12 @@ def _begun(given: object) -> str:
     return ": it has begun already, so await it as it is, or give it to asyncio.gather"
 
 
-class DurableTimer(asyncio.TimerHandle):
-    """A callback that a durable sleep calls: ``asyncio.sleep`` and its like."""
-
-    __slots__ = ("_owner", "_sleeper")
-
-    def __init__(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        args: Sequence[Any],
-        owner: AttemptLoop,
-        context: Context | None,
-    ) -> None:
-        super().__init__(when, callback, args, owner, context)
-        self._owner = owner
-        #: What the callback completes, if that is what somebody waits for.
-        self._sleeper: asyncio.Future[Any] | None = None
-        if args and isinstance(args[0], asyncio.Future) and callback is not _RELEASE_WAITER:
-            self._sleeper = args[0]
-
-    def settle(self, _result: Result) -> None:
-        """Take the sleep's end."""
-        self._owner.advance(self.when())
-        if not self._cancelled:
-            self._owner.enqueue(self)
-
-    @property
-    def awaited(self) -> bool:
-        """Whether anything still waits for it."""
-        return not self._cancelled
-
-    #: Nobody waits for a timer together with others.
-    awaited_together = ()
-    awaited_alone = awaited
-    is_subscribed = False
-
-    @property
-    def is_timeout(self) -> bool:
-        """Whether it only bounds how long something else is waited for."""
-        return self._sleeper is None
-
-    def interrupt(self, error: Callable[[], TerminalError]) -> bool:
-        """Fail the future that the callback would complete; there is none behind a timeout."""
-        sleeper = self._sleeper
-        if self._cancelled or sleeper is None or sleeper.done():
-            return False
-        sleeper.set_exception(error())
-        self.cancel()
-        return True
-
-
 class AttemptLoop(RealLoopIO):
     """The event loop of one attempt.
 
     Args:
         real: The loop that does input and output.
-        wake: Called from a callback of the real loop when there is something to run.
-        arm: Makes a timer durable: called with the timer and the seconds until it is due.
+        owner: The attempt, which runs it.
     """
 
     # What an attempt begins with is the class's: there is a loop for each attempt.
@@ -131,21 +72,17 @@ class AttemptLoop(RealLoopIO):
     _early: dict[Any, asyncio.Task[Any]] | None = None
     #: Number of what the handler has created last.
     _number = 0
+    #: The durable future that a task is about to wait for, if any result is there.
+    wanted: Any = None
 
-    def __init__(
-        self,
-        real: asyncio.AbstractEventLoop,
-        wake: Callable[[], None],
-        arm: Callable[[DurableTimer, float], None],
-    ) -> None:
+    def __init__(self, real: asyncio.AbstractEventLoop, owner: Owner) -> None:
         self.real = real
         #: The context variables of who opened the attempt. What calls back later on is called with
         #: these: a handler's own must not be carried away to other invocations.
         self.outside = copy_context()
         #: What becomes of the generators of who opened the attempt.
         self._hooks = sys.get_asyncgen_hooks()
-        self._wake = wake
-        self._arm = arm
+        self._owner = owner
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -207,6 +144,21 @@ class AttemptLoop(RealLoopIO):
                 self.call_exception_handler({"message": what, "exception": error})
         return not ready
 
+    def give(self, waiter: Any) -> bool:
+        """Complete what a task has stopped at, if its result is next; tell whether that is so.
+
+        Nothing else is to be done then, so the task would be the next to go on in any case. Only
+        what it takes to let it wait, and to wake it, is left out: much of what a replay takes.
+        """
+        wanted, self.wanted = self.wanted, None
+        if self._ready:
+            return False
+        task: Any = asyncio.current_task(self)
+        # A task that has asked for its own cancellation is told of that where it stops.
+        if task is None or task._must_cancel:  # noqa: SLF001 - nothing public tells it
+            return False
+        return self._owner.hand_over_to(wanted, waiter)
+
     def advance(self, when: float) -> None:
         """Move the logical time on; never back."""
         self._now = max(self._now, when)
@@ -243,7 +195,7 @@ class AttemptLoop(RealLoopIO):
         if not self._tasks and (main is None or main.done()):
             # Nobody is left to wake. Without these an attempt's objects are freed at once, where
             # otherwise the garbage collector would have to find them.
-            self._wake, self._arm = _nobody, _nobody
+            self._owner, self.wanted = NOBODY, None
 
     def told(self, error: BaseException) -> BaseException:
         """Give what a task is told: that its attempt is over, and not only that it is cancelled."""
@@ -254,7 +206,7 @@ class AttemptLoop(RealLoopIO):
     def _ask_to_be_run(self) -> None:
         if not self._wake_is_due:
             self._wake_is_due = True
-            self.real.call_soon(self._wake, context=self.outside)
+            self.real.call_soon(self._owner.progress, context=self.outside)
 
     # ------------------------------------------------------------------ scheduling
 
@@ -298,7 +250,7 @@ class AttemptLoop(RealLoopIO):
         if when <= self._now:
             self.enqueue(timer)
         elif self._running:
-            self._arm(timer, when - self._now)
+            self._owner.arm(timer, when - self._now)
         else:
             # Set by a callback of the real loop, not by the handler: no part of its journal.
             self.real.call_later(when - self._now, self.enqueue, timer)

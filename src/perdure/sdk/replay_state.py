@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Final
-
-#: Set for the time of an attempt to a function that tells whether it is replaying.
-IS_REPLAYING: Final[ContextVar[Callable[[], bool] | None]] = ContextVar(
-    "perdure_is_replaying", default=None
-)
+from perdure.sdk.context import current_context
 
 
 def is_replaying() -> bool:
     """Tell whether this code runs in a handler that repeats its journal."""
-    ask = IS_REPLAYING.get()
-    return ask is not None and ask()
+    context = current_context()
+    # Not for handlers to ask, which would then do something else in replay.
+    return context is not None and context._attempt.machine.is_replaying()  # noqa: SLF001
 
 
 class ReplayingVariable:

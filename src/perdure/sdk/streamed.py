@@ -111,6 +111,8 @@ class StreamedAttempt:
                 attempt.receive_data(body)
             if not more:
                 attempt.receive_eof()
+            if self._attempt is None:
+                return  # All is said, and was sent.
             if attempt.over or (self._headers is not None and attempt.begun):
                 self.wake()
         except Exception as error:  # noqa: BLE001 - it is logged, and costs this attempt alone

@@ -106,7 +106,20 @@ class Http2:
             PeerError: it broke the rules; the connection must end.
         """
         for type_, flags, stream_id, payload in self._reader.feed(data):
-            self._take(type_, flags, stream_id, payload)
+            take = _TAKE.get(type_)
+            if not self._greeted and type_ != SETTINGS:
+                raise PeerError(ErrorCode.PROTOCOL_ERROR, "the client does not begin with SETTINGS")
+            if take is None:
+                self._spend(1)  # extensions that we do not know are to be ignored (RFC 9113, 5.5)
+                continue
+            if type_ != WINDOW_UPDATE and (type_ in _ON_STREAMS) != bool(stream_id):
+                reason = f"a frame of type {type_} on {stream_id}"
+                raise PeerError(ErrorCode.PROTOCOL_ERROR, reason)
+            if stream_id > self._newest and type_ not in _ON_IDLE_STREAMS:
+                raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} was never opened")
+            take(self, flags, stream_id, payload)
+            if self.sender.backlog > _BACKLOG_BYTES_MAX:
+                raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "the client asks, and does not listen")
 
     def leave(self) -> None:
         """Refuse the requests that come now; what is under way goes on.
@@ -170,21 +183,6 @@ class Http2:
         self._owner.finished(stream.exchange)
 
     # -- Frames
-
-    def _take(self, type_: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if not self._greeted and type_ != SETTINGS:
-            raise PeerError(ErrorCode.PROTOCOL_ERROR, "the client does not begin with SETTINGS")
-        take = _TAKE.get(type_)
-        if take is None:
-            self._spend(1)  # extensions that we do not know are to be ignored (RFC 9113, 5.5)
-            return
-        if type_ != WINDOW_UPDATE and (type_ in _ON_STREAMS) != bool(stream_id):
-            raise PeerError(ErrorCode.PROTOCOL_ERROR, f"a frame of type {type_} on {stream_id}")
-        if stream_id > self._newest and type_ not in _ON_IDLE_STREAMS:
-            raise PeerError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} was never opened")
-        take(self, flags, stream_id, payload)
-        if self.sender.backlog > _BACKLOG_BYTES_MAX:
-            raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "the client asks, and does not listen")
 
     def on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         """Take a piece of a body."""

@@ -146,8 +146,6 @@ class Sender(Output[Outgoing]):
         self._window -= size
         head = header_frames(outgoing.id, self._block(fields), ended=False)
         self.say(head + frame(DATA, END_STREAM, outgoing.id, content))
-        outgoing.ended = True
-        self._feeder.framed(outgoing.id, size)
         return True
 
     def want(self, outgoing: Outgoing) -> None:

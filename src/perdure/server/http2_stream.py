@@ -213,6 +213,7 @@ class Stream:
                 self._close()
                 return
             if ended and sender.say_whole(outgoing, fields, content):
+                self._close()
                 return
             sender.say_head(self.id, fields)
         if content:

@@ -2,18 +2,20 @@
 
 There is one machine an attempt, and it goes one way::
 
+       ┌──────────────────────►
     Waiting ──► Replaying ──► Processing ──► Closed
        └───────────┴──────────────┴────────────►
 
 **Waiting** for the journal: user code must not run before all of it is there, because what the
 handler may see next depends on notifications that can stand anywhere in it.
 
-**Replaying** while commands of the journal are left that the handler has not repeated yet. What it
-issues must match them, one after the other, and is not sent. The state ends with the last
-*command*: notifications may well be unread then. They wait in a queue of their own that all states
-share, since results are handed over strictly in the journal's order and one at a time, whether
-they came with the journal or just now. That order is all that makes a race repeatable: the handler
-goes as far as it can, is given one result, goes as far as it can, and so on, in every attempt.
+**Replaying** while commands of the journal are left that the handler has not repeated yet, beyond
+the input, which is only read. What it issues must match them, one after the other, and is not sent.
+The state ends with the last *command*: notifications may well be unread then. They wait in a queue
+of their own that all states share, since results are handed over strictly in the journal's order
+and one at a time, whether they came with the journal or just now. That order is all that makes a
+race repeatable: the handler goes as far as it can, is given one result, goes as far as it can, and
+so on, in every attempt.
 
 **Processing**: what the handler issues is new and goes to the server. ``fresh`` tells that nothing
 new was issued yet, so that a failure of the last replayed command repeats an earlier one, and
@@ -77,7 +79,7 @@ class Closed(Struct):
 State = Waiting | Replaying | Processing | Closed
 
 LEGAL: Final[Mapping[type[State], frozenset[type[State]]]] = {
-    Waiting: frozenset({Replaying, Closed}),
+    Waiting: frozenset({Replaying, Processing, Closed}),
     Replaying: frozenset({Processing, Closed}),
     Processing: frozenset({Closed}),
     Closed: frozenset(),

@@ -64,7 +64,6 @@ from perdure.sdk.machine.transitions import Transitions
 #: First version whose Start message carries a random seed.
 VERSION_RANDOM_SEED: Final = VERSION_FAILURE_METADATA
 
-_EMPTY_INPUT: Final = Input(Value(b""))
 _END: Final = End()
 #: Members of an enum are slow to reach before Python 3.12: looked up once for all attempts.
 _ENDED: Final = Ending.ENDED
@@ -99,8 +98,11 @@ class Machine(Transitions):
     # ------------------------------------------------------------------ beginning and end
 
     def input(self) -> Input:
-        """Read the request."""
-        return self._command(_EMPTY_INPUT)
+        """Read the request, with which each journal begins."""
+        if self.closed:
+            raise self.over()
+        assert self._input is not None
+        return self._input
 
     def seed(self) -> int:
         """Give the seed of the handler's random numbers."""

@@ -45,15 +45,16 @@ class Transitions:
     """States, messages in and messages out; the syscalls build on it."""
 
     __slots__ = (
-        "_arrivals",
         "_children",
         "_commands",
+        "_input",
         "_output",
         "_proposed",
-        "_queue",
+        "_signals",
         "_start",
         "_state",
         "_unknown_children",
+        "arrivals",
         "closed",
         "input_closed",
         "processing",
@@ -72,9 +73,10 @@ class Transitions:
         self.closed = False
         self._state: State = Waiting()
         self._start: Start | None = None
+        self._input: Input | None = None
         self._output: list[Message] = []
         #: Notifications, and for those that came with the journal how many commands stand before.
-        self._queue: deque[tuple[int, Completion | Signal]] = deque()
+        self.arrivals: deque[tuple[int, Completion | Signal]] = deque()
         #: Commands issued so far, in replay or anew; the next one gets this index.
         self._commands = 0
         #: Proposed run results that the server acknowledges by id alone (version 7).
@@ -83,7 +85,8 @@ class Transitions:
         self._children: dict[int, str | None] = {}
         #: Those whose id has not come yet; asked for after each of what may be very many results.
         self._unknown_children: dict[int, None] = {}
-        self._arrivals: dict[str, int] = {}
+        #: How many signals of each name were handed over.
+        self._signals: dict[str, int] = {}
 
     # ------------------------------------------------------------------ what the shell may ask
 
@@ -103,11 +106,6 @@ class Transitions:
     def has_proposals(self) -> bool:
         """Whether a run's proposed result was not acknowledged yet."""
         return bool(self._proposed)
-
-    @property
-    def has_arrivals(self) -> bool:
-        """Whether notifications wait to be handed over."""
-        return bool(self._queue)
 
     def is_replaying(self) -> bool:
         """Tell whether the handler still repeats commands of its journal."""
@@ -141,12 +139,12 @@ class Transitions:
         Args:
             ahead: Whether it may come before commands that stand before it in the journal.
         """
-        if not self._queue or type(self._state) is Closed:
+        if not self.arrivals or type(self._state) is Closed:
             return None
-        place, notification = self._queue[0]
+        place, notification = self.arrivals[0]
         if place > self._commands and not ahead:
             return None
-        self._queue.popleft()
+        self.arrivals.popleft()
         if type(notification) is Completion:
             handle, result = notification.completion_id, notification.result
             if type(result) is InvocationIdentity and handle in self._children:
@@ -156,11 +154,23 @@ class Transitions:
         assert isinstance(notification, Signal)
         return self._signal_handle(notification.signal), notification.result
 
+    def deliver_to(self, handle: Handle) -> Result | None:
+        """Hand over the next notification in journal order if it is this completion."""
+        if not self.arrivals:
+            return None
+        place, notification = self.arrivals[0]
+        if place > self._commands or type(notification) is not Completion:
+            return None
+        if notification.completion_id != handle or type(notification.result) is InvocationIdentity:
+            return None
+        self.arrivals.popleft()
+        return notification.result
+
     def _signal_handle(self, signal: int | str) -> Handle:
         if isinstance(signal, int):
             return -signal
-        nth = self._arrivals.get(signal, 0)
-        self._arrivals[signal] = nth + 1
+        nth = self._signals.get(signal, 0)
+        self._signals[signal] = nth + 1
         return signal, nth
 
     def _take_journal(self, waiting: Waiting, arriving: Iterator[Message]) -> None:
@@ -172,16 +182,23 @@ class Transitions:
             if type(message) in _COMMANDS:
                 commands.append(message)  # type: ignore[arg-type]  # _COMMANDS is Command
             elif isinstance(message, (Completion, Signal)):
-                self._queue.append((len(commands), message))
+                self.arrivals.append((len(commands), message))
             else:
                 raise ProtocolViolationError(f"the journal holds no {type(message).__name__}")
             missing -= 1
             if not missing:
-                if not commands or type(commands[0]) is not Input:
-                    raise ProtocolViolationError("the journal does not begin with the input")
-                self._become(Replaying(commands))
+                self._begin(commands)
                 return
         waiting.missing = missing
+
+    def _begin(self, commands: deque[Command]) -> None:
+        """Let the handler run, now that the journal is there."""
+        first = commands.popleft() if commands else None
+        if type(first) is not Input:
+            raise ProtocolViolationError("the journal does not begin with the input")
+        self._input = first
+        self._commands = 1
+        self._become(Replaying(commands) if commands else Processing())
 
     def _take_start(self, message: Message) -> int:
         """Take the first message, and give how many entries of the journal follow it."""
@@ -200,13 +217,13 @@ class Transitions:
             result = self._proposed.pop(handle, None)
             if result is None:
                 raise ProtocolViolationError(f"no proposal with completion id {handle} waits")
-            self._queue.append((0, Completion(_RUN, handle, result)))
+            self.arrivals.append((0, Completion(_RUN, handle, result)))
         elif isinstance(message, Completion):
             # A server need not take up the offer to acknowledge a proposal by its id alone.
             self._proposed.pop(message.completion_id, None)
-            self._queue.append((0, message))
+            self.arrivals.append((0, message))
         elif isinstance(message, Signal):
-            self._queue.append((0, message))
+            self.arrivals.append((0, message))
         elif not isinstance(message, CommandAck):
             raise ProtocolViolationError(
                 f"{type(message).__name__} must not come once the journal is complete"
@@ -252,7 +269,7 @@ class Transitions:
     def _close(self, ending: Ending) -> None:
         if not self.closed:
             self._become(Closed(ending))
-            self._queue.clear()
+            self.arrivals.clear()
 
     def _become(self, state: State) -> None:
         kind = type(state)

@@ -30,8 +30,8 @@ def run_again_what_is_known() -> list[Change]:
 def deliver_the_newest_first() -> list[Change]:
     def make(real):
         def deliver(self):
-            if self.processing and len(self._queue) > 1:
-                self._queue.appendleft(self._queue.pop())
+            if self.processing and len(self.arrivals) > 1:
+                self.arrivals.appendleft(self.arrivals.pop())
             return real(self)
 
         return deliver
@@ -44,7 +44,7 @@ def see_before_durable() -> list[Change]:
         def propose(self, handle, outcome):
             real(self, handle, outcome)
             if not self.closed and self._proposed.pop(handle, None) is not None:
-                self._queue.append((0, _run_completion(handle, outcome)))
+                self.arrivals.append((0, _run_completion(handle, outcome)))
 
         return propose
 
