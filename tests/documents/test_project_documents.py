@@ -14,12 +14,12 @@ from perdure.core.model.durations import parse_duration_ms
 from perdure.core.tables.changes import LONG_ROW_BYTES
 from perdure.core.tables.recent import RECENT_BYTES
 from perdure.core.tables.small_groups import GROUPS_REMEMBERED, ROW_BYTES_MAX, ROWS_MAX
+from perdure.engine.crowd import TIMES_BEHIND, TIMES_CROWDED
 from perdure.engine.engine import EngineOptions
 from perdure.engine.flushing import (
     FLUSH_BYTES,
     FLUSH_BYTES_MAX,
     FLUSH_ROWS,
-    FLUSH_ROWS_BUSY,
 )
 from perdure.engine.invoker import HEAVY_MAX
 from perdure.engine.memory import LIGHT_BYTES, MEMORY_BYTES
@@ -124,7 +124,8 @@ def test_bounds_are_documented_as_they_are():
         ),
         (
             f"| changed rows | memory | written to the store after {FLUSH_ROWS:,} rows, "
-            f"{FLUSH_ROWS_BUSY} times as many while records queue up, or "
+            f"{TIMES_CROWDED} times as many while records queue up, "
+            f"{TIMES_BEHIND} times while timers are late, or "
             f"{FLUSH_BYTES // 2**20} MiB of records |"
         ),
         f"a piece at a time | memory | {FLUSH_BYTES_MAX // 2**20} MiB of records |",

@@ -29,9 +29,9 @@ class Led:
         self.performers = dict.fromkeys(get_args(Action), self.came.append)
         self.failures: list[BaseException] = []
 
-    async def lead(self) -> None:
+    async def lead(self, behind=lambda: False) -> None:
         self.partition.recover()
-        self.partition.lead(self.performers, self.failures.append, lambda: None)
+        self.partition.lead(self.performers, self.failures.append, lambda: None, behind)
         await self.write()
         assert self.came == []
 

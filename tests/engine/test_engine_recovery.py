@@ -360,6 +360,22 @@ async def test_what_was_half_applied_is_never_stored(caplog):
     await world.stop()
 
 
+async def test_what_is_half_applied_while_a_checkpoint_waits_is_never_stored():
+    world = await running(checkpoint_records=1)
+    await submit(world, invoke(A))
+    partition = world.engine.partition
+
+    async def fails():
+        partition.tables.invocations.put(A, None)
+        partition.fail(StorageError("input/output error"))
+
+    partition.flush_gently = fails
+    await until(lambda: world.failures)
+    await asyncio.sleep(30)
+    await world.stop()
+    assert world.store.applied_lsn == 0
+
+
 # -- Starting
 
 

@@ -114,6 +114,22 @@ async def test_what_is_due_together_goes_into_few_records():
     assert alarms.rang_at[-3:] == [150] * 3
 
 
+async def test_timers_are_behind_while_more_are_due_than_are_taken_at_once():
+    alarms = Alarms(window=1_000)
+    for number in range(BURST):
+        alarms.arm(100, number)
+    for number in range(BURST + 1):
+        alarms.arm(200, number)
+    seen = []
+    for _ in range(10):
+        await asyncio.sleep(0.05)
+        seen.append(alarms.timers.behind())
+    assert len(alarms.rang) == 2 * BURST + 1
+    assert seen[0] is False
+    assert seen[4] is True
+    assert seen[9] is False
+
+
 async def test_what_became_due_while_others_had_their_turn_goes_with_the_rest():
     alarms = Alarms()
     for number, after_ms in enumerate([100, 110, 120, 9_000]):

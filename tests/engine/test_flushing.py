@@ -11,7 +11,7 @@ from led_partition import Led
 from perdure.core.machine.actions import StartAttempt
 from perdure.core.model.verdicts import Admission
 from perdure.core.tables import changes
-from perdure.engine import flushing, partition
+from perdure.engine import crowd, flushing, partition
 from perdure.engine.errors import UnavailableError
 from perdure.engine.ports import StorageError
 from perdure.storage.memory_store import MemoryStore
@@ -27,6 +27,27 @@ def slow(monkeypatch):
     monkeypatch.setattr(flushing, "ENCODE_S", -1.0)
     monkeypatch.setattr(changes, "PIECE_ROWS", 1)
     monkeypatch.setattr(partition, "EARLY_RECORDS", 1)
+
+
+class WatchedStore(MemoryStore):
+    """A store that notes up to where each write has come."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = []
+        self.wrote = asyncio.Event()
+
+    def write(self, changes, lsn):
+        super().write(changes, lsn)
+        self.written.append(lsn)
+        self.wrote.set()
+
+
+class FullStore(MemoryStore):
+    """A store that takes nothing."""
+
+    def write(self, _changes, _lsn):
+        raise StorageError("no space left")
 
 
 async def half_flushed(store=None) -> Led:
@@ -55,7 +76,7 @@ async def test_the_next_batch_waits_until_all_is_written():
 
 
 async def test_while_a_crowd_waits_more_is_gathered_and_written_behind_it(monkeypatch):
-    monkeypatch.setattr(partition, "CROWD_RECORDS", 2)  # with the one that is applied
+    monkeypatch.setattr(crowd, "CROWD_RECORDS", 2)  # with the one that is applied
     here = Led()
     await here.lead()
     for name, invocation_id in (("A", A), ("B", B)):
@@ -74,6 +95,97 @@ async def test_while_a_crowd_waits_more_is_gathered_and_written_behind_it(monkey
     assert here.store.applied_lsn == 3
 
 
+async def test_while_timers_are_behind_more_is_gathered():
+    behind = True
+    here = Led()
+    await here.lead(lambda: behind)
+    here.propose(invoke(A), "A")
+    await here.write()
+    assert here.came == FIRST
+    assert here.store.applied_lsn == 0
+    behind = False
+    here.propose(invoke(B), "B")
+    await here.write()
+    await here.partition.settle()
+    assert here.came == [*FIRST, *SECOND]
+    assert here.store.applied_lsn == 3
+
+
+async def test_what_was_gathered_is_written_when_the_crowd_is_gone():
+    behind = True
+    here = Led()
+    await here.lead(lambda: behind)
+    here.propose(invoke(A), "A")
+    await here.write()
+    await asyncio.sleep(3 * crowd.CALM_S)
+    assert here.store.applied_lsn == 0
+    behind = False
+    await asyncio.sleep(2 * crowd.CALM_S)
+    assert here.store.applied_lsn == here.partition.applied_lsn == 2
+    assert not here.partition.flushing
+    assert here.came == FIRST
+
+
+async def unwritten() -> Led:
+    """Give a partition that has gathered what A changed, since timers are behind."""
+    here = Led(store=WatchedStore())
+    await here.lead(lambda: True)
+    here.propose(invoke(A), "A")
+    await here.write()
+    assert not here.partition.flushing
+    return here
+
+
+async def test_who_can_wait_lets_others_have_their_turn_while_much_is_written():
+    here = await unwritten()
+    here.propose(invoke(B), "B")
+    await settled()
+    flushed = asyncio.ensure_future(here.partition.flush_gently())
+    await asyncio.sleep(0)
+    assert here.partition.flushing
+    here.log.commit()
+    assert here.came == FIRST, "nothing is applied meanwhile"
+    await flushed
+    assert here.store.written[0] == 2
+    await here.partition.settle()
+    assert here.came == [*FIRST, *SECOND]
+
+
+async def test_who_can_wait_has_what_is_applied_just_now_written_behind_it(monkeypatch):
+    monkeypatch.setattr(partition, "SLICE_S", -1.0)
+    here = await unwritten()
+    for name, invocation_id in (("B", B), ("C", C)):
+        here.propose(invoke(invocation_id), name)
+    await settled()
+    here.log.commit()
+    assert here.came == [*FIRST, *SECOND], "the first slice of two"
+    await asyncio.gather(here.partition.flush_gently(), here.partition.flush_gently())
+    assert here.came[4] == ("C", Admission(None))
+    assert here.store.written == [4]
+
+
+async def test_little_is_not_waited_for(monkeypatch):
+    here = await unwritten()
+    monkeypatch.setattr(flushing, "FLUSH_ROWS", 1_000)
+    await here.partition.flush_gently()
+    assert here.store.written == []
+
+
+@pytest.mark.parametrize("store", [MemoryStore, FullStore])
+async def test_who_waits_for_a_flush_is_told_when_the_partition_stops(store):
+    here = Led(store=store())
+    await here.lead(lambda: True)
+    here.propose(invoke(A), "A")
+    await here.write()
+    flushed = asyncio.ensure_future(here.partition.flush_gently())
+    await asyncio.sleep(0)
+    if store is MemoryStore:
+        here.partition.fail(StorageError("a crash"))
+    await flushed
+    assert [type(failure) for failure in here.failures] == [StorageError]
+    await here.partition.flush_gently()
+
+
 async def test_what_is_being_written_can_be_read():
     here = await half_flushed()
     assert here.partition.tables.invocations.get(A).attempt == 1
@@ -89,20 +201,6 @@ async def test_who_cannot_wait_writes_the_rest():
     await here.partition.settle()
     assert rows_of(again.store) == rows_of(here.store)
     assert here.came == [*FIRST, *SECOND]
-
-
-class WatchedStore(MemoryStore):
-    """A store that notes up to where each write has come."""
-
-    def __init__(self):
-        super().__init__()
-        self.written = []
-        self.wrote = asyncio.Event()
-
-    def write(self, changes, lsn):
-        super().write(changes, lsn)
-        self.written.append(lsn)
-        self.wrote.set()
 
 
 async def just_written() -> Led:
@@ -152,18 +250,11 @@ async def test_in_a_crowd_more_changes_are_gathered(monkeypatch):
     monkeypatch.setattr(flushing, "FLUSH_ROWS", 10)
     flusher = Led().partition._flusher
     tables = flusher._tables
-    for number in range(10 * flushing.FLUSH_ROWS_BUSY):
+    for number in range(10 * crowd.TIMES_CROWDED):
         assert flusher.much_changed() is (number >= 10)
-        assert not flusher.much_changed(crowded=True)
+        assert not flusher.much_changed(crowd.TIMES_CROWDED)
         tables.parked.insert(ident(str(number)), b"")
-    assert flusher.much_changed(crowded=True)
-
-
-class FullStore(MemoryStore):
-    """A store that takes nothing."""
-
-    def write(self, _changes, _lsn):
-        raise StorageError("no space left")
+    assert flusher.much_changed(crowd.TIMES_CROWDED)
 
 
 @pytest.mark.parametrize("waiting", [False, True])

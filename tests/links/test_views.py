@@ -27,7 +27,7 @@ class ScriptedLender:
         self.heard = []
         self._shows = shows
 
-    def show(self, query):
+    async def show(self, query):
         self.open.add(query)
         if self._shows is not None:
             raise self._shows

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 from engine_world import ADD, settled
 from query_world import RUNS, QueryWorld, object_id
 
 from perdure.core.model.targets import HandlerKind, Target
+from perdure.engine import flushing
 from perdure.engine.errors import UnavailableError
 from perdure.engine.moment import Order
 from perdure.engine.ports import StorageError
 from perdure.links.questions import EndQuery, ReadRows, ShowPartition
 from perdure.protocol.messages import End, Output, SetState, Value
 from perdure.query.columns import Column, Kind
+from perdure.query.lender import Lender
 from perdure.query.pieces import PIECE_BYTES
 from perdure.query.queries import QueryLimits
 from perdure.query.ranking import Top, order_of
@@ -61,7 +64,7 @@ async def forgotten(world: QueryWorld) -> None:
 async def test_each_partition_has_some_of_it():
     world = await (await QueryWorld().start()).populate()
     for lender in world.lenders:
-        assert list(lender._look().view.scan(b"i", b"j"))
+        assert list((await lender._look()).view.scan(b"i", b"j"))
     [counted] = await world.rows("SELECT COUNT(*) AS n FROM sys_invocation")
     assert counted == {"n": 9}
     assert [links.heard[ReadRows] > 0 for links in world.links] == [True, True]
@@ -167,10 +170,25 @@ async def test_a_partition_that_cannot_be_read_is_not_left_out():
 
 async def test_a_lender_that_closes_ends_what_is_read():
     world = await (await QueryWorld().start()).populate()
-    world.lenders[0].show(7)
+    await world.lenders[0].show(7)
     world.lenders[0].close()
     with pytest.raises(UnavailableError, match="has ended"):
         await world.lenders[0].read(7, 0, None)
+
+
+@pytest.mark.parametrize("end", [lambda lender: lender.forget(7), Lender.close])
+async def test_a_query_that_ends_while_it_is_looked_for_leaves_nothing_open(monkeypatch, end):
+    world = await (await QueryWorld().start()).populate()
+    monkeypatch.setattr(flushing, "FLUSH_ROWS", 1)
+    monkeypatch.setattr(flushing, "ENCODE_S", -1.0)
+    store, closed = world._worlds[1].store, []
+    monkeypatch.setattr(store, "view", lambda: Mock(close=lambda: closed.append("view")))
+    showing = asyncio.ensure_future(world.lenders[0].show(7))
+    await asyncio.sleep(0)
+    end(world.lenders[0])
+    with pytest.raises(UnavailableError, match="has ended"):
+        await showing
+    assert closed == ["view"]
 
 
 async def test_what_runs_elsewhere_is_told():

@@ -14,7 +14,7 @@ from perdure.query.tables.catalog import TABLES
 
 async def moment():
     world = await (await QueryWorld().start()).populate()
-    return world.engine.look()
+    return await world.engine.look()
 
 
 @pytest.mark.parametrize("name", TABLES)

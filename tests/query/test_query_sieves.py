@@ -39,7 +39,7 @@ async def populated():
 
 @pytest.mark.parametrize(("table", "column"), TRACED)
 async def test_each_value_leaves_its_trace_in_what_is_stored(table, column):
-    seen = (await populated()).engine.look()
+    seen = await (await populated()).engine.look()
     found = [each for piece in table.find(seen, {}) for each in piece]
     values = list(map(column.get, table.reader(seen, [column])(found)))
     assert set(values) != {None}
@@ -61,7 +61,7 @@ async def test_who_asks_for_a_value_gets_all_rows_that_have_it(table, column):
 
 async def test_the_time_of_creation_stands_at_its_place():
     world = await populated()
-    seen = world.engine.look()
+    seen = await world.engine.look()
     for name in ("sys_invocation", "sys_invocation_status"):
         column = TABLES[name].column("created_at")
         found = [each for piece in TABLES[name].find(seen, {}) for each in piece]

@@ -189,7 +189,7 @@ class Engine:
             self.requests.abandon()
             self._on_failure(error)
 
-        self.partition.lead(self._perform, failed, lead)
+        self.partition.lead(self._perform, failed, lead, self._timers.behind)
         await announced
         if self.partition.failure is not None:
             # It failed right after: what the store did not take is missing in the tables now.
@@ -238,13 +238,15 @@ class Engine:
         self.outbox.stop()
         self.intake.stop()
 
-    def look(self) -> Moment:
-        """Give all that queries see, as of now.
+    async def look(self) -> Moment:
+        """Give all that queries see, as of now, without holding up others.
 
         Raises:
             StorageError: the tables cannot be written, or not be read.
             UnavailableError: the partition stopped; its tables may hold half of a record.
         """
+        await self.partition.flush_gently()
+        # Nobody has a turn from here on, so that all is as of one moment.
         if self.partition.failure is not None:
             raise UnavailableError(f"the server stopped: {self.partition.failure}")
         self.partition.flush()
@@ -289,12 +291,13 @@ class Engine:
         bytes_before = 0
         while True:
             await asyncio.sleep(CHECKPOINT_CHECK_S)
-            if partition.failure is not None:
-                return  # the tables may hold half of a record
             records, size = partition.applied_lsn - store.durable_lsn, partition.applied_bytes
             few = records < options.checkpoint_records
             if few and size - bytes_before < options.checkpoint_bytes:
                 continue
+            await partition.flush_gently()
+            if partition.failure is not None:
+                return  # the tables may hold half of a record
             try:
                 if not partition.flushing:  # else it comes by itself, without holding up others
                     partition.flush()

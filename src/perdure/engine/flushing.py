@@ -16,10 +16,6 @@ from perdure.engine.ports import Batch, StorageError, Store
 #: Changed rows that are written to the store in one go: enough to let rows that come and go cancel
 #: out, few enough to keep one write under a millisecond or two.
 FLUSH_ROWS: Final = 2048
-#: How many times as many it may be while a crowd of records waits: these wait longer than for one
-#: write, of rows that come and go the more cancel out, and what a burst leaves to be written is
-#: mostly written behind it. Such a write takes 20 ms.
-FLUSH_ROWS_BUSY: Final = 16
 #: Records, in bytes, whose rows are written at the latest: until then they are held in memory.
 FLUSH_BYTES: Final = 16 * 1024 * 1024
 #: How long rows are encoded in one turn of the loop, in seconds.
@@ -77,12 +73,12 @@ class Flusher:
         for _ in self._flush or self._steps():
             pass
 
-    def flush_after(self, sizes: Sequence[int], *, crowded: bool) -> Iterator[None]:
+    def flush_after(self, sizes: Sequence[int], times: int) -> Iterator[None]:
         """Flush if much has changed, or begin to; others have their turn between two steps.
 
         Args:
             sizes: of the records in the last batch, in bytes.
-            crowded: whether many records wait, so that more changes are gathered.
+            times: how many times as many changes are gathered as when little is to be done.
 
         Raises:
             StorageError: as :meth:`flush`.
@@ -90,11 +86,11 @@ class Flusher:
         if max(sizes) >= LONG_ROW_BYTES:
             self._has_long_rows = True
         if self._ahead is None and not self._has_long_rows:
-            if self.much_changed(crowded=crowded):
-                yield from self._flush_slowly()
+            if self.much_changed(times):
+                yield from self.flush_slowly()
         elif self.applied_bytes - self._flushed_bytes >= FLUSH_BYTES_MAX:
             self.flush()
-        elif self._ahead is None and self.much_changed(crowded=crowded):
+        elif self._ahead is None and self.much_changed(times):
             self._ahead = self._write_ahead()
             _later(self._go_ahead, self._ahead)
 
@@ -102,14 +98,20 @@ class Flusher:
         """Write nothing more: what the tables hold may not be whole."""
         self._flush = self._ahead = None
 
-    def much_changed(self, *, crowded: bool = False) -> bool:
+    def much_changed(self, times: int = 1) -> bool:
         """Tell whether what has changed since the last flush is to be written."""
         if self.applied_bytes - self._flushed_bytes >= FLUSH_BYTES:
             return True
-        return self._tables.changed >= (FLUSH_ROWS * FLUSH_ROWS_BUSY if crowded else FLUSH_ROWS)
+        return self._tables.changed >= FLUSH_ROWS * times
 
-    def _flush_slowly(self) -> Iterator[None]:
-        """Flush, for a little time a step, unless somebody cannot wait and flushes meanwhile."""
+    def flush_slowly(self) -> Iterator[None]:
+        """Flush, for a little time a step, unless somebody cannot wait and flushes meanwhile.
+
+        Nothing may be applied until the last step.
+
+        Raises:
+            StorageError: as :meth:`flush`.
+        """
         time = asyncio.get_running_loop().time
         self._flush = self._steps()
         until = time() + ENCODE_S

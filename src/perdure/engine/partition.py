@@ -29,6 +29,7 @@ from perdure.core.model.records import AnnounceLeader, Progress, Record, RecordB
 from perdure.core.model.shares import ALONE, Share
 from perdure.core.model.verdicts import Reply
 from perdure.core.tables.tables import Tables
+from perdure.engine.crowd import Crowd
 from perdure.engine.errors import UnavailableError
 from perdure.engine.flushing import Flusher
 from perdure.engine.ports import Clock, CorruptLogError, Log, LogFailedError, Store
@@ -38,8 +39,6 @@ BATCH_RECORDS_MAX: Final = 128
 #: So many records make a batch that goes to the disk while the one before it is applied; fewer wait
 #: for what follows from that, as each sync costs as much as a few records.
 EARLY_RECORDS: Final = 64
-#: So many records that wait are a crowd, as in a burst: changed rows are written less often then.
-CROWD_RECORDS: Final = 64
 #: Messages that one record sends and that are delivered in one turn of the loop.
 DELIVERIES_MAX: Final = 256
 #: Actions that are performed in one turn of the loop, however long they take.
@@ -92,6 +91,9 @@ class Partition:
         self._perform: Performers = {}
         self._on_failure: Callable[[BaseException], None] | None = None
         self._settled: list[asyncio.Future[None]] = []
+        self._crowd = Crowd(lambda: self.waiting, self._flush_soon)
+        #: Who waits for a flush that nobody else would make yet.
+        self._flushed: list[asyncio.Future[None]] = []
         #: Why the partition stopped, if it did.
         self.failure: BaseException | None = None
 
@@ -141,6 +143,7 @@ class Partition:
         perform: Performers,
         on_failure: Callable[[BaseException], None],
         announced: Callable[[], None],
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
         """Begin a new epoch, in which this process alone writes to the log.
 
@@ -148,10 +151,12 @@ class Partition:
             perform: who carries out an action, by its class.
             on_failure: hears why the partition stopped, once.
             announced: called when the epoch's first record is durable.
+            behind: tells whether timers wait that were due long ago, as there are so many.
         """
         self._loop = asyncio.get_running_loop()
         self._perform = perform
         self._on_failure = on_failure
+        self._crowd.behind = behind
         self._epoch = self.machine.epoch + 1
 
         def on_reply(reply: Reply | UnavailableError) -> None:
@@ -202,6 +207,17 @@ class Partition:
             self._settled.append(settled)
             await settled
 
+    async def flush_gently(self) -> None:
+        """Let changes be written that take long, so that little is left; nobody is held up by it.
+
+        It may fail, or the partition may stop: then it is to be seen in its failure.
+        """
+        if self._flusher.much_changed() and self.failure is None:
+            flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._flushed.append(flushed)
+            self._flush_soon()
+            await flushed
+
     def flush(self) -> None:
         """Write the changes of all applied records to the store, without sync.
 
@@ -225,7 +241,8 @@ class Partition:
         for proposal in abandoned:
             if proposal.on_reply is not None:
                 proposal.on_reply(refusal)
-        self._tell_settled()
+        self._settled = _tell(self._settled)
+        self._flushed = _tell(self._flushed)
         if self._on_failure is not None:
             self._on_failure(error)
 
@@ -282,14 +299,10 @@ class Partition:
         if self._outcome is not None:
             loop.call_soon(self._outcome)
             self._outcome = None
+        if self._flushed:
+            self._flushed = _tell(self._flushed)
         if self._settled and not self.waiting:
-            self._tell_settled()
-
-    def _tell_settled(self) -> None:
-        waiting, self._settled = self._settled, []
-        for settled in waiting:
-            if not settled.done():
-                settled.set_result(None)
+            self._settled = _tell(self._settled)
 
     def _apply(self, sizes: Sequence[int]) -> Iterator[None]:
         """Apply records and perform their actions, a slice of time a step; flush where it is due.
@@ -341,7 +354,13 @@ class Partition:
 
     def _flush_after(self, sizes: Sequence[int], applied_bytes: int) -> Iterator[None]:
         self._flusher.applied_bytes += applied_bytes
-        return self._flusher.flush_after(sizes, crowded=self.waiting >= CROWD_RECORDS)
+        return self._flusher.flush_after(sizes, 1 if self._flushed else self._crowd.times())
+
+    def _flush_soon(self) -> None:
+        """Begin to write what has changed; if a batch is applied just now, that comes behind it."""
+        if self._applying is None and self.failure is None and self._flusher.much_changed():
+            self._applying = self._flusher.flush_slowly()
+            self._go_on()
 
     def _complete(self) -> int:
         """Apply all that is left of a record now, and say which it is."""
@@ -351,6 +370,14 @@ class Partition:
             self.fail(failure)
             raise
         return self._applied_lsn
+
+
+def _tell(waiting: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
+    """Tell all who wait; give those who still do."""
+    for each in waiting:
+        if not each.done():
+            each.set_result(None)
+    return []
 
 
 def _unavailable(error: BaseException) -> UnavailableError:

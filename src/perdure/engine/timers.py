@@ -33,6 +33,9 @@ BURST: Final = 128
 BACKLOG_MAX: Final = 512
 #: How long those that are due wait then, in seconds.
 PAUSE_S: Final = 0.002
+#: How long after that timers still count as behind: those that were taken last have yet to end what
+#: they woke.
+BEHIND_S: Final = 0.1
 #: Timers read from the table at once, so that others have their turn soon.
 PAGE: Final = 2_048
 
@@ -74,8 +77,13 @@ class Timers:
         self._horizon: Timer | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
+        self._behind_until = 0.0
         self._stopped = False
         self._loop = asyncio.get_running_loop()
+
+    def behind(self) -> bool:
+        """Tell whether more timers are due than are taken at once, or were a moment ago."""
+        return self._loop.time() < self._behind_until
 
     def load(self) -> None:
         """Read the nearest timers from the table, from where the window ended."""
@@ -132,6 +140,8 @@ class Timers:
         while self._proposed < BURST and (timers := self._take(now)):
             self._proposed += len(timers)
             self._propose(TimersFired(timers), partial(self._applied, len(timers)))
+        if self._proposed >= BURST:
+            self._behind_until = self._loop.time() + BEHIND_S
         if self._heap or self._horizon is None:
             self._set_alarm()
             return

@@ -126,7 +126,7 @@ class RowStream:
 class Lender(Protocol):
     """Shows this partition to queries of another's process."""
 
-    def show(self, query: int) -> None:
+    async def show(self, query: int) -> None:
         """Keep what there is to see now for a query, until it has ended."""
 
     def read(self, query: int, reading: int, search: Search | None) -> asyncio.Future[Pieces]:
@@ -140,11 +140,8 @@ def lend(links: Links, lender: Lender) -> None:
     """Show this partition to the queries of the one process that answers them."""
 
     def show(question: ShowPartition, on_answer: OnAnswer) -> None:
-        try:
-            lender.show(question.query)
-        except StorageError as error:
-            raise UnavailableError(str(error)) from error
-        on_answer(None)
+        shown = asyncio.ensure_future(lender.show(question.query))
+        shown.add_done_callback(partial(_answer, on_answer))
 
     def read(question: ReadRows, on_answer: OnAnswer) -> None:
         pieces = lender.read(question.query, question.reading, question.search)
@@ -159,11 +156,11 @@ def lend(links: Links, lender: Lender) -> None:
     links.answer(EndQuery, forget)
 
 
-def _answer(on_answer: OnAnswer, pieces: asyncio.Future[Pieces]) -> None:
-    error = UnavailableError("the server stops") if pieces.cancelled() else pieces.exception()
+def _answer(on_answer: OnAnswer, done: asyncio.Future[Any]) -> None:
+    error = UnavailableError("the server stops") if done.cancelled() else done.exception()
     match error:
         case None:
-            on_answer(pieces.result())
+            on_answer(done.result())
         case RefusalError():
             on_answer(error)
         case StorageError():

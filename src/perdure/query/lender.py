@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from threading import Lock
@@ -28,7 +28,7 @@ Pieces = list[tuple[bytes, bool]]
 class Lender:
     """Keeps a moment for each query that sees this partition. Lives on the engine's event loop."""
 
-    def __init__(self, look: Callable[[], Moment]) -> None:
+    def __init__(self, look: Callable[[], Awaitable[Moment]]) -> None:
         """Prepare; what reads is loaded by the first query.
 
         Args:
@@ -38,16 +38,24 @@ class Lender:
         self._threads = ThreadPoolExecutor(THREADS, "perdure-query")
         self._gate = Lock()
         self._switching = Switching()
+        #: Queries for which what there is to see is being looked at.
+        self._looking: set[int] = set()
         self._lent: dict[int, _Lent] = {}
 
-    def show(self, query: int) -> None:
+    async def show(self, query: int) -> None:
         """Keep what there is to see now for a query, until it has ended.
 
         Raises:
             StorageError: the tables cannot be written, or not be read.
-            UnavailableError: the partition stopped.
+            UnavailableError: the partition stopped, or the query has ended meanwhile.
         """
-        self._lent[query] = _Lent(self._look(), self._gate)
+        self._looking.add(query)
+        moment = await self._look()
+        if query not in self._looking:
+            moment.view.close()
+            raise UnavailableError("the query has ended")
+        self._looking.remove(query)
+        self._lent[query] = _Lent(moment, self._gate)
         self._switching.begin()
 
     def read(self, query: int, reading: int, search: Search | None) -> asyncio.Future[Pieces]:
@@ -71,6 +79,7 @@ class Lender:
 
     def forget(self, query: int) -> None:
         """Let go of what a query saw; what is still read for it fails soon."""
+        self._looking.discard(query)
         lent = self._lent.pop(query, None)
         if lent is not None:
             self._switching.end()
@@ -78,7 +87,7 @@ class Lender:
 
     def close(self) -> None:
         """Forget all queries, and give up the threads."""
-        for query in tuple(self._lent):
+        for query in (*self._looking, *self._lent):
             self.forget(query)
         self._threads.shutdown(wait=False, cancel_futures=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
@@ -38,7 +38,7 @@ class Queries:
 
     def __init__(
         self,
-        look: Callable[[], Moment],
+        look: Callable[[], Awaitable[Moment]],
         limits: QueryLimits | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
@@ -112,7 +112,8 @@ class Queries:
             async with allowance.spend():
                 afar = await self._elsewhere.look()
         try:
-            moment = self._look()
+            async with allowance.spend():
+                moment = await self._look()
             self._switching.begin()
             try:
                 yield moment, afar

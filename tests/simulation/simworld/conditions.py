@@ -8,8 +8,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from perdure.engine import crowd, flushing, invoker, janitor, outbox, partition, superseded, timers
 from perdure.engine import engine as engine_module
-from perdure.engine import flushing, invoker, janitor, outbox, partition, superseded, timers
 from perdure.links import conversation, link
 from perdure.sdk import eager, failures, running
 from simworld.loop import Scheduler
@@ -84,11 +84,12 @@ def sized(plan: Plan) -> Iterator[None]:
     sizes = plan.sizes
     bounds: list[Change] = [
         (flushing, "FLUSH_ROWS", sizes.flush_rows),
+        (crowd, "TIMES_BEHIND", 4),
         (flushing, "FLUSH_BYTES", sizes.flush_bytes),
         (flushing, "LONG_ROW_BYTES", sizes.long_row_bytes),
         (superseded, "SUPERSEDED_MAX", 0),
         (partition, "BATCH_RECORDS_MAX", sizes.batch_records),
-        (partition, "CROWD_RECORDS", sizes.batch_records),
+        (crowd, "CROWD_RECORDS", sizes.batch_records),
         (partition, "SLICE_S", sizes.slice_s),
         (invoker, "SLICE_S", sizes.slice_s),
         (timers, "BURST", sizes.timer_burst),
