@@ -95,45 +95,38 @@ async def test_while_a_crowd_waits_more_is_gathered_and_written_behind_it(monkey
     assert here.store.applied_lsn == 3
 
 
-async def test_while_timers_are_behind_more_is_gathered():
-    behind = True
-    here = Led()
-    await here.lead(lambda: behind)
+async def unwritten(behind=lambda: True) -> Led:
+    """Give a partition that has gathered what A changed, since timers are behind."""
+    here = Led(store=WatchedStore())
+    await here.lead(behind)
     here.propose(invoke(A), "A")
     await here.write()
     assert here.came == FIRST
-    assert here.store.applied_lsn == 0
+    assert not here.partition.flushing
+    return here
+
+
+async def test_while_timers_are_behind_more_is_gathered():
+    behind = True
+    here = await unwritten(lambda: behind)
     behind = False
     here.propose(invoke(B), "B")
     await here.write()
     await here.partition.settle()
     assert here.came == [*FIRST, *SECOND]
-    assert here.store.applied_lsn == 3
+    assert here.store.written == [3]
 
 
 async def test_what_was_gathered_is_written_when_the_crowd_is_gone():
     behind = True
-    here = Led()
-    await here.lead(lambda: behind)
-    here.propose(invoke(A), "A")
-    await here.write()
+    here = await unwritten(lambda: behind)
     await asyncio.sleep(3 * crowd.CALM_S)
-    assert here.store.applied_lsn == 0
+    assert here.store.written == []
     behind = False
     await asyncio.sleep(2 * crowd.CALM_S)
-    assert here.store.applied_lsn == here.partition.applied_lsn == 2
+    assert here.store.written == [here.partition.applied_lsn] == [2]
     assert not here.partition.flushing
     assert here.came == FIRST
-
-
-async def unwritten() -> Led:
-    """Give a partition that has gathered what A changed, since timers are behind."""
-    here = Led(store=WatchedStore())
-    await here.lead(lambda: True)
-    here.propose(invoke(A), "A")
-    await here.write()
-    assert not here.partition.flushing
-    return here
 
 
 async def test_who_can_wait_lets_others_have_their_turn_while_much_is_written():

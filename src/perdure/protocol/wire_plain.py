@@ -63,13 +63,10 @@ _higher_varint: Final = lru_cache(_REMEMBERED_MAX)(varint)
 
 def write_start(message: Start, version: int) -> bytes | None:
     """Write the start of an attempt that is no retry and brings no state, under a usual id."""
-    if message.state_map or message.retry_count_since_last_stored_entry:
-        return None
-    if message.scope is not None or message.limit_key is not None:
+    if message.state_map or message.retry_count_since_last_stored_entry or _is_marked(message):
         return None
     identity, text = message.id, message.debug_id.encode()
-    unusual = len(identity) != _ID_BYTES or len(text) != _ID_TEXT_BYTES
-    if unusual or message.idempotency_key is not None:
+    if len(identity) != _ID_BYTES or len(text) != _ID_TEXT_BYTES:
         return None
     known, silent_ms = message.known_entries, message.duration_since_last_stored_entry
     if not (0 < known < _UINT32_END and 0 <= silent_ms < _UINT64_END):
@@ -86,6 +83,11 @@ def write_start(message: Start, version: int) -> bytes | None:
         return written
     seed = message.random_seed
     return written + (_derived_seed(identity) if seed is None else _written_seed(seed))
+
+
+def _is_marked(message: Start) -> bool:
+    """Tell whether a start names what few invocations have."""
+    return not (message.idempotency_key is message.scope is message.limit_key is None)
 
 
 def _written_seed(seed: int) -> bytes:

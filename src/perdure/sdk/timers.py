@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol, cast
 
 from perdure.protocol.messages import Result
 from perdure.sdk.errors import TerminalError
 
-if TYPE_CHECKING:
-    from perdure.sdk.loop import AttemptLoop
-
 #: How ``asyncio.wait``, and ``wait_for`` before Python 3.12, end what they wait with.
 _RELEASE_WAITER: Final[Any] = getattr(asyncio.tasks, "_release_waiter", None)
+
+
+class Home(Protocol):
+    """The loop whose timers these are."""
+
+    def advance(self, when: float) -> None:
+        """Move the logical time on; never back."""
+
+    def enqueue(self, handle: asyncio.Handle) -> None:
+        """Have a callback called in its turn."""
 
 
 class DurableTimer(asyncio.TimerHandle):
@@ -27,10 +34,10 @@ class DurableTimer(asyncio.TimerHandle):
         when: float,
         callback: Callable[..., object],
         args: Sequence[Any],
-        owner: AttemptLoop,
+        owner: Home,
         context: Context | None,
     ) -> None:
-        super().__init__(when, callback, args, owner, context)
+        super().__init__(when, callback, args, cast("asyncio.AbstractEventLoop", owner), context)
         self._owner = owner
         #: What the callback completes, if that is what somebody waits for.
         self._sleeper: asyncio.Future[Any] | None = None
