@@ -292,7 +292,7 @@ class Partition:
                 loop.call_soon(self._go_on)
                 return
         except Exception as failure:  # whatever it is, going on would corrupt the fold
-            logger.exception("a durable record could not be applied; the partition stops")
+            logger.exception("what is durable could not be applied or stored; the partition stops")
             self.fail(failure)
             return
         self._applying = None

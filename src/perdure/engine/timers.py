@@ -33,8 +33,8 @@ BURST: Final = 128
 BACKLOG_MAX: Final = 512
 #: How long those that are due wait then, in seconds.
 PAUSE_S: Final = 0.002
-#: How long after that timers still count as behind: those that were taken last have yet to end what
-#: they woke.
+#: How long timers still count as behind when they no longer are, in seconds: what those that were
+#: taken last have woken is yet to end.
 BEHIND_S: Final = 0.1
 #: Timers read from the table at once, so that others have their turn soon.
 PAGE: Final = 2_048

@@ -14,7 +14,7 @@ from perdure.sdk.errors import TerminalError
 _RELEASE_WAITER: Final[Any] = getattr(asyncio.tasks, "_release_waiter", None)
 
 
-class Home(Protocol):
+class TimedLoop(Protocol):
     """The loop whose timers these are."""
 
     def advance(self, when: float) -> None:
@@ -34,7 +34,7 @@ class DurableTimer(asyncio.TimerHandle):
         when: float,
         callback: Callable[..., object],
         args: Sequence[Any],
-        owner: Home,
+        owner: TimedLoop,
         context: Context | None,
     ) -> None:
         super().__init__(when, callback, args, cast("asyncio.AbstractEventLoop", owner), context)
